@@ -1,0 +1,186 @@
+/* The one header that the code generator and the runtime share.
+ *
+ * A compiled program is an ELF shared object that exports the entries below and imports the
+ * functions of DSC_RT_FUNCTIONS from the runner that loads it. Only flat C functions cross: the
+ * compiler declares them from the X-macro list, so a signature stands in one place. Formulas that
+ * both sides must agree on (alignment, chunks, slices) are inline functions here.
+ * This file must not include anything of ours and must stay valid C.
+ */
+#ifndef DSC_RUNTIME_ABI_H
+#define DSC_RUNTIME_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised by every incompatible change; the runner refuses programs of another version. */
+#define DSC_ABI_VERSION 1
+
+/* Every planned offset is a multiple of this: a cache line and a full AVX-512 vector. */
+#define DSC_ALIGNMENT 64
+
+/* ZeRO's unit of ownership, in elements; also the unit of the gradient norm's partial sums. */
+#define DSC_CHUNK_ELEMENTS 1024
+
+/* The innermost vector width of generated CPU kernels, in elements, on every CPU: reductions add
+ * in 16 lanes whatever the machine has, so that their bits do not depend on it. */
+#define DSC_LANES 16
+
+/* Element types, in the numbering of ONNX's TensorProto.DataType. */
+typedef enum dsc_dtype {
+  DSC_F32 = 1,
+  DSC_U8 = 2,
+  DSC_I8 = 3,
+  DSC_U16 = 4,
+  DSC_I16 = 5,
+  DSC_I32 = 6,
+  DSC_I64 = 7,
+  DSC_BOOL = 9,
+  DSC_F16 = 10,
+  DSC_F64 = 11,
+  DSC_U32 = 12,
+  DSC_U64 = 13,
+  DSC_BF16 = 16
+} dsc_dtype;
+
+/* Base pointers that every entry receives, indexed by space. */
+typedef enum dsc_space {
+  DSC_SPACE_STATE = 0,     /* globals: parameters, buffers, optimizer state, run-time values */
+  DSC_SPACE_ARENA = 1,     /* temporaries of the running entry */
+  DSC_SPACE_CONSTANTS = 2, /* read-only tensors stored in the executable */
+  DSC_SPACE_IO = 3,        /* the batch (inputs, labels, weights) and the entry's results */
+  DSC_SPACE_COUNT = 4
+} dsc_space;
+
+/* Activation that a matrix product or convolution applies to its result. */
+typedef enum dsc_epilogue {
+  DSC_EPILOGUE_NONE = 0,
+  DSC_EPILOGUE_RELU = 1,
+  DSC_EPILOGUE_GELU_ERF = 2,
+  DSC_EPILOGUE_GELU_TANH = 3
+} dsc_epilogue;
+
+/* Direction of a convolution. */
+typedef enum dsc_conv_kind {
+  DSC_CONV_FORWARD = 0,      /* y[n,o,..]  = x * w (+ bias) */
+  DSC_CONV_GRAD_INPUT = 1,   /* dx[n,c,..] from dy, w */
+  DSC_CONV_GRAD_WEIGHT = 2   /* dw[o,c/g,..] from x, dy */
+} dsc_conv_kind;
+
+/* One rank's session; defined by the runtime only. */
+typedef struct dsc_context dsc_context;
+
+/* A generated kernel: processes units [begin, end) of its iteration space. Units are independent,
+ * so how they are dealt to threads does not change a bit. `args` are the addresses of the
+ * operands, then of the results, then of the scratch. */
+typedef void (*dsc_kernel_fn)(void *const *args, int64_t begin, int64_t end);
+
+/* What a program exports, by these names.
+ *   int32_t dsc_program_abi_version(void);
+ *   int32_t dsc_program_init(dsc_context *);      creates the plans of all library calls
+ *   int32_t dsc_entry_NAME(dsc_context *, void *const *spaces);   NAME: last, micro, eval, gather
+ * and, where the entry updates parameters,
+ *   int32_t dsc_entry_NAME_update(dsc_context *, void *const *spaces);
+ * which the runner calls after dsc_entry_NAME. Between the two calls the manifest's `gradients`
+ * are valid in the arena. 0 means success; on failure the context holds the message. */
+typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
+
+/* The functions that a program may call: X(result, name, parameters).
+ *
+ * `op` is the index in the manifest's `ops`: names for errors and profiles. `plan` numbers are
+ * dense from 0 for each kind. Shapes and strides are in elements. A planned `workspace` is a cap in
+ * bytes: the runtime takes only algorithms that fit it and fails by name if none does.
+ *
+ * dsc_rt_parallel_for: runs `kernel` over [0, units) on the team, in pieces of at least `grain`.
+ * dsc_rt_matmul_plan: c[..,m,n] = epilogue(a[..,m,k] . b[..,k,n] + bias[n] (+ c if accumulate));
+ *   rank 2 to 6 with equal ranks; broadcast batch dims have dim 1; transposition is in the strides.
+ * dsc_rt_conv_plan: rank 3 to 5 (N, C, spatial...) described by dims and strides, so that any
+ *   layout is expressible; w is [O, C/groups, spatial...]; spatial arrays have rank - 2 entries.
+ *   Operand order of dsc_rt_conv: forward (x, w, bias|null, y), grad input (dy, w, null, dx),
+ *   grad weight (x, dy, null, dw).
+ * dsc_rt_attention_plan: softmax(scale * q k^T + mask) v for batch x heads; q, o and their gradients
+ *   are [batch, q_len, heads, width], k and v [batch, kv_len, kv_heads, width], given by the strides
+ *   of batch, position and head (width is contiguous). heads is a multiple of kv_heads. causal: key
+ *   j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask: element strides of
+ *   [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides). lse is the
+ *   log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
+ */
+#define DSC_RT_FUNCTIONS(X)                                                                        \
+  X(int32_t, dsc_rt_parallel_for,                                                                  \
+    (dsc_context * ctx, int32_t op, dsc_kernel_fn kernel, void *const *args, int64_t units,        \
+     int64_t grain))                                                                               \
+  X(int32_t, dsc_rt_copy, (dsc_context * ctx, int32_t op, void *dst, const void *src, int64_t bytes)) \
+  X(int32_t, dsc_rt_matmul_plan,                                                                   \
+    (dsc_context * ctx, int32_t op, int32_t plan, int32_t dtype, int32_t rank,                     \
+     const int64_t *a_dims, const int64_t *a_strides, const int64_t *b_dims,                       \
+     const int64_t *b_strides, const int64_t *c_dims, const int64_t *c_strides, int32_t has_bias,  \
+     int32_t epilogue, int32_t accumulate, int64_t workspace))                                     \
+  X(int32_t, dsc_rt_matmul,                                                                        \
+    (dsc_context * ctx, int32_t op, int32_t plan, const void *a, const void *b, const void *bias,  \
+     void *c, void *workspace))                                                                    \
+  X(int32_t, dsc_rt_conv_plan,                                                                     \
+    (dsc_context * ctx, int32_t op, int32_t plan, int32_t kind, int32_t dtype, int32_t rank,       \
+     const int64_t *x_dims, const int64_t *x_strides, const int64_t *w_dims,                       \
+     const int64_t *w_strides, const int64_t *y_dims, const int64_t *y_strides,                    \
+     const int64_t *strides, const int64_t *dilations, const int64_t *pads_begin,                  \
+     const int64_t *pads_end, int64_t groups, int32_t has_bias, int32_t epilogue,                  \
+     int64_t workspace))                                                                           \
+  X(int32_t, dsc_rt_conv,                                                                          \
+    (dsc_context * ctx, int32_t op, int32_t plan, const void *a, const void *b, const void *bias,  \
+     void *c, void *workspace))                                                                    \
+  X(int32_t, dsc_rt_attention_plan,                                                                \
+    (dsc_context * ctx, int32_t op, int32_t plan, int32_t dtype, int64_t batch, int64_t heads,     \
+     int64_t kv_heads, int64_t q_len, int64_t kv_len, int64_t width, double scale, int32_t causal, \
+     int32_t mask_dtype, const int64_t *mask_strides, const int64_t *q_strides,                    \
+     const int64_t *k_strides, const int64_t *v_strides, const int64_t *o_strides,                 \
+     int64_t workspace))                                                                           \
+  X(int32_t, dsc_rt_attention,                                                                     \
+    (dsc_context * ctx, int32_t op, int32_t plan, const void *q, const void *k, const void *v,     \
+     const void *mask, void *o, void *lse, void *workspace))                                       \
+  X(int32_t, dsc_rt_attention_grad,                                                                \
+    (dsc_context * ctx, int32_t op, int32_t plan, const void *q, const void *k, const void *v,     \
+     const void *mask, const void *o, const void *lse, const void *d_o, void *dq, void *dk,        \
+     void *dv, void *workspace))
+
+#define DSC_RT_DECLARE(result, name, parameters) result name parameters;
+DSC_RT_FUNCTIONS(DSC_RT_DECLARE)
+#undef DSC_RT_DECLARE
+
+/* Rounds `bytes` up to the planned alignment. */
+static inline int64_t dsc_align(int64_t bytes) {
+  return (bytes + DSC_ALIGNMENT - 1) / DSC_ALIGNMENT * DSC_ALIGNMENT;
+}
+
+/* Number of chunks of a parameter of `elements` elements; each parameter starts on a chunk. */
+static inline int64_t dsc_chunks(int64_t elements) {
+  return (elements + DSC_CHUNK_ELEMENTS - 1) / DSC_CHUNK_ELEMENTS;
+}
+
+/* Chunks of a bucket of `chunks` that rank `rank` of `ranks` owns: the formula of ZeRO's slices.
+ * Every slice is ceil(chunks / ranks) long except the last ones, which may be shorter or empty. */
+static inline int64_t dsc_slice_begin(int64_t chunks, int64_t ranks, int64_t rank) {
+  int64_t slice = (chunks + ranks - 1) / ranks;
+  int64_t begin = slice * rank;
+  return begin < chunks ? begin : chunks;
+}
+static inline int64_t dsc_slice_end(int64_t chunks, int64_t ranks, int64_t rank) {
+  return dsc_slice_begin(chunks, ranks, rank + 1);
+}
+
+/* Rows of q and of k that attention works on at a time; its T x T matrix exists only as blocks. */
+#define DSC_ATTENTION_BLOCK 64
+
+/* Bytes of attention_grad's planned workspace: delta = rowsum(o * d_o) for each query row. Blocks of
+ * scores live on the threads' stacks. */
+static inline int64_t dsc_attention_grad_workspace(int64_t batch, int64_t heads, int64_t q_len,
+                                                   int64_t element_bytes) {
+  return dsc_align(batch * heads * q_len * element_bytes);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DSC_RUNTIME_ABI_H */
