@@ -1,0 +1,3 @@
+//===- Main.cpp - The training executable's entry --------------------------===//
+
+int main() { return 0; }
