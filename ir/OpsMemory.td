@@ -1,0 +1,145 @@
+//===- Memory: globals, kernels and launches ----------------------------===//
+
+#ifndef DSC_IR_OPS_MEMORY_TD
+#define DSC_IR_OPS_MEMORY_TD
+
+include "ir/Attrs.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
+  let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
+  let description = [{
+    Trained parameters and buffers name their bytes by `source`; constants hold `value`; state starts
+    at the splat `value`; run-time values have the default `value`. `reason` says which rule decided
+    the role; `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to
+    its parameter.
+    1. Exactly one of value and source is present. 2. value has the global's type. 3. State and
+    run-time values are splats. 4. `of` names a global.
+
+    Example:
+    ```mlir
+    dsc.global @"h.0.ln_1.weight" : tensor<64xf32> {role = #dsc.role<trained>,
+        source = #dsc.source<"model.onnx", "h.0.ln_1.weight", "">, reason = "kind PARAMETER"}
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, Dsc_GlobalRoleAttr:$role,
+                       OptionalAttr<ElementsAttr>:$value, OptionalAttr<Dsc_SourceAttr>:$source,
+                       OptionalAttr<StrArrayAttr>:$onnx_names, OptionalAttr<StrAttr>:$reason,
+                       OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<StrAttr>:$slot_kind,
+                       OptionalAttr<Dsc_SlotAttr>:$slot);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+  }];
+}
+
+def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    MemoryEffects<[MemRead]>]> {
+  let summary = "The value of a global at this point of the entry.";
+  let description = [{
+    1. The symbol is a global. 2. The types are equal.
+
+    Example:
+    ```mlir
+    %w = dsc.get_global @"h.0.ln_1.weight" : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$name);
+  let results = (outs Dsc_Tensor:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    MemoryEffects<[MemWrite]>]> {
+  let summary = "Replaces the value of a global; reads before it in the entry see the old value.";
+  let description = [{
+    The memory phase lets the value be written in place where no later op reads the old one.
+    1. The symbol is a global. 2. The types are equal. 3. The role is not constant.
+
+    Example:
+    ```mlir
+    dsc.set_global @"h.0.ln_1.weight", %w1 : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$name, Dsc_Tensor:$value);
+  let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
+}
+
+def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
+    SingleBlockImplicitTerminator<"::dsc::YieldOp">]> {
+  let summary = "A region of ops that becomes one generated kernel.";
+  let description = [{
+    The body's arguments are the operands; its ops are elementwise ops, reductions and index ops over
+    one iteration space; what it yields are the results. `kind` is the schedule class; `domain` the
+    iteration space, split into `row_rank` leading dimensions (rows) and the rest (columns).
+    `scratch` is the number of bytes of arena that the schedule needs beside operands and results.
+    `refused` lists the fusions that were tried and why they were not made.
+    1. Block arguments have the operands' types. 2. Yielded types are the results'. 3. row_rank is at
+    most the rank of domain.
+
+    Example:
+    ```mlir
+    %y = dsc.kernel (%x) attributes {kind = #dsc.kernel_kind<row>, domain = array<i64: 4, 8>, row_rank = 1 : i64} {
+    ^bb0(%a: tensor<4x8xf32>):
+      %m = dsc.reduce %a {kind = #dsc.reduce_kind<max>, axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+      %d = dsc.sub %a, %m : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+      dsc.yield %d : tensor<4x8xf32>
+    } : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Dsc_Tensor>:$inputs, Dsc_KernelKindAttr:$kind, DenseI64ArrayAttr:$domain,
+                       I64Attr:$row_rank, DefaultValuedAttr<I64Attr, "0">:$scratch,
+                       OptionalAttr<StrArrayAttr>:$refused);
+  let results = (outs Variadic<Dsc_Tensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`(` $inputs `)` attr-dict-with-keyword $body `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Dsc_YieldOp : Dsc_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"::dsc::KernelOp">]> {
+  let summary = "The results of a kernel's body.";
+  let description = [{
+    Example:
+    ```mlir
+    dsc.yield %d : tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Dsc_Tensor>:$operands);
+  let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
+}
+
+def Dsc_LaunchOp : Dsc_Op<"launch", []> {
+  let summary = "One generated kernel with the addresses of its operands, results and scratch.";
+  let description = [{
+    The form of a kernel after outlining (phase 9): `kernel` is a function of memrefs and the range of
+    units; `units` the size of its iteration space; `grain` the least number of units worth a thread.
+
+    Example:
+    ```mlir
+    dsc.launch @kernel_0 {slots = [#dsc.slot<arena, 0, 128, 0, 1>], units = 4 : i64, grain = 1 : i64, op = 0 : i64}
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, TypedArrayAttrBase<Dsc_SlotAttr, "slots">:$slots,
+                       I64Attr:$units, I64Attr:$grain, I64Attr:$op);
+  let assemblyFormat = "$kernel attr-dict";
+}
+
+def Dsc_CopyOp : Dsc_Op<"copy", []> {
+  let summary = "Copies bytes between two planned slots.";
+  let description = [{
+    The memory phase inserts it where a value must also stand elsewhere: a global that could not be
+    written in place, a result that is an input.
+
+    Example:
+    ```mlir
+    dsc.copy {from = #dsc.slot<arena, 0, 128, 0, 1>, to = #dsc.slot<io, 0, 128, 0, 1>}
+    ```
+  }];
+  let arguments = (ins Dsc_SlotAttr:$from, Dsc_SlotAttr:$to);
+  let assemblyFormat = "attr-dict";
+}
+
+#endif // DSC_IR_OPS_MEMORY_TD

@@ -1,0 +1,48 @@
+// Type rules and verifiers of optimizer and random ops.
+
+#include "ir/Dialect.h"
+
+#include "runtime/abi.h"
+
+using namespace mlir;
+using namespace dsc;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
+                                               ChunkSquaresOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  RankedTensorType x = typeOf(adaptor.getX());
+  types.push_back(RankedTensorType::get({dsc_chunks(x.getNumElements())}, statisticsType(x.getElementType())));
+  return success();
+}
+
+/// adam_1, sgd_1: the state tensors and their results have one type, and grad has its shape.
+static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state) {
+  for (Value value : state) {
+    if (value.getType() != param.getType()) {
+      return op->emitOpError("state is ") << value.getType() << ", parameter is " << param.getType();
+    }
+  }
+  for (Value value : op->getResults()) {
+    if (value.getType() != param.getType()) {
+      return op->emitOpError("result is ") << value.getType() << ", parameter is " << param.getType();
+    }
+  }
+  if (typeOf(grad).getShape() != typeOf(param).getShape()) {
+    return op->emitOpError("gradient is ") << grad.getType() << ", parameter is " << param.getType();
+  }
+  return success();
+}
+
+LogicalResult AdamOp::verify() { return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()}); }
+
+LogicalResult SgdOp::verify() { return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}); }
+
+LogicalResult RandomOp::verify() {
+  for (Value value : getOperands()) {
+    if (typeOf(value).getRank() != 0 || !typeOf(value).getElementType().isInteger(64)) { // random_1
+      return emitOpError("seed, step and sample_base are i64 scalars, not ") << value.getType();
+    }
+  }
+  return success();
+}

@@ -1,0 +1,75 @@
+//===- Optimizer ops ----------------------------------------------------===//
+//
+// Pure like all others: new values are results, written back by set_global. `ok` (i1 scalar)
+// predicates the update: where false, the results are the operands, bit for bit. The gradient is
+// multiplied by `scale` first (clipping and averaging). Scalars are f32.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_IR_OPS_OPTIMIZER_TD
+#define DSC_IR_OPS_OPTIMIZER_TD
+
+include "ir/Attrs.td"
+
+def Dsc_ChunkSquaresOp : Dsc_PureOp<"chunk_squares"> {
+  let summary = "Sum of squares of each chunk of 1024 elements, in f32: the parts of the gradient norm.";
+  let description = [{
+    Chunks are those of ZeRO's flat order, so the norm's bits do not depend on who owns them.
+
+    Example:
+    ```mlir
+    %s = dsc.chunk_squares %g : (tensor<3000xf32>) -> tensor<3xf32>
+    ```
+  }];
+  let arguments = (ins Dsc_FloatTensor:$x);
+  let results = (outs Dsc_FloatTensor:$y);
+}
+
+def Dsc_AdamOp : Dsc_Op<"adam", [Pure]> {
+  let summary = "Adam (Kingma & Ba 2015) or, with `decoupled`, AdamW (Loshchilov & Hutter 2019).";
+  let description = [{
+    g = scale grad (+ weight_decay param, if not decoupled); m' = m + (1 - beta1)(g - m);
+    v' = beta2 v + (1 - beta2) g g; p' = p (1 - lr weight_decay, if decoupled)
+    - lr / bias1 * m' / (sqrt(v') / sqrt(bias2) + epsilon), with bias_i = 1 - beta_i^t computed from
+    the step count `t` (f32, from 1). As torch.optim.Adam and AdamW.
+    1. param, m and v have one shape and are f32 (or f64); grad has that shape.
+
+    Example:
+    ```mlir
+    %p1, %m1, %v1 = dsc.adam %p, %g, %m, %v, %t, %lr, %b1, %b2, %eps, %wd, %scale, %ok {decoupled = true}
+        : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<i1>)
+        -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
+    ```
+  }];
+  let arguments = (ins Dsc_FloatTensor:$param, Dsc_FloatTensor:$grad, Dsc_FloatTensor:$m, Dsc_FloatTensor:$v,
+      Dsc_FloatTensor:$t, Dsc_FloatTensor:$lr, Dsc_FloatTensor:$beta1, Dsc_FloatTensor:$beta2,
+      Dsc_FloatTensor:$epsilon, Dsc_FloatTensor:$weight_decay, Dsc_FloatTensor:$scale, Dsc_BoolTensor:$ok,
+      BoolAttr:$decoupled);
+  let results = (outs Dsc_FloatTensor:$new_param, Dsc_FloatTensor:$new_m, Dsc_FloatTensor:$new_v);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Dsc_SgdOp : Dsc_Op<"sgd", [Pure]> {
+  let summary = "Stochastic gradient descent with momentum, as torch.optim.SGD.";
+  let description = [{
+    g = scale grad + weight_decay param; b' = t == 1 ? g : momentum b + (1 - dampening) g;
+    p' = p - lr (nesterov ? g + momentum b' : b').
+    1. param and buffer have one shape and are f32 (or f64); grad has that shape.
+
+    Example:
+    ```mlir
+    %p1, %b1 = dsc.sgd %p, %g, %b, %t, %lr, %momentum, %dampening, %wd, %scale, %ok {nesterov = false}
+        : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<i1>)
+        -> (tensor<8xf32>, tensor<8xf32>)
+    ```
+  }];
+  let arguments = (ins Dsc_FloatTensor:$param, Dsc_FloatTensor:$grad, Dsc_FloatTensor:$buffer,
+      Dsc_FloatTensor:$t, Dsc_FloatTensor:$lr, Dsc_FloatTensor:$momentum, Dsc_FloatTensor:$dampening,
+      Dsc_FloatTensor:$weight_decay, Dsc_FloatTensor:$scale, Dsc_BoolTensor:$ok, BoolAttr:$nesterov);
+  let results = (outs Dsc_FloatTensor:$new_param, Dsc_FloatTensor:$new_buffer);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif // DSC_IR_OPS_OPTIMIZER_TD
