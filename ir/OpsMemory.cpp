@@ -52,6 +52,13 @@ LogicalResult SetGlobalOp::verifySymbolUses(SymbolTableCollection &tables) {
   return global;
 }
 
+LogicalResult GradientsOp::verify() {
+  if (getNames().size() != getGradients().size()) { // gradients_1
+    return emitOpError("has ") << getGradients().size() << " gradients and " << getNames().size() << " names";
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
   Block &block = getBody().front();
   if (block.getArgumentTypes() != getInputs().getTypes()) { // kernel_1

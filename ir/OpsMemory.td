@@ -67,6 +67,23 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
   let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
 }
 
+def Dsc_GradientsOp : Dsc_Op<"gradients", [MemoryEffects<[MemWrite]>]> {
+  let summary = "The end of backward: all gradients are known, no parameter is updated yet.";
+  let description = [{
+    Splits an entry in two: what follows is the update, which the runner may leave out (`gradients`
+    command, checks). Keeps the gradients alive up to here. `names` are the parameters.
+    1. One name an operand.
+
+    Example:
+    ```mlir
+    dsc.gradients %dw, %db {names = ["weight", "bias"]} : tensor<4x8xf32>, tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names);
+  let assemblyFormat = "$gradients attr-dict `:` type($gradients)";
+  let hasVerifier = 1;
+}
+
 def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     SingleBlockImplicitTerminator<"::dsc::YieldOp">]> {
   let summary = "A region of ops that becomes one generated kernel.";

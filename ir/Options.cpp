@@ -1,0 +1,107 @@
+// CompileOptions <-> the module attribute `dsc.options`, through one list of fields.
+
+#include "ir/Options.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace dsc;
+
+static constexpr llvm::StringLiteral kOptionsAttr = "dsc.options";
+
+/// Calls `visit(key, field)` for every option.
+template <typename Options, typename Visitor> static void forEachOption(Options &o, Visitor visit) {
+  visit("target", o.target);
+  visit("cpu", o.cpu);
+  visit("loss", o.loss);
+  visit("output", o.output);
+  visit("labels", o.labels);
+  visit("shift_labels", o.shiftLabels);
+  visit("ignore_index", o.ignoreIndex);
+  visit("label_smoothing", o.labelSmoothing);
+  visit("loss_mean", o.lossMean);
+  visit("optimizer", o.optimizer);
+  visit("accumulate", o.accumulate);
+  visit("batch_norm", o.batchNorm);
+  visit("dropout", o.dropout);
+  visit("deterministic", o.deterministic);
+  visit("zero", o.zero);
+  visit("precision", o.precision);
+  visit("recompute", o.recompute);
+  visit("max_ranks", o.maxRanks);
+  visit("lr", o.lr);
+  visit("weight_decay", o.weightDecay);
+  visit("beta1", o.beta1);
+  visit("beta2", o.beta2);
+  visit("epsilon", o.epsilon);
+  visit("momentum", o.momentum);
+  visit("dampening", o.dampening);
+  visit("nesterov", o.nesterov);
+  visit("clip", o.clip);
+  visit("seed", o.seed);
+}
+
+DictionaryAttr CompileOptions::toAttribute(MLIRContext *context) const {
+  Builder b(context);
+  SmallVector<NamedAttribute> attributes;
+  auto add = [&](StringRef key, const auto &field) {
+    using T = std::decay_t<decltype(field)>;
+    Attribute value;
+    if constexpr (std::is_same_v<T, std::string>) {
+      value = b.getStringAttr(field);
+    } else if constexpr (std::is_same_v<T, bool>) {
+      value = b.getBoolAttr(field);
+    } else if constexpr (std::is_same_v<T, int64_t>) {
+      value = b.getI64IntegerAttr(field);
+    } else {
+      value = b.getF64FloatAttr(field);
+    }
+    attributes.push_back(b.getNamedAttr(key, value));
+  };
+  forEachOption(*this, add);
+  return b.getDictionaryAttr(attributes);
+}
+
+FailureOr<CompileOptions> CompileOptions::from(ModuleOp module) {
+  CompileOptions options;
+  auto dictionary = module->getAttrOfType<DictionaryAttr>(kOptionsAttr);
+  if (!dictionary) {
+    return options;
+  }
+  size_t known = 0;
+  bool ok = true;
+  auto read = [&](StringRef key, auto &field) {
+    using T = std::decay_t<decltype(field)>;
+    Attribute value = dictionary.get(key);
+    if (!value) {
+      return;
+    }
+    ++known;
+    if constexpr (std::is_same_v<T, std::string>) {
+      auto typed = dyn_cast<StringAttr>(value);
+      ok = ok && typed;
+      field = typed ? typed.getValue().str() : field;
+    } else if constexpr (std::is_same_v<T, bool>) {
+      auto typed = dyn_cast<BoolAttr>(value);
+      ok = ok && typed;
+      field = typed ? typed.getValue() : field;
+    } else if constexpr (std::is_same_v<T, int64_t>) {
+      auto typed = dyn_cast<IntegerAttr>(value);
+      ok = ok && typed && typed.getType().isInteger(64);
+      field = ok ? typed.getInt() : field;
+    } else {
+      auto typed = dyn_cast<FloatAttr>(value);
+      ok = ok && typed;
+      field = typed ? typed.getValueAsDouble() : field;
+    }
+    if (!ok) {
+      module.emitError("option '") << key << "' in " << kOptionsAttr << " has the wrong type: " << value;
+    }
+  };
+  forEachOption(options, read);
+  if (ok && known != dictionary.size()) {
+    module.emitError() << kOptionsAttr << " holds an unknown option";
+    ok = false;
+  }
+  return ok ? FailureOr<CompileOptions>(options) : failure();
+}

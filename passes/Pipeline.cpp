@@ -1,0 +1,38 @@
+// The order of passes within each phase, and why.
+
+#include "passes/Pipeline.h"
+
+#include "passes/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace dsc;
+
+static void buildRaise(OpPassManager &manager) {}
+
+static void buildAutodiff(OpPassManager &manager) {}
+
+static void buildFusion(OpPassManager &manager) {}
+
+static void buildMemory(OpPassManager &manager) {}
+
+void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase) {
+  switch (phase) {
+  case Phase::Raise:
+    return buildRaise(manager);
+  case Phase::Autodiff:
+    return buildAutodiff(manager);
+  case Phase::Fusion:
+    return buildFusion(manager);
+  case Phase::Memory:
+    return buildMemory(manager);
+  case Phase::Precision: // one precision so far
+  case Phase::Recompute: // everything is saved so far
+  case Phase::Parallel:  // one rank so far
+  case Phase::Import:    // frontend/
+  case Phase::Kernels:   // codegen/
+  case Phase::Device:    // codegen/
+    return;
+  }
+}
