@@ -103,5 +103,8 @@ FailureOr<CompileOptions> CompileOptions::from(ModuleOp module) {
     module.emitError() << kOptionsAttr << " holds an unknown option";
     ok = false;
   }
-  return ok ? FailureOr<CompileOptions>(options) : failure();
+  if (!ok) {
+    return failure();
+  }
+  return options;
 }
