@@ -1,24 +1,169 @@
-// Constant folding of all ops through one interpreter.
+// The evaluator's tensors, its dispatch by family, and constant folding through it.
 
 #include "ir/Evaluate.h"
 
 using namespace mlir;
 using namespace dsc;
 
+//===----------------------------------------------------------------------===//
+// EvaluatedTensor
+//===----------------------------------------------------------------------===//
+
+EvaluatedTensor::EvaluatedTensor(RankedTensorType type) : type(type) {
+  if (isFloat()) {
+    floats.resize(type.getNumElements());
+  } else {
+    integers.resize(type.getNumElements());
+  }
+}
+
+void EvaluatedTensor::copyElement(int64_t to, const EvaluatedTensor &source, int64_t from) {
+  if (isFloat()) {
+    floats[to] = source.floats[from];
+  } else {
+    integers[to] = source.integers[from];
+  }
+}
+
+void EvaluatedTensor::roundToType() {
+  Type element = type.getElementType();
+  if (element.isF64()) {
+    return;
+  }
+  if (element.isF32()) {
+    for (double &value : floats) {
+      value = static_cast<float>(value);
+    }
+    return;
+  }
+  if (auto floatType = dyn_cast<FloatType>(element)) {
+    for (double &value : floats) {
+      APFloat rounded(value);
+      bool losesInfo;
+      rounded.convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven, &losesInfo);
+      rounded.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
+      value = rounded.convertToDouble();
+    }
+    return;
+  }
+  unsigned width = element.getIntOrFloatBitWidth();
+  if (width == 64) {
+    return;
+  }
+  bool isUnsigned = element.isUnsignedInteger() || width == 1;
+  for (int64_t &value : integers) {
+    uint64_t bits = static_cast<uint64_t>(value) << (64 - width);
+    value = isUnsigned ? static_cast<int64_t>(bits >> (64 - width)) : static_cast<int64_t>(bits) >> (64 - width);
+  }
+}
+
+EvaluatedTensor EvaluatedTensor::fromAttribute(DenseElementsAttr attribute) {
+  EvaluatedTensor tensor(cast<RankedTensorType>(attribute.getType()));
+  int64_t i = 0;
+  Type element = tensor.type.getElementType();
+  if (element.isF32()) {
+    for (float value : attribute.getValues<float>()) {
+      tensor.floats[i++] = value;
+    }
+  } else if (tensor.isFloat()) {
+    for (APFloat value : attribute.getValues<APFloat>()) {
+      bool losesInfo;
+      value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
+      tensor.floats[i++] = value.convertToDouble();
+    }
+  } else {
+    bool isUnsigned = element.isUnsignedInteger() || element.isInteger(1);
+    for (const APInt &value : attribute.getValues<APInt>()) {
+      tensor.integers[i++] = isUnsigned ? static_cast<int64_t>(value.getZExtValue()) : value.getSExtValue();
+    }
+  }
+  return tensor;
+}
+
+DenseElementsAttr EvaluatedTensor::toAttribute() const {
+  Type element = type.getElementType();
+  if (element.isF32()) {
+    std::vector<float> values(floats.begin(), floats.end());
+    return DenseElementsAttr::get(type, llvm::ArrayRef(values));
+  }
+  if (element.isF64()) {
+    return DenseElementsAttr::get(type, llvm::ArrayRef(floats));
+  }
+  if (auto floatType = dyn_cast<FloatType>(element)) {
+    std::vector<APFloat> values;
+    for (double value : floats) {
+      bool losesInfo;
+      values.emplace_back(value);
+      values.back().convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven, &losesInfo);
+    }
+    return DenseElementsAttr::get(type, values);
+  }
+  std::vector<APInt> values;
+  unsigned width = element.getIntOrFloatBitWidth();
+  for (int64_t value : integers) {
+    values.emplace_back(width, static_cast<uint64_t>(value) & (width == 64 ? ~0ull : (1ull << width) - 1));
+  }
+  return DenseElementsAttr::get(type, values);
+}
+
+//===----------------------------------------------------------------------===//
+// Indices
+//===----------------------------------------------------------------------===//
+
+SmallVector<int64_t> dsc::rowMajorStrides(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> strides(shape.size(), 1);
+  for (int64_t i = static_cast<int64_t>(shape.size()) - 2; i >= 0; --i) {
+    strides[i] = strides[i + 1] * shape[i + 1];
+  }
+  return strides;
+}
+
+void dsc::forEachIndex(ArrayRef<int64_t> shape, llvm::function_ref<void(int64_t, ArrayRef<int64_t>)> visit) {
+  int64_t count = 1;
+  for (int64_t size : shape) {
+    count *= size;
+  }
+  SmallVector<int64_t> index(shape.size(), 0);
+  for (int64_t linear = 0; linear < count; ++linear) {
+    visit(linear, index);
+    for (int64_t dim = static_cast<int64_t>(shape.size()) - 1; dim >= 0 && ++index[dim] == shape[dim]; --dim) {
+      index[dim] = 0;
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Dispatch and folding
+//===----------------------------------------------------------------------===//
+
+bool dsc::evaluate(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results) {
+  results.clear();
+  for (Type type : op->getResultTypes()) {
+    results.emplace_back(cast<RankedTensorType>(type));
+  }
+  if (!evaluateElementwise(op, operands, results) && !evaluateShape(op, operands, results) &&
+      !evaluateReduction(op, operands, results)) {
+    return false;
+  }
+  for (EvaluatedTensor &result : results) {
+    result.roundToType();
+  }
+  return true;
+}
+
 OpFoldResult dsc::foldByEvaluation(Operation *op, ArrayRef<Attribute> operands) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   if (operands.empty() || type.getNumElements() > kMaxFoldedElements) {
     return {};
   }
-  SmallVector<DenseElementsAttr> values;
+  std::vector<EvaluatedTensor> values;
   for (Attribute operand : operands) {
     auto value = dyn_cast_if_present<DenseElementsAttr>(operand);
-    if (!value) {
+    if (!value || value.getNumElements() > kMaxFoldedElements) {
       return {};
     }
-    values.push_back(value);
+    values.push_back(EvaluatedTensor::fromAttribute(value));
   }
-  return evaluate(op, values);
+  std::vector<EvaluatedTensor> results;
+  return evaluate(op, values, results) ? OpFoldResult(results.front().toAttribute()) : OpFoldResult();
 }
-
-DenseElementsAttr dsc::evaluate(Operation *op, ArrayRef<DenseElementsAttr> operands) { return {}; }

@@ -1,5 +1,5 @@
-// The meaning of foldable ops on constants: shape arithmetic, masks and position tables that the importer folds away,
-// and the oracle for kernels in tests. Plain loops; floats are computed in the element type's precision or better.
+// The meaning of ops on constants, as plain loops: folds shape arithmetic, masks and position tables away at import, and
+// is the oracle for gradient rules and kernels in tests. Floats are computed in f64 and rounded to the element type.
 
 #ifndef DSC_IR_EVALUATE_H
 #define DSC_IR_EVALUATE_H
@@ -11,8 +11,42 @@ namespace dsc {
 /// Results above this many elements stay ops instead of constants.
 constexpr int64_t kMaxFoldedElements = 1 << 24;
 
-/// Evaluates `op` on constant operands; null where the op or an element type is not foldable.
-mlir::DenseElementsAttr evaluate(mlir::Operation *op, llvm::ArrayRef<mlir::DenseElementsAttr> operands);
+/// A tensor in the evaluator: floats as doubles, integers and booleans as i64, in row-major order.
+struct EvaluatedTensor {
+  mlir::RankedTensorType type;
+  std::vector<double> floats;    // where the element type is a float
+  std::vector<int64_t> integers; // where it is an integer or boolean
+
+  explicit EvaluatedTensor(mlir::RankedTensorType type);
+  bool isFloat() const { return llvm::isa<mlir::FloatType>(type.getElementType()); }
+  llvm::ArrayRef<int64_t> shape() const { return type.getShape(); }
+  int64_t size() const { return type.getNumElements(); }
+  /// Copies element `from` of `source` (of the same kind) to element `to`.
+  void copyElement(int64_t to, const EvaluatedTensor &source, int64_t from);
+  /// Rounds floats and wraps integers to the element type.
+  void roundToType();
+
+  static EvaluatedTensor fromAttribute(mlir::DenseElementsAttr attribute);
+  mlir::DenseElementsAttr toAttribute() const;
+};
+
+/// Evaluates `op` on operands in its result types; false where the op has no evaluation (random numbers, kernels) or an
+/// index is out of range.
+bool evaluate(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results);
+
+/// Row-major strides of `shape`, in elements.
+llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
+
+/// Calls `visit(linear, index)` for every index of `shape` in row-major order.
+void forEachIndex(llvm::ArrayRef<int64_t> shape, llvm::function_ref<void(int64_t, llvm::ArrayRef<int64_t>)> visit);
+
+// The families, each in its own file; false for ops of other families.
+bool evaluateElementwise(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                         std::vector<EvaluatedTensor> &results);
+bool evaluateShape(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                   std::vector<EvaluatedTensor> &results);
+bool evaluateReduction(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                       std::vector<EvaluatedTensor> &results);
 
 } // namespace dsc
 
