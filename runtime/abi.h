@@ -169,6 +169,18 @@ static inline int64_t dsc_slice_end(int64_t chunks, int64_t ranks, int64_t rank)
   return dsc_slice_begin(chunks, ranks, rank + 1);
 }
 
+/* Pieces of k and of n that the CPU's matrix products work on at a time. */
+#define DSC_MATMUL_DEPTH 512
+#define DSC_MATMUL_COLUMNS 1536
+
+/* Bytes of the planned workspace of a CPU matrix product of c[.., m, n] over k: one packed block of
+ * b. It is enough for any strides, batch, machine and number of threads; f64 needs none. */
+static inline int64_t dsc_matmul_workspace(int32_t dtype, int64_t m, int64_t n, int64_t k) {
+  int64_t columns = n < DSC_MATMUL_COLUMNS ? (n + 31) / 32 * 32 : DSC_MATMUL_COLUMNS;
+  int64_t depth = k < DSC_MATMUL_DEPTH ? k : DSC_MATMUL_DEPTH;
+  return dtype == DSC_F64 || m == 0 ? 0 : dsc_align(columns * depth * 4);
+}
+
 /* Rows of q and of k that attention works on at a time; its T x T matrix exists only as blocks. */
 #define DSC_ATTENTION_BLOCK 64
 

@@ -1,0 +1,250 @@
+//===- Matmul.cpp - Plans of dsc_rt_matmul ---------------------------------===//
+
+#include "runtime/cpu/Matmul.h"
+
+#include "runtime/cpu/CpuPlans.h"
+
+#include <cmath>
+#include <utility>
+
+using namespace dsc;
+
+namespace {
+
+std::string text(const int64_t *values, int count) {
+  std::string s = "[";
+  for (int i = 0; i < count; ++i) {
+    s += (i ? ", " : "") + std::to_string(values[i]);
+  }
+  return s + "]";
+}
+
+Status disagree(const MatmulShape &shape, const char *what) {
+  return Status::internal(format("matrix product of %s and %s into %s: %s; compile the model again",
+                                 text(shape.aDims, shape.rank).c_str(),
+                                 text(shape.bDims, shape.rank).c_str(),
+                                 text(shape.cDims, shape.rank).c_str(), what));
+}
+
+template <typename T> T activated(T x, int32_t epilogue) {
+  switch (epilogue) {
+  case DSC_EPILOGUE_RELU:
+    return x < T(0) ? T(0) : x;
+  case DSC_EPILOGUE_GELU_ERF:
+    return T(0.5) * x * (T(1) + std::erf(x * T(0.70710678118654752440)));
+  case DSC_EPILOGUE_GELU_TANH:
+    return T(0.5) * x *
+           (T(1) + std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x)));
+  default:
+    return x;
+  }
+}
+
+} // namespace
+
+Result<MatmulPlan> MatmulPlan::make(const MatmulShape &shape, int64_t workspace) {
+  if (shape.rank < 2 || shape.rank > MatmulShape::MaxRank) {
+    return Status::internal(format("matrix product of rank %d; the runtime takes 2 to %d",
+                                   shape.rank, MatmulShape::MaxRank));
+  }
+  if (shape.dtype != DSC_F32 && shape.dtype != DSC_F64) {
+    return Status::internal(format("matrix product of element type %d; the CPU takes f32 (%d) and "
+                                   "f64 (%d): compile with another precision",
+                                   shape.dtype, DSC_F32, DSC_F64));
+  }
+  if (shape.epilogue < DSC_EPILOGUE_NONE || shape.epilogue > DSC_EPILOGUE_GELU_TANH) {
+    return Status::internal(format("matrix product with unknown epilogue %d", shape.epilogue));
+  }
+  int row = shape.rank - 2, column = shape.rank - 1;
+  MatmulPlan plan;
+  plan.dtype = shape.dtype;
+  plan.epilogue = shape.epilogue;
+  plan.withBias = shape.hasBias;
+  plan.accumulate = shape.accumulate;
+  plan.workspaceBytes = workspace;
+  plan.m = shape.cDims[row];
+  plan.n = shape.cDims[column];
+  plan.k = shape.aDims[column];
+  if (shape.aDims[row] != plan.m || shape.bDims[column] != plan.n || shape.bDims[row] != plan.k) {
+    return disagree(shape, "rows, columns or inner dims differ");
+  }
+  plan.aRow = shape.aStrides[row];
+  plan.aK = shape.aStrides[column];
+  plan.bK = shape.bStrides[row];
+  plan.bColumn = shape.bStrides[column];
+  plan.cRow = shape.cStrides[row];
+  plan.cColumn = shape.cStrides[column];
+  // A dim of one element may carry any stride; take the one that makes c contiguous.
+  if (plan.n <= 1) {
+    plan.cColumn = 1;
+  }
+  if (plan.m <= 1 && plan.cColumn != 1) {
+    plan.cRow = 1;
+  }
+  if (plan.cColumn != 1 && plan.cRow == 1) {
+    // c is stored transposed: c^T = b^T a^T, with the bias on rows.
+    std::swap(plan.m, plan.n);
+    std::swap(plan.aRow, plan.bColumn);
+    std::swap(plan.aK, plan.bK);
+    plan.cRow = plan.cColumn;
+    plan.cColumn = 1;
+    plan.biasOnRows = true;
+  }
+  for (int i = 0; i < row; ++i) {
+    int64_t dim = shape.cDims[i];
+    bool aFits = shape.aDims[i] == dim || shape.aDims[i] == 1;
+    bool bFits = shape.bDims[i] == dim || shape.bDims[i] == 1;
+    if (!aFits || !bFits) {
+      return disagree(shape, "a batch dim is neither 1 nor the result's");
+    }
+    plan.batches *= dim;
+    if (dim == 1) {
+      continue;
+    }
+    Offsets stride{shape.aDims[i] == 1 ? 0 : shape.aStrides[i],
+                   shape.bDims[i] == 1 ? 0 : shape.bStrides[i], shape.cStrides[i]};
+    if (plan.biasOnRows) {
+      std::swap(stride.a, stride.b);
+    }
+    plan.batchDim[plan.batchDims] = dim;
+    plan.batchStride[plan.batchDims] = stride;
+    ++plan.batchDims;
+  }
+  plan.mergeBatch();
+  return plan;
+}
+
+/// Batch dims that b does not have and that continue the rows of a and c are rows.
+void MatmulPlan::mergeBatch() {
+  while (batchDims > 0 && !(biasOnRows && withBias)) {
+    const Offsets &stride = batchStride[batchDims - 1];
+    if (stride.b != 0 || stride.a != m * aRow || stride.c != m * cRow) {
+      return;
+    }
+    m *= batchDim[batchDims - 1];
+    batches /= std::max<int64_t>(batchDim[batchDims - 1], 1);
+    --batchDims;
+  }
+}
+
+MatmulPlan::Offsets MatmulPlan::offsetsOf(int64_t batch) const {
+  Offsets offsets{0, 0, 0};
+  for (int i = batchDims - 1; i >= 0; --i) {
+    int64_t at = batch % batchDim[i];
+    batch /= batchDim[i];
+    offsets.a += at * batchStride[i].a;
+    offsets.b += at * batchStride[i].b;
+    offsets.c += at * batchStride[i].c;
+  }
+  return offsets;
+}
+
+void MatmulPlan::run(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
+                     void *workspace) const {
+  if (batches == 0 || m == 0 || n == 0) {
+    return;
+  }
+  if (biasOnRows) {
+    std::swap(a, b);
+  }
+  if (dtype == DSC_F64) {
+    return runPlain(team, static_cast<const double *>(a), static_cast<const double *>(b),
+                    static_cast<const double *>(bias), static_cast<double *>(c));
+  }
+  auto *f32A = static_cast<const float *>(a), *f32B = static_cast<const float *>(b);
+  auto *f32Bias = static_cast<const float *>(bias);
+  auto *f32C = static_cast<float *>(c);
+  if (cColumn != 1 || (biasOnRows && withBias)) {
+    return runPlain(team, f32A, f32B, f32Bias, f32C);
+  }
+  runPacked(team, f32A, f32B, f32Bias, f32C, workspace);
+}
+
+void MatmulPlan::runPacked(ThreadTeam &team, const float *a, const float *b, const float *bias,
+                           float *c, void *workspace) const {
+  const GemmKernels &kernels = *gemmKernels();
+  auto gemmOf = [&](int64_t batch) {
+    Offsets at = offsetsOf(batch);
+    return Gemm{m,  n,       k,        a + at.a, aRow, aK,       b + at.b,
+                bK, bColumn, c + at.c, cRow,     bias, epilogue, accumulate};
+  };
+  Gemm first = gemmOf(0);
+  if (batches == 1 || !fitsThread(kernels, first) || batches < team.threads()) {
+    for (int64_t batch = 0; batch < batches; ++batch) {
+      multiply(team, kernels, gemmOf(batch), workspace, workspaceBytes);
+    }
+    return;
+  }
+  int64_t grain = std::max<int64_t>(1, 64 * 1024 / std::max<int64_t>(m * n * k, 1));
+  team.deal((batches + grain - 1) / grain, [&](int64_t item, int thread) {
+    int64_t last = std::min((item + 1) * grain, batches);
+    for (int64_t batch = item * grain; batch < last; ++batch) {
+      multiplyAlone(kernels, gemmOf(batch), team.scratch(thread));
+    }
+  });
+}
+
+/// Any strides, and f64: rows are independent, columns go in blocks of accumulators.
+template <typename T>
+void MatmulPlan::runPlain(ThreadTeam &team, const T *a, const T *b, const T *bias, T *c) const {
+  constexpr int64_t Block = 64;
+  int64_t grain = std::max<int64_t>(1, 16 * 1024 / std::max<int64_t>(n * k, 1));
+  team.parallelFor(batches * m, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      Offsets at = offsetsOf(index / m);
+      int64_t row = index % m;
+      const T *left = a + at.a + row * aRow;
+      T *to = c + at.c + row * cRow;
+      for (int64_t first = 0; first < n; first += Block) {
+        int64_t columns = std::min(Block, n - first);
+        const T *right = b + at.b + first * bColumn;
+        T sums[Block] = {};
+        for (int64_t p = 0; p < k; ++p) {
+          T value = left[p * aK];
+          for (int64_t j = 0; j < columns; ++j) {
+            sums[j] += value * right[p * bK + j * bColumn];
+          }
+        }
+        for (int64_t j = 0; j < columns; ++j) {
+          T &result = to[(first + j) * cColumn];
+          T sum = accumulate ? sums[j] + result : sums[j];
+          if (bias) {
+            sum += bias[biasOnRows ? row : first + j];
+          }
+          result = activated(sum, epilogue);
+        }
+      }
+    }
+  });
+}
+
+extern "C" {
+
+int32_t dsc_rt_matmul_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_t dtype, int32_t rank,
+                           const int64_t *a_dims, const int64_t *a_strides, const int64_t *b_dims,
+                           const int64_t *b_strides, const int64_t *c_dims,
+                           const int64_t *c_strides, int32_t has_bias, int32_t epilogue,
+                           int32_t accumulate, int64_t workspace) {
+  MatmulShape shape{dtype,  rank,      a_dims,        a_strides, b_dims,         b_strides,
+                    c_dims, c_strides, has_bias != 0, epilogue,  accumulate != 0};
+  Result<MatmulPlan> made = MatmulPlan::make(shape, workspace);
+  if (made.failed()) {
+    return setError(ctx, made.status().in(opName(ctx, op)));
+  }
+  Status stored =
+      storePlan(ctx->cpu->matmuls, plan, std::make_unique<MatmulPlan>(std::move(*made)));
+  return stored.ok() ? 0 : setError(ctx, stored.in(opName(ctx, op)));
+}
+
+int32_t dsc_rt_matmul(dsc_context *ctx, int32_t op, int32_t plan, const void *a, const void *b,
+                      const void *bias, void *c, void *workspace) {
+  OpTimer timer(ctx, op);
+  const MatmulPlan *found = findPlan(ctx->cpu->matmuls, plan);
+  if (!found || found->hasBias() != (bias != nullptr)) {
+    return setError(ctx, planMismatch(found != nullptr, plan).in(opName(ctx, op)));
+  }
+  found->run(ctx->cpu->team, a, b, bias, c, workspace);
+  return 0;
+}
+
+} // extern "C"

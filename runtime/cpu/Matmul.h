@@ -1,0 +1,67 @@
+//===- Matmul.h - Plans of dsc_rt_matmul -----------------------------------===//
+//
+// A plan checks the shapes once and brings the product into the form that Gemm multiplies:
+// row-major c, a short list of batch dims, rows merged across batch dims where the strides allow.
+// f32 goes to Gemm's kernels; f64, the reference, and results whose columns no stride of 1 orders,
+// to plain loops.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_CPU_MATMUL_H
+#define DSC_RUNTIME_CPU_MATMUL_H
+
+#include "runtime/Status.h"
+#include "runtime/cpu/Gemm.h"
+
+#include <cstdint>
+
+namespace dsc {
+
+/// The operands as the program describes them.
+struct MatmulShape {
+  static constexpr int MaxRank = 6;
+  int32_t dtype = 0;
+  int rank = 0;
+  const int64_t *aDims = nullptr, *aStrides = nullptr;
+  const int64_t *bDims = nullptr, *bStrides = nullptr;
+  const int64_t *cDims = nullptr, *cStrides = nullptr;
+  bool hasBias = false;
+  int32_t epilogue = 0;
+  bool accumulate = false;
+};
+
+class MatmulPlan {
+public:
+  static Result<MatmulPlan> make(const MatmulShape &shape, int64_t workspace);
+
+  bool hasBias() const { return withBias; }
+  void run(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
+           void *workspace) const;
+
+private:
+  static constexpr int MaxBatchDims = MatmulShape::MaxRank - 2;
+  struct Offsets {
+    int64_t a, b, c;
+  };
+  Offsets offsetsOf(int64_t batch) const;
+  void mergeBatch();
+  void runPacked(ThreadTeam &team, const float *a, const float *b, const float *bias, float *c,
+                 void *workspace) const;
+  template <typename T>
+  void runPlain(ThreadTeam &team, const T *a, const T *b, const T *bias, T *c) const;
+
+  int32_t dtype = 0, epilogue = 0;
+  bool withBias = false, accumulate = false;
+  bool biasOnRows = false; ///< operands were exchanged: bias belongs to rows
+  int64_t workspaceBytes = 0;
+  int64_t m = 0, n = 0, k = 0;
+  int64_t aRow = 0, aK = 0, bK = 0, bColumn = 0, cRow = 0, cColumn = 0;
+  int batchDims = 0;
+  int64_t batches = 1;
+  int64_t batchDim[MaxBatchDims] = {};
+  Offsets batchStride[MaxBatchDims] = {};
+};
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_CPU_MATMUL_H

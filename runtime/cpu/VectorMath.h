@@ -1,0 +1,130 @@
+//===- VectorMath.h - Sixteen floats at a time, on every instruction set ---===//
+//
+// The vector type of the kernels and its functions. Included only by files that are compiled once
+// per instruction set: everything is in an unnamed namespace, so that the linker never mixes two
+// copies. Each function is the same sequence of IEEE operations and explicit FMAs everywhere, so
+// AVX2 and AVX-512 give the same bits.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_CPU_VECTORMATH_H
+#define DSC_RUNTIME_CPU_VECTORMATH_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+namespace {
+
+typedef float Vec __attribute__((ext_vector_type(16)));
+typedef float UnalignedVec __attribute__((ext_vector_type(16), aligned(4)));
+typedef int32_t IntVec __attribute__((ext_vector_type(16)));
+
+constexpr int Lanes = 16;
+
+inline Vec load(const float *p) { return *reinterpret_cast<const UnalignedVec *>(p); }
+inline void store(float *p, Vec v) { *reinterpret_cast<UnalignedVec *>(p) = v; }
+inline Vec splat(float x) { return Vec(x); }
+inline Vec fma(Vec a, Vec b, Vec c) { return __builtin_elementwise_fma(a, b, c); }
+inline Vec select(IntVec mask, Vec a, Vec b) {
+  return __builtin_bit_cast(Vec, (mask & __builtin_bit_cast(IntVec, a)) |
+                                     (~mask & __builtin_bit_cast(IntVec, b)));
+}
+/// The larger one; `b` where `a` is NaN.
+inline Vec maxOf(Vec a, Vec b) { return a > b ? a : b; }
+
+/// The first `count` lanes of p, the rest 0; touches no memory behind them.
+inline Vec loadFirst(const float *p, int count) {
+#ifdef __AVX512F__
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+#else
+  Vec v = 0.0f;
+  __builtin_memcpy(&v, p, static_cast<size_t>(count) * sizeof(float));
+  return v;
+#endif
+}
+inline void storeFirst(float *p, Vec v, int count) {
+#ifdef __AVX512F__
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), v);
+#else
+  __builtin_memcpy(p, &v, static_cast<size_t>(count) * sizeof(float));
+#endif
+}
+
+/// Sum in a fixed tree.
+inline float sumOf(Vec v) {
+  typedef float V8 __attribute__((ext_vector_type(8)));
+  typedef float V4 __attribute__((ext_vector_type(4)));
+  V8 a = v.lo + v.hi;
+  V4 b = a.lo + a.hi;
+  return (b.x + b.z) + (b.y + b.w);
+}
+
+inline float largestOf(Vec v) { return __builtin_reduce_max(v); }
+
+/// e^x to 1 ulp for x <= 88.7 (infinity above); 0 below -87.3, so that no denormal appears.
+inline Vec exponential(Vec x) {
+  Vec inRange = x < -87.3f ? splat(-87.3f) : x;
+  inRange = inRange > 89.0f ? splat(89.0f) : inRange;
+  // 1.5 * 2^23: adding it rounds to an integer and leaves that in the low bits.
+  Vec shifted = fma(inRange, splat(1.44269504088896341f), splat(12582912.0f));
+  Vec n = shifted - 12582912.0f;
+  Vec r = fma(n, splat(-0.693145751953125f), inRange);
+  r = fma(n, splat(-1.42860677e-6f), r);
+  Vec p = splat(1.9875691500e-4f);
+  p = fma(p, r, splat(1.3981999507e-3f));
+  p = fma(p, r, splat(8.3334519073e-3f));
+  p = fma(p, r, splat(4.1665795894e-2f));
+  p = fma(p, r, splat(1.6666665459e-1f));
+  p = fma(p, r, splat(5.0000001201e-1f));
+  p = fma(p * r, r, r) + 1.0f;
+  // 2^n in two factors: n reaches 128, which one exponent field cannot hold.
+  IntVec e = __builtin_bit_cast(IntVec, shifted) - __builtin_bit_cast(IntVec, splat(12582912.0f));
+  IntVec half = e >> 1;
+  Vec f1 = __builtin_bit_cast(Vec, (half + 127) << 23);
+  Vec f2 = __builtin_bit_cast(Vec, (e - half + 127) << 23);
+  Vec y = p * f1 * f2;
+  y = x < -87.3f ? splat(0.0f) : y;
+  return x != x ? x : y;
+}
+
+/// erf(x) to a few ulp: odd rational function on [-4, 4], outside of which it is +-1.
+inline Vec errorFunction(Vec x) {
+  Vec c = x < -3.8325066f ? splat(-3.8325066f) : x;
+  c = c > 3.8325066f ? splat(3.8325066f) : c;
+  Vec s = c * c;
+  Vec p = splat(2.2905065861350646e-4f);
+  p = fma(p, s, splat(3.4082910107109506e-3f));
+  p = fma(p, s, splat(5.0955695062380861e-2f));
+  p = fma(p, s, splat(1.8520832239976145e-1f));
+  p = fma(p, s, splat(1.128379143519084f));
+  Vec q = splat(-1.1791602954361697e-7f);
+  q = fma(q, s, splat(2.3547966471313185e-5f));
+  q = fma(q, s, splat(1.0179625278914885e-3f));
+  q = fma(q, s, splat(1.4070470171167667e-2f));
+  q = fma(q, s, splat(1.1098505178285362e-1f));
+  q = fma(q, s, splat(4.9746925110067538e-1f));
+  q = fma(q, s, splat(1.0f));
+  Vec y = c * p / q;
+  return x != x ? x : y;
+}
+
+/// tanh(x) by e^-2|x|; the small ones by their series, where the quotient would cancel.
+inline Vec hyperbolicTangent(Vec x) {
+  Vec a = __builtin_elementwise_abs(x);
+  Vec e = exponential(-2.0f * a);
+  Vec y = (1.0f - e) / (1.0f + e);
+  Vec s = x * x;
+  Vec p = splat(-5.70498872745e-3f);
+  p = fma(p, s, splat(2.06390887954e-2f));
+  p = fma(p, s, splat(-5.37397155531e-2f));
+  p = fma(p, s, splat(1.33314422036e-1f));
+  p = fma(p, s, splat(-3.33332819422e-1f));
+  Vec small = fma(p * s, x, x);
+  y = x < 0.0f ? -y : y;
+  y = a < 0.625f ? small : y;
+  return x != x ? x : y;
+}
+
+} // namespace
+
+#endif // DSC_RUNTIME_CPU_VECTORMATH_H
