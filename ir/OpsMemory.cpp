@@ -72,3 +72,11 @@ LogicalResult KernelOp::verify() {
   }
   return success();
 }
+
+LogicalResult LaunchOp::verify() {
+  if (getKernels().size() != getUnits().size() || getKernels().size() != getGrains().size()) { // launch_1
+    return emitOpError("has ") << getKernels().size() << " functions, " << getUnits().size() << " units and "
+                               << getGrains().size() << " grains";
+  }
+  return success();
+}

@@ -128,35 +128,24 @@ def Dsc_YieldOp : Dsc_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"::ds
   let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
 }
 
-def Dsc_LaunchOp : Dsc_Op<"launch", []> {
-  let summary = "One generated kernel with the addresses of its operands, results and scratch.";
+def Dsc_LaunchOp : Dsc_Op<"launch", [Pure]> {
+  let summary = "A kernel after outlining: the generated functions that compute the results, run in order.";
   let description = [{
-    The form of a kernel after outlining (phase 9): `kernel` is a function of memrefs and the range of
-    units; `units` the size of its iteration space; `grain` the least number of units worth a thread.
+    The functions take the addresses of operands, results and scratch, and a range of units; `units` and
+    `grains` have one entry a function: the size of its iteration space and the least number of units
+    worth a thread. Slots stand in `dsc.slots` and `dsc.scratch`, as for a kernel.
+    1. As many units and grains as functions.
 
     Example:
     ```mlir
-    dsc.launch @kernel_0 {slots = [#dsc.slot<arena, 0, 128, 0, 1>], units = 4 : i64, grain = 1 : i64, op = 0 : i64}
+    %y = dsc.launch [@kernel_0] (%x) {units = array<i64: 4>, grains = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, TypedArrayAttrBase<Dsc_SlotAttr, "slots">:$slots,
-                       I64Attr:$units, I64Attr:$grain, I64Attr:$op);
-  let assemblyFormat = "$kernel attr-dict";
-}
-
-def Dsc_CopyOp : Dsc_Op<"copy", []> {
-  let summary = "Copies bytes between two planned slots.";
-  let description = [{
-    The memory phase inserts it where a value must also stand elsewhere: a global that could not be
-    written in place, a result that is an input.
-
-    Example:
-    ```mlir
-    dsc.copy {from = #dsc.slot<arena, 0, 128, 0, 1>, to = #dsc.slot<io, 0, 128, 0, 1>}
-    ```
-  }];
-  let arguments = (ins Dsc_SlotAttr:$from, Dsc_SlotAttr:$to);
-  let assemblyFormat = "attr-dict";
+  let arguments = (ins TypedArrayAttrBase<FlatSymbolRefAttr, "functions">:$kernels, Variadic<Dsc_Tensor>:$inputs,
+                       DenseI64ArrayAttr:$units, DenseI64ArrayAttr:$grains);
+  let results = (outs Variadic<Dsc_Tensor>:$results);
+  let assemblyFormat = "$kernels `(` $inputs `)` attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
 }
 
 #endif // DSC_IR_OPS_MEMORY_TD

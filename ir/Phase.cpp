@@ -79,7 +79,7 @@ static LogicalResult verifyFused(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>()) {
     for (Operation &op : function.getOps()) {
       if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp, ReshapeOp,
-               SliceOp, GetGlobalOp, SetGlobalOp, GradientsOp, CopyOp, func::ReturnOp>(op)) {
+               SliceOp, GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op)) {
         return op.emitError("op is in no kernel and is no library call after fusion");
       }
     }

@@ -15,7 +15,10 @@ static void buildAutodiff(OpPassManager &manager) {}
 
 static void buildFusion(OpPassManager &manager) {}
 
-static void buildMemory(OpPassManager &manager) {}
+static void buildMemory(OpPassManager &manager) {
+  manager.addPass(createPlanMemory());
+  manager.addPass(createVerifyPlan());
+}
 
 void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase) {
   switch (phase) {

@@ -1,0 +1,60 @@
+// Storage roots and last uses.
+
+#include "passes/memory/Liveness.h"
+
+using namespace mlir;
+using namespace dsc;
+
+bool dsc::isContiguousSlice(SliceOp slice, int64_t &offset) {
+  auto type = cast<RankedTensorType>(slice.getX().getType());
+  // Contiguous: single elements, then one range, then whole dimensions.
+  bool whole = true;
+  int64_t stride = 1;
+  offset = 0;
+  for (int64_t i = type.getRank() - 1; i >= 0; --i) {
+    int64_t size = slice.getSizes()[i];
+    if (size != 1 && (slice.getSteps()[i] != 1 || !whole)) {
+      return false;
+    }
+    whole = whole && size == type.getDimSize(i);
+    offset += slice.getStarts()[i] * stride;
+    stride *= type.getDimSize(i);
+  }
+  return true;
+}
+
+StorageView dsc::storageOf(Value value) {
+  StorageView view{value, 0};
+  while (Operation *op = view.root.getDefiningOp()) {
+    int64_t offset = 0;
+    if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+      view.root = reshape.getX();
+    } else if (auto slice = dyn_cast<SliceOp>(op); slice && isContiguousSlice(slice, offset)) {
+      view.offset += offset * elementBytes(cast<RankedTensorType>(slice.getX().getType()).getElementType());
+      view.root = slice.getX();
+    } else {
+      break;
+    }
+  }
+  return view;
+}
+
+EntryLiveness::EntryLiveness(func::FuncOp entry) {
+  for (Operation &op : entry.getBody().front()) {
+    positions[&op] = endPosition++;
+    for (Value operand : op.getOperands()) {
+      lastUse[storageOf(operand).root] = positions[&op];
+    }
+  }
+  --endPosition;
+}
+
+int64_t EntryLiveness::first(Value root) const {
+  Operation *op = root.getDefiningOp();
+  return op ? positions.lookup(op) : -1;
+}
+
+int64_t EntryLiveness::last(Value root) const {
+  auto it = lastUse.find(root);
+  return it == lastUse.end() ? first(root) : it->second;
+}
