@@ -1,0 +1,105 @@
+//===- Manifest.h - What a compiled program says about itself ---------------===//
+//
+// The manifest of docs/executable-format.md as plain structs. Reading checks everything that the
+// rest of the runtime relies on: versions, every tensor inside its space, roles and references.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_MANIFEST_H
+#define DSC_RUNTIME_MANIFEST_H
+
+#include "runtime/Tensor.h"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace dsc {
+
+/// A tensor at a planned place of a space.
+struct PlannedTensor {
+  std::string name;
+  Dtype dtype = DSC_F32;
+  Shape shape;
+  int64_t offset = 0;
+  int64_t bytes = 0;
+  /// Element strides of padded or permuted storage; empty for a dense tensor.
+  Shape strides;
+};
+
+enum class InputRole { Input, Labels, SampleWeight };
+
+struct InputSpec : PlannedTensor {
+  InputRole role = InputRole::Input;
+  /// Integers must be in [0, classes); 0 means that any value is fine.
+  int64_t classes = 0;
+};
+
+enum class GlobalRole { Trained, Buffer, State, Runtime };
+
+struct GlobalSpec : PlannedTensor {
+  GlobalRole role = GlobalRole::State;
+  std::vector<std::string> onnxNames;
+  std::string reason;
+  std::string of, kind;
+  /// The key in the weights file; empty if `fill` applies.
+  std::string weightsKey;
+  double fill = 0;
+};
+
+struct RunTimeValue {
+  std::string name, global, flag, help;
+  double defaultValue = 0;
+  std::optional<double> minimum, maximum;
+  /// The bounds themselves are not allowed.
+  bool exclusiveMinimum = false, exclusiveMaximum = false;
+};
+
+struct OpSpec {
+  std::string name, kind;
+  std::vector<std::string> onnxNames;
+  int64_t flops = 0, bytes = 0;
+};
+
+struct Manifest {
+  std::string name, version, compileCommand;
+  /// Effective compile-time options, as text, for `info` and for refusing them at run time.
+  std::vector<std::pair<std::string, std::string>> options;
+  std::string targetKind, targetFeatures;
+  std::array<int64_t, DSC_SPACE_COUNT> spaceBytes = {};
+  std::vector<std::string> entries;
+  /// The largest planned number of micro-batches a step; 0 for any.
+  int64_t accumulate = 1;
+  int64_t microBatch = 0;
+  std::vector<InputSpec> inputs;
+  std::vector<std::pair<std::string, std::vector<PlannedTensor>>> results;
+  std::vector<PlannedTensor> gradients;
+  /// Values kept by `--keep-values`, in io after entry last.
+  std::vector<PlannedTensor> values;
+  std::vector<GlobalSpec> globals;
+  std::vector<RunTimeValue> runTimeValues;
+  std::string lossKind;
+  int64_t ignoreIndex = -100;
+  bool shiftLabels = false;
+  int64_t tokensPerSample = 0;
+  std::vector<OpSpec> ops;
+  std::string weightsFile, weightsHash;
+  /// The text it was read from, for `info --json`.
+  std::string text;
+
+  bool hasEntry(std::string_view entry) const;
+  /// A result of `entry` by name, or null.
+  const PlannedTensor *result(std::string_view entry, std::string_view name) const;
+  const GlobalSpec *global(std::string_view name) const;
+  const InputSpec *labels() const;
+};
+
+/// Reads and checks a manifest; another version is refused by name before anything else is read.
+Result<Manifest> readManifest(std::string_view json);
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_MANIFEST_H
