@@ -63,7 +63,7 @@ Result<std::unique_ptr<Executable>> Executable::open(const std::string &path) {
     return Status::machine(format("%s: cannot resolve: %s", path.c_str(), std::strerror(errno)));
   std::unique_ptr<Executable> executable(new Executable);
   executable->realPath = resolved;
-  Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path);
+  Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path, resolved);
   if (file.failed())
     return file.status();
   executable->file = *file;

@@ -1,3 +1,5 @@
-//===- Main.cpp - The training executable's entry --------------------------===//
+//===- Main.cpp - The training executable's entry --------------------------------------------------===//
 
-int main() { return 0; }
+#include "runtime/Runner.h"
+
+int main(int argc, char **argv) { return dsc::runMain(argc, argv); }

@@ -12,9 +12,11 @@
 
 using namespace dsc;
 
-Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &path) {
+Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &real,
+                                                     const std::string &shownAs) {
+  const std::string &path = shownAs.empty() ? real : shownAs;
   // Not blocking: opening a pipe must not wait for a writer.
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int fd = ::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return Status::user(format("%s: cannot open: %s", path.c_str(), std::strerror(errno)));
   struct stat info;

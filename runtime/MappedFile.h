@@ -20,7 +20,9 @@ namespace dsc {
 
 class MappedFile {
 public:
-  static Result<std::shared_ptr<MappedFile>> open(const std::string &path);
+  /// `shownAs` is the name in messages, where it is not the path.
+  static Result<std::shared_ptr<MappedFile>> open(const std::string &path,
+                                                  const std::string &shownAs = "");
   ~MappedFile();
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;

@@ -1,0 +1,129 @@
+//===- Bench.cpp - The command `bench` -------------------------------------------------------------===//
+
+#include "runtime/Bench.h"
+
+#include "runtime/Batch.h"
+#include "runtime/Progress.h"
+#include "runtime/RunTimeValues.h"
+#include "runtime/Startup.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+#include <sys/resource.h>
+
+using namespace dsc;
+
+static constexpr int64_t warmUpSteps = 3;
+
+static int64_t residentPeak() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+static void printKernels(const Manifest &manifest, const OpTimes &times, int64_t steps,
+                         double stepMs) {
+  std::vector<size_t> order(times.ops.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return times.ops[a].nanoseconds > times.ops[b].nanoseconds;
+  });
+  std::printf("\n%10s %6s %6s %9s %9s  %s\n", "ms/step", "share", "calls", "GFLOP/s", "GB/s",
+              "kernel or library call");
+  double sum = 0;
+  auto perStep = [&](double value) { return value / static_cast<double>(steps); };
+  for (size_t i : order) {
+    const OpTimes::Entry &entry = times.ops[i];
+    if (entry.calls == 0) {
+      continue;
+    }
+    const OpSpec &op = manifest.ops[i];
+    double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
+    double nsPerCall = static_cast<double>(entry.nanoseconds) / static_cast<double>(entry.calls);
+    sum += ms;
+    std::string flops =
+        op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerCall) : "-";
+    std::string rate = op.bytes ? format("%.1f", static_cast<double>(op.bytes) / nsPerCall) : "-";
+    std::printf("%10.4f %5.1f%% %6.0f %9s %9s  %s (%s)\n", ms, 100 * ms / stepMs,
+                perStep(static_cast<double>(entry.calls)), flops.c_str(), rate.c_str(),
+                printable(op.name).c_str(), op.kind.c_str());
+  }
+  std::printf("%10.4f %5.1f%% %33s  outside of kernels and library calls\n", stepMs - sum,
+              100 * (stepMs - sum) / stepMs, "");
+}
+
+Status dsc::runBench(Executable &executable, const CommandLine &line) {
+  const Manifest &manifest = executable.manifest();
+  if (!manifest.hasEntry("last")) {
+    return Status::user("this program was compiled without training");
+  }
+  Result<int64_t> steps = line.integer("--steps", 20, 1);
+  if (steps.failed()) {
+    return steps.status();
+  }
+  Result<RunTimeValues> values = RunTimeValues::parse(manifest, line);
+  if (values.failed()) {
+    return values.status();
+  }
+  int64_t residentBefore = residentPeak();
+  Result<std::unique_ptr<Session>> opened = openSession(executable, line);
+  if (opened.failed()) {
+    return opened.status();
+  }
+  Session &session = **opened;
+  values->apply(session);
+  const int64_t count = values->accumulate();
+  OpTimes times;
+  times.ops.resize(manifest.ops.size());
+  std::vector<double> milliseconds;
+  for (int64_t step = 0; step < warmUpSteps + *steps; ++step) {
+    if (line.has("--kernels") && step == warmUpSteps) {
+      session.context().times = &times;
+    }
+    loadMadeUpBatch(session, static_cast<uint64_t>(step));
+    session.setRunTime("rt.step", static_cast<double>(step));
+    session.setRunTime("rt.sample_base",
+                       static_cast<double>(step * count * manifest.microBatch));
+    auto begin = std::chrono::steady_clock::now();
+    for (int64_t micro = 0; micro < count; ++micro) {
+      session.setRunTime("rt.micro_index", static_cast<double>(micro));
+      DSC_RETURN_IF_FAILED(session.run(micro + 1 < count ? "micro" : "last"));
+    }
+    DSC_RETURN_IF_FAILED(session.runUpdate("last"));
+    if (step >= warmUpSteps) {
+      milliseconds.push_back(
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+              .count());
+    }
+  }
+  session.context().times = nullptr;
+  std::sort(milliseconds.begin(), milliseconds.end());
+  double median = milliseconds[milliseconds.size() / 2];
+  auto samples = static_cast<double>(manifest.microBatch * count);
+  std::printf("%lld steps of %.0f samples, %d threads\n", static_cast<long long>(*steps), samples,
+              session.threads());
+  std::printf("ms a step: median %.3f, min %.3f\n", median, milliseconds.front());
+  std::printf("rate: %s samples/s", shortNumber(samples / median * 1e3).c_str());
+  if (manifest.tokensPerSample) {
+    std::printf(", %s tokens/s",
+                shortNumber(samples * static_cast<double>(manifest.tokensPerSample) / median * 1e3)
+                    .c_str());
+  }
+  const auto &bytes = manifest.spaceBytes;
+  std::printf("\nplanned bytes: state %lld, arena %lld, io %lld, constants %lld, peak %lld\n",
+              static_cast<long long>(bytes[DSC_SPACE_STATE]),
+              static_cast<long long>(bytes[DSC_SPACE_ARENA]),
+              static_cast<long long>(bytes[DSC_SPACE_IO]),
+              static_cast<long long>(bytes[DSC_SPACE_CONSTANTS]),
+              static_cast<long long>(session.plannedBytes()));
+  int64_t resident = residentPeak();
+  std::printf("measured peak: %s resident, %s of them after start\n", bytesText(resident).c_str(),
+              bytesText(resident - residentBefore).c_str());
+  if (line.has("--kernels")) {
+    double mean = std::accumulate(milliseconds.begin(), milliseconds.end(), 0.0) /
+                  static_cast<double>(milliseconds.size());
+    printKernels(manifest, times, *steps, mean);
+  }
+  return {};
+}

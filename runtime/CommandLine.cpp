@@ -1,0 +1,373 @@
+//===- CommandLine.cpp - Commands and flags of the executable --------------------------===//
+
+#include "runtime/CommandLine.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+using namespace dsc;
+
+#define DSC_RUNS "train eval gradients values"
+
+const std::vector<CommandSpec> dsc::commandTable = {
+    {"train", "--data PATH --steps N|--epochs N", "train, and write the weights at the end"},
+    {"eval", "--data PATH", "loss and metrics over every sample of the data"},
+    {"gradients", "--data PATH -o FILE.safetensors", "gradients of one step, without an update"},
+    {"values", "--data PATH -o FILE.safetensors", "values that were kept by --keep-values"},
+    {"data", "PATH", "check the data and show the first sample"},
+    {"info", "", "what was compiled, and how"},
+    {"bench", "", "time training steps on made-up data"},
+    {"lr", "", nullptr},
+    {"export", "-o FILE.safetensors", nullptr},
+};
+
+const std::vector<FlagSpec> dsc::flagTable = {
+    {"--data", "PATH", DSC_RUNS,
+     "samples: .npz, .safetensors, .bin tokens, a folder of NAME.npy, or a folder of such files"},
+    {"--tokens", "u16|u32", DSC_RUNS " data", "width of tokens in files without llm.c's header"},
+    {"--tokens-to", "NAME", DSC_RUNS " data", "the input that token files feed"},
+    {"--steps", "N", "train bench", "number of steps"},
+    {"--epochs", "N", "train", "number of times that each sample is seen"},
+    {"--weights", "FILE|DIR", DSC_RUNS " bench", "start from these weights"},
+    {"--partial", nullptr, DSC_RUNS " bench", "load what fits of --weights"},
+    {"--save", "DIR", "train", "write the trained weights into this folder"},
+    {"--eval-data", "PATH", "train", "evaluate on this data while training and at its end"},
+    {"--eval-every", "N|epoch", "train", "how often to evaluate"},
+    {"--log", "FILE.jsonl", "train", "append one JSON object an event"},
+    {"--log-every", "N", "train", "steps between printed lines"},
+    {"--no-shuffle", nullptr, "train", "take samples in the order of the data"},
+    {"--accumulate", "N", "train gradients values bench", "micro-batches a step"},
+    {"--seed", "N", "train gradients values bench", "seed of the order of samples and of dropout"},
+    {"--ranks", "N", "train eval", "number of processes; this version runs with 1"},
+    {"--threads", "N", DSC_RUNS " bench", "threads; all cores without it"},
+    {"--json", nullptr, "eval info", "print JSON"},
+    {"--outputs", "FILE.npz", "eval", "write the graph's outputs for every sample"},
+    {"-o", "FILE", "gradients values", "the file to write"},
+    {"--kernels", nullptr, "bench", "time of each kernel and library call"},
+    {"--force", nullptr, "train eval gradients values", "overwrite files that dsc did not write"},
+};
+
+namespace {
+/// Flags of the contract whose feature is not built yet.
+struct LaterFlag {
+  const char *name;
+  bool takesValue;
+  const char *feature;
+};
+constexpr LaterFlag laterFlags[] = {
+    {"--resume", true, "checkpoints with optimizer state"},
+    {"--save-every", true, "checkpoints with optimizer state"},
+    {"--keep", true, "checkpoints with optimizer state"},
+    {"--allow-change", true, "checkpoints with optimizer state"},
+    {"--best", true, "checkpoints with optimizer state"},
+    {"--patience", true, "early stopping"},
+    {"--tensorboard", true, "TensorBoard logs"},
+    {"--profile", true, "traces"},
+    {"--schedule", true, "learning-rate schedules"},
+    {"--no-decay", true, "parameter groups"},
+    {"--groups", true, "parameter groups"},
+    {"--loss-scale", true, "mixed precision"},
+};
+
+/// Flags of `dsc compile` that change the program.
+struct CompileFlag {
+  const char *name;
+  bool takesValue;
+};
+constexpr CompileFlag compileFlags[] = {
+    {"--dim", true},           {"--input", true},          {"--loss", true},
+    {"--shift-labels", false}, {"--ignore-index", true},   {"--label-smoothing", true},
+    {"--loss-mean", true},     {"--output", true},         {"--labels", true},
+    {"--optimizer", true},     {"--train", true},          {"--freeze", true},
+    {"--no-tie", false},       {"--zero", true},           {"--fp32", false},
+    {"--tf32", false},         {"--bf16", false},          {"--fp16", false},
+    {"--recompute", true},     {"--memory", true},         {"--max-ranks", true},
+    {"--deterministic", true}, {"--batch-norm", true},     {"--dropout", true},
+    {"--bind", true},          {"--init", true},           {"--target", true},
+    {"--arch", true},          {"--cpu", true},            {"--config", true},
+    {"--disable", true},       {"--keep-values", true},    {"--dump-phases", true},
+    {"--dump-passes", true},   {"--from", true},           {"--emit", true},
+    {"--report", true},        {"--pass-limit", true},     {"--diagnostics", true},
+};
+
+bool takes(const char *commands, const std::string &command) {
+  std::istringstream words(commands);
+  for (std::string word; words >> word;) {
+    if (word == command) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool takesRunTimeValues(const std::string &command) {
+  return takes("train gradients values bench", command);
+}
+
+size_t editDistance(const std::string &a, const std::string &b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) {
+    row[j] = j;
+  }
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string nearest(const std::string &word, const std::vector<std::string> &candidates) {
+  std::string best;
+  size_t distance = std::max<size_t>(2, word.size() / 3) + 1;
+  for (const std::string &candidate : candidates) {
+    size_t d = editDistance(word, candidate);
+    if (d < distance) {
+      distance = d;
+      best = candidate;
+    }
+  }
+  return best.empty() ? "" : "; did you mean " + best + "?";
+}
+
+/// Splits a shell line into words, quotes kept.
+std::vector<std::string> shellWords(const std::string &line) {
+  std::vector<std::string> words;
+  std::string word;
+  char quote = 0;
+  for (char c : line) {
+    if (!quote && c == ' ') {
+      if (!word.empty()) {
+        words.push_back(std::exchange(word, ""));
+      }
+      continue;
+    }
+    if (c == '\'' || c == '"') {
+      quote = quote == c ? 0 : quote ? quote : c;
+    }
+    word += c;
+  }
+  if (!word.empty()) {
+    words.push_back(word);
+  }
+  return words;
+}
+} // namespace
+
+std::string dsc::compileLineWith(const std::string &compileCommand, const std::string &flag,
+                                 const std::string &value) {
+  // A flag that holds one value replaces itself; flags that name a key are added.
+  bool keyed = flag == "--dim" || flag == "--bind" || flag == "--input";
+  std::string line;
+  std::vector<std::string> words = shellWords(compileCommand);
+  for (size_t i = 0; i < words.size(); ++i) {
+    bool joined = words[i].compare(0, flag.size() + 1, flag + "=") == 0;
+    if (!keyed && (joined || words[i] == flag)) {
+      bool hasNext = i + 1 < words.size() && words[i + 1][0] != '-';
+      if (!joined && !value.empty() && hasNext) {
+        ++i;
+      }
+      continue;
+    }
+    line += words[i] + " ";
+  }
+  if (line.empty()) {
+    line = "dsc compile MODEL.onnx ";
+  }
+  bool plain = value.find_first_of(" '\"$*?|&;<>()") == std::string::npos;
+  return line + flag + (value.empty() ? "" : "=" + (plain ? value : "'" + value + "'"));
+}
+
+std::optional<int64_t> dsc::parseInteger(const std::string &text) {
+  if (text.empty() || std::isspace(static_cast<unsigned char>(text[0]))) {
+    return std::nullopt;
+  }
+  errno = 0;
+  char *end;
+  long long value = std::strtoll(text.c_str(), &end, 10);
+  if (errno || *end || end != text.c_str() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::optional<double> dsc::parseNumber(const std::string &text) {
+  if (text.empty() || std::isspace(static_cast<unsigned char>(text[0]))) {
+    return std::nullopt;
+  }
+  char *end;
+  double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() + text.size() || !std::isfinite(value)) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::string CommandLine::text(const std::string &flag, const std::string &absent) const {
+  auto found = values.find(flag);
+  return found == values.end() ? absent : found->second;
+}
+
+Result<int64_t> CommandLine::integer(const std::string &flag, int64_t absent,
+                                     int64_t minimum) const {
+  if (!has(flag)) {
+    return absent;
+  }
+  std::optional<int64_t> value = parseInteger(text(flag));
+  if (!value || *value < minimum || *value > (int64_t(1) << 53)) {
+    return Status::user(format("%s %s: is not an integer of at least %lld", flag.c_str(),
+                               text(flag).c_str(), static_cast<long long>(minimum)));
+  }
+  return *value;
+}
+
+Result<CommandLine> CommandLine::parse(const Manifest &manifest,
+                                       const std::vector<std::string> &arguments) {
+  CommandLine line;
+  size_t at = 0;
+  if (arguments.empty()) {
+    return Status::user("no command given; --help lists them");
+  }
+  if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
+    line.help = true;
+    line.name = arguments.size() > 1 ? arguments[1] : "";
+    return line;
+  }
+  line.name = arguments[at++];
+  std::vector<std::string> commands;
+  bool known = false;
+  for (const CommandSpec &command : commandTable) {
+    commands.push_back(command.name);
+    known |= line.name == command.name;
+    if (line.name == command.name && !command.help) {
+      return Status::user("the command \"" + line.name + "\" comes with a later version of dsc");
+    }
+  }
+  if (!known) {
+    return Status::user("\"" + line.name + "\" is not a command" + nearest(line.name, commands) +
+                        " --help lists them");
+  }
+
+  for (; at < arguments.size(); ++at) {
+    const std::string &word = arguments[at];
+    if (word.empty() || word[0] != '-' || word == "-") {
+      line.others.push_back(word);
+      continue;
+    }
+    if (word == "--help" || word == "-h") {
+      line.help = true;
+      continue;
+    }
+    size_t equals = word.find('=');
+    std::string flag = word.substr(0, equals);
+    std::optional<std::string> value;
+    if (equals != std::string::npos) {
+      value = word.substr(equals + 1);
+    }
+    auto next = [&] {
+      if (!value && at + 1 < arguments.size()) {
+        value = arguments[++at];
+      }
+    };
+
+    bool found = false, takesValue = true;
+    std::vector<std::string> names;
+    for (const FlagSpec &spec : flagTable) {
+      if (!takes(spec.commands, line.name)) {
+        continue;
+      }
+      names.push_back(spec.name);
+      if (flag == spec.name) {
+        found = true;
+        takesValue = spec.argument != nullptr;
+      }
+    }
+    if (takesRunTimeValues(line.name)) {
+      for (const RunTimeValue &runTime : manifest.runTimeValues) {
+        names.push_back(runTime.flag);
+        found |= flag == runTime.flag;
+      }
+    }
+    if (!found) {
+      for (const LaterFlag &later : laterFlags) {
+        if (flag == later.name) {
+          return Status::user(flag + ": " + later.feature + " come with a later version of dsc");
+        }
+      }
+      for (const CompileFlag &compile : compileFlags) {
+        if (flag == compile.name) {
+          if (compile.takesValue) {
+            next();
+          }
+          return Status::user(flag + " is decided when the model is compiled; compile again with\n  " +
+                              compileLineWith(manifest.compileCommand, flag, value.value_or("")));
+        }
+      }
+      return Status::user(flag + " is not a flag of " + line.name + nearest(flag, names));
+    }
+    if (!takesValue && value) {
+      return Status::user(flag + " takes no value");
+    }
+    if (takesValue) {
+      next();
+      if (!value) {
+        return Status::user(flag + " needs a value");
+      }
+    }
+    if (!line.values.emplace(flag, value.value_or("")).second) {
+      return Status::user(flag + " is given twice");
+    }
+  }
+  size_t most = line.name == "data" ? 1 : 0;
+  if (line.others.size() > most) {
+    return Status::user("\"" + line.others[most] + "\" is not expected here; " + line.name +
+                        " --help says what is");
+  }
+  return line;
+}
+
+std::string dsc::helpText(const Manifest &manifest, const std::string &program,
+                          const std::string &command) {
+  std::string text;
+  bool found = false;
+  for (const CommandSpec &spec : commandTable) {
+    if (!spec.help || (!command.empty() && command != spec.name)) {
+      continue;
+    }
+    found = true;
+    text += format("%s %s %s\n    %s\n", program.c_str(), spec.name, spec.usage, spec.help);
+  }
+  if (!found) {
+    return helpText(manifest, program, "");
+  }
+  text += "\nflags:\n";
+  auto row = [&](const std::string &left, const std::string &right) {
+    text += left.size() < 28 ? format("  %-28s%s\n", left.c_str(), right.c_str())
+                             : "  " + left + "\n" + std::string(30, ' ') + right + "\n";
+  };
+  for (const FlagSpec &spec : flagTable) {
+    if (!command.empty() && !takes(spec.commands, command)) {
+      continue;
+    }
+    row(std::string(spec.name) + (spec.argument ? std::string(" ") + spec.argument : ""),
+        spec.help + (command.empty() ? " (" + std::string(spec.commands) + ")" : ""));
+  }
+  if (manifest.runTimeValues.empty() || (!command.empty() && !takesRunTimeValues(command))) {
+    return text;
+  }
+  text += "\nrun-time values, with this program's defaults:\n";
+  for (const RunTimeValue &value : manifest.runTimeValues) {
+    if (!value.flag.empty()) {
+      row(format("%s=%g", value.flag.c_str(), value.defaultValue), value.help);
+    }
+  }
+  return text;
+}

@@ -1,0 +1,107 @@
+//===- Gradients.cpp - Gradients and kept values of one step ---------------------------------===//
+
+#include "runtime/Gradients.h"
+
+#include "runtime/Batch.h"
+#include "runtime/RunTimeValues.h"
+#include "runtime/Safetensors.h"
+#include "runtime/Startup.h"
+
+#include <cstdio>
+
+using namespace dsc;
+
+/// A tensor to be written whose bytes lie densely at `data`.
+static TensorToWrite denseTensor(const PlannedTensor &tensor, const std::byte *data) {
+  TensorToWrite out;
+  out.name = tensor.name;
+  out.dtype = tensor.dtype;
+  out.shape = tensor.shape;
+  int64_t bytes = byteCount(tensor.dtype, tensor.shape).value_or(0);
+  out.fill = [data, bytes](FileWriter &writer) { return writer.write(data, bytes); };
+  return out;
+}
+
+/// Opens everything, runs the step, and writes `tensors`, found at `place`.
+template <typename Place>
+static Status runOneStep(Executable &executable, const CommandLine &line,
+                         const std::vector<PlannedTensor> &tensors, Place place) {
+  const Manifest &manifest = executable.manifest();
+  std::string path = line.text("-o");
+  if (path.empty()) {
+    return Status::user(line.command() + " needs -o FILE.safetensors");
+  }
+  if (!manifest.hasEntry("last")) {
+    return Status::user("this program was compiled without training");
+  }
+  for (const PlannedTensor &tensor : tensors) {
+    if (!tensor.strides.empty()) {
+      return Status::internal("\"" + tensor.name + "\" is not dense in the manifest");
+    }
+  }
+  if (!line.has("--force")) {
+    DSC_RETURN_IF_FAILED(checkOverwritesOwnSafetensors(path));
+  }
+  Result<RunTimeValues> values = RunTimeValues::parse(manifest, line);
+  if (values.failed()) {
+    return values.status();
+  }
+  Result<std::unique_ptr<Dataset>> data = openData(manifest, line, line.text("--data"));
+  if (data.failed()) {
+    return data.status();
+  }
+  const int64_t count = values->accumulate(), samples = count * manifest.microBatch;
+  if ((*data)->samples() < samples) {
+    return Status::user(format("%s: has %lld samples and one step takes %lld (micro-batch %lld x "
+                               "accumulate %lld)",
+                               line.text("--data").c_str(),
+                               static_cast<long long>((*data)->samples()),
+                               static_cast<long long>(samples),
+                               static_cast<long long>(manifest.microBatch),
+                               static_cast<long long>(count)));
+  }
+  Result<std::unique_ptr<Session>> opened = openSession(executable, line);
+  if (opened.failed()) {
+    return opened.status();
+  }
+  Session &session = **opened;
+  values->apply(session);
+  Sampler order((*data)->samples(), 0, false);
+  for (int64_t micro = 0; micro < count; ++micro) {
+    DSC_RETURN_IF_FAILED(
+        loadStreamBatch(session, **data, order, micro * manifest.microBatch));
+    session.setRunTime("rt.micro_index", static_cast<double>(micro));
+    DSC_RETURN_IF_FAILED(session.run(micro + 1 < count ? "micro" : "last"));
+  }
+  std::vector<TensorToWrite> out;
+  for (const PlannedTensor &tensor : tensors) {
+    out.push_back(denseTensor(tensor, place(session, tensor)));
+  }
+  DSC_RETURN_IF_FAILED(writeSafetensors(path, out, {{"model", manifest.name}}));
+  std::printf("loss %.9g", session.scalar("last", "loss").value_or(0));
+  if (std::optional<double> norm = session.scalar("last", "grad_norm")) {
+    std::printf("  grad_norm %.9g", *norm);
+  }
+  std::printf("\n%zu tensors are in %s\n", out.size(), printable(path).c_str());
+  return {};
+}
+
+Status dsc::runGradients(Executable &executable, const CommandLine &line) {
+  if (executable.manifest().gradients.empty()) {
+    return Status::user("this program was compiled without parameters that are trained");
+  }
+  return runOneStep(executable, line, executable.manifest().gradients,
+                    [](Session &session, const PlannedTensor &tensor) {
+                      return session.gradient(tensor);
+                    });
+}
+
+Status dsc::runValues(Executable &executable, const CommandLine &line) {
+  if (executable.manifest().values.empty()) {
+    return Status::user("this program keeps no values; compile again with --keep-values REGEX");
+  }
+  return runOneStep(executable, line, executable.manifest().values,
+                    [](Session &session, const PlannedTensor &tensor) {
+                      return session.result(tensor);
+                    });
+}

@@ -1,0 +1,70 @@
+//===- Info.cpp - The command `info` -------------------------------------------------------------===//
+
+#include "runtime/Info.h"
+
+#include "runtime/Startup.h"
+
+#include <cstdio>
+
+using namespace dsc;
+
+Status dsc::runInfo(Executable &executable, const CommandLine &line) {
+  const Manifest &manifest = executable.manifest();
+  if (line.has("--json")) {
+    std::printf("%s\n", manifest.text.c_str());
+    return {};
+  }
+  std::string text = format("%s, compiled by dsc %s for %s\n", manifest.name.c_str(),
+                            manifest.version.c_str(), manifest.targetKind.c_str());
+  if (!manifest.targetFeatures.empty()) {
+    text += "  features: " + manifest.targetFeatures + "\n";
+  }
+  text += "  " + manifest.compileCommand + "\n\noptions:\n";
+  for (const auto &[name, value] : manifest.options) {
+    text += "  " + name + " = " + value + "\n";
+  }
+  text += format("\ndata, in micro-batches of %lld:\n", static_cast<long long>(manifest.microBatch));
+  for (const InputSpec &input : manifest.inputs) {
+    if (input.role == InputRole::SampleWeight) {
+      continue;
+    }
+    Shape sample(input.shape.begin() + 1, input.shape.end());
+    text += "  " + input.name + " " + dtypeName(input.dtype) + " " + shapeText(sample) +
+            (input.role == InputRole::Labels ? " labels" : "");
+    text += input.classes ? format(" in 0..%lld\n", static_cast<long long>(input.classes - 1))
+                          : "\n";
+  }
+  int64_t trained = 0, buffers = 0, state = 0, trainedTensors = 0;
+  for (const GlobalSpec &global : manifest.globals) {
+    int64_t elements = elementCount(global.shape).value_or(0);
+    trained += global.role == GlobalRole::Trained ? elements : 0;
+    trainedTensors += global.role == GlobalRole::Trained;
+    buffers += global.role == GlobalRole::Buffer ? elements : 0;
+    state += global.role == GlobalRole::State ? elements : 0;
+  }
+  text += format("\nparameters: %lld trained in %lld tensors, %lld in buffers, %lld numbers of "
+                 "optimizer state\n",
+                 static_cast<long long>(trained), static_cast<long long>(trainedTensors),
+                 static_cast<long long>(buffers), static_cast<long long>(state));
+  text += "loss: " + (manifest.lossKind.empty() ? "none" : manifest.lossKind) + "\n";
+  text += "accumulation: " + (manifest.accumulate == 0 ? "any number of micro-batches"
+                                                       : "at most " +
+                                                             std::to_string(manifest.accumulate)) +
+          "\n\nmemory:\n";
+  const char *names[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
+  int64_t sum = 0;
+  for (size_t i = 0; i < DSC_SPACE_COUNT; ++i) {
+    sum += manifest.spaceBytes[i];
+    text += format("  %-10s%14lld bytes\n", names[i],
+                   static_cast<long long>(manifest.spaceBytes[i]));
+  }
+  text += format("  %-10s%14lld bytes\n", "together", static_cast<long long>(sum));
+  text += format("\n%zu kernels and library calls; program %s, constants %s\n", manifest.ops.size(),
+                 bytesText(executable.programBytes()).c_str(),
+                 bytesText(executable.constantsBytes()).c_str());
+  if (!manifest.weightsFile.empty()) {
+    text += "weights: " + manifest.weightsFile + "\n";
+  }
+  std::printf("%s", printable(text).c_str());
+  return {};
+}

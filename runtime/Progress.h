@@ -1,0 +1,57 @@
+//===- Progress.h - What training prints -----------------------------------------------===//
+//
+// On a terminal a bar that is redrawn in place, with loss, rate and time left; in a pipe a line
+// every so many steps.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_PROGRESS_H
+#define DSC_RUNTIME_PROGRESS_H
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace dsc {
+
+/// What one step reports.
+struct StepReport {
+  int64_t step = 0; ///< from 1
+  double loss = 0;
+  double learningRate = 0;
+  std::optional<double> gradNorm;
+  bool skipped = false;
+  double rate = 0; ///< samples or tokens a second
+};
+
+class Progress {
+public:
+  Progress(int64_t steps, int64_t every, bool tokens);
+
+  void step(const StepReport &report);
+  /// A line of its own, above the bar where there is one.
+  void line(const std::string &text);
+  /// Leaves the bar standing and ends its line.
+  void finish();
+
+private:
+  using Clock = std::chrono::steady_clock;
+  void draw(const StepReport &report);
+
+  int64_t steps, every;
+  bool tokens;
+  bool terminal;
+  bool drawn = false;
+  int64_t first = 0;
+  Clock::time_point begin, lastDraw;
+};
+
+/// "12.3k", for rates and sizes of things that are counted.
+std::string shortNumber(double value);
+/// "1:02:03" or "2:03".
+std::string durationText(double seconds);
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_PROGRESS_H

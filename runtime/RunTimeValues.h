@@ -1,0 +1,42 @@
+//===- RunTimeValues.h - Learning rate, betas, seed, accumulation ---------------------===//
+//
+// Takes the run-time values from the command line, checked against the manifest's table, and
+// writes them into the session. --seed and --accumulate exist for every program that can use them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_RUNTIMEVALUES_H
+#define DSC_RUNTIME_RUNTIMEVALUES_H
+
+#include "runtime/CommandLine.h"
+#include "runtime/Session.h"
+
+#include <string>
+#include <vector>
+
+namespace dsc {
+
+class RunTimeValues {
+public:
+  static Result<RunTimeValues> parse(const Manifest &manifest, const CommandLine &line);
+
+  /// Micro-batches a step.
+  int64_t accumulate() const { return microBatches; }
+  int64_t seed() const { return seedValue; }
+  double learningRate() const;
+  /// Name and value of every entry of the manifest's table, in its order.
+  const std::vector<std::pair<std::string, double>> &values() const { return entries; }
+
+  /// Writes all of them, seed and accumulation included.
+  void apply(Session &session) const;
+
+private:
+  const Manifest *manifest = nullptr;
+  std::vector<std::pair<std::string, double>> entries;
+  int64_t microBatches = 1;
+  int64_t seedValue = 0;
+};
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_RUNTIMEVALUES_H

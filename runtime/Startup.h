@@ -1,0 +1,41 @@
+//===- Startup.h - From a command line to a session with weights and data ------------------===//
+//
+// What every command that runs the program does first. Notes go to the error stream, so that
+// printed JSON stays JSON.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_STARTUP_H
+#define DSC_RUNTIME_STARTUP_H
+
+#include "runtime/CommandLine.h"
+#include "runtime/Dataset.h"
+#include "runtime/Session.h"
+
+#include <memory>
+#include <string>
+
+namespace dsc {
+
+/// The session with the weights of --weights, or those beside the executable.
+Result<std::unique_ptr<Session>> openSession(Executable &executable, const CommandLine &line);
+
+/// The data at `path`, with --tokens and --tokens-to; `path` empty is an error about --data.
+Result<std::unique_ptr<Dataset>> openData(const Manifest &manifest, const CommandLine &line,
+                                          const std::string &path);
+
+/// Refuses several ranks, asked for by --ranks or by a launcher's variables.
+Status checkOneRank(const CommandLine &line);
+
+void printNote(const std::string &text);
+void printError(const std::string &text);
+
+/// `text` with control characters spelled out: names come from files.
+std::string printable(const std::string &text);
+
+/// Bytes as "12.3 MiB".
+std::string bytesText(int64_t bytes);
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_STARTUP_H

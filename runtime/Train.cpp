@@ -1,0 +1,345 @@
+//===- Train.cpp - The training loop ----------------------------------------------------------===//
+
+#include "runtime/Train.h"
+
+#include "runtime/Batch.h"
+#include "runtime/Evaluate.h"
+#include "runtime/Log.h"
+#include "runtime/Progress.h"
+#include "runtime/RunTimeValues.h"
+#include "runtime/Signals.h"
+#include "runtime/Startup.h"
+#include "runtime/Weights.h"
+
+#include <cerrno>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace dsc;
+
+static long long wide(int64_t value) { return value; }
+
+namespace {
+class Training {
+public:
+  Training(Executable &executable, const CommandLine &line) : executable(executable), line(line) {}
+
+  Status prepare();
+  Status run();
+
+private:
+  Status prepareLength();
+  Status prepareWeightsPath();
+  Status logStart();
+  Status step(int64_t number);
+  Status evaluateNow(int64_t number);
+  Status save(int64_t number, bool final);
+
+  Executable &executable;
+  const CommandLine &line;
+  RunTimeValues values;
+  std::unique_ptr<Session> session;
+  std::unique_ptr<Dataset> data, evalData;
+  std::unique_ptr<Sampler> sampler;
+  std::unique_ptr<Progress> progress;
+  RunLog log;
+  std::string weightsPath;
+  int64_t steps = 0, samplesPerStep = 0, consumed = 0;
+  int64_t evalSteps = 0; ///< 0 with evalEpochs false: at the end only
+  bool evalEpochs = false;
+  int64_t evaluatedAt = -1;
+  int64_t skippedInRow = 0;
+};
+} // namespace
+
+/// Whether `path` is a folder without entries.
+static bool isEmptyFolder(const std::string &path) {
+  DIR *directory = opendir(path.c_str());
+  if (!directory) {
+    return false;
+  }
+  bool empty = true;
+  while (dirent *entry = readdir(directory)) {
+    empty &= std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0;
+  }
+  closedir(directory);
+  return empty;
+}
+
+Status Training::prepareWeightsPath() {
+  if (!line.has("--save")) {
+    weightsPath = executable.folder() + "/" + executable.name() + ".trained.safetensors";
+    if (access(executable.folder().c_str(), W_OK) != 0) {
+      return Status::user(executable.folder() + ": the trained weights would go here and it cannot "
+                                                "be written; name another folder with --save DIR");
+    }
+    return line.has("--force") ? Status() : checkOverwritesOwnSafetensors(weightsPath);
+  }
+  std::string folder = line.text("--save");
+  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
+    return Status::user(format("--save %s: %s", folder.c_str(), std::strerror(errno)));
+  }
+  if (!line.has("--force") && !isEmptyFolder(folder)) {
+    return Status::user("--save " + folder + ": is not an empty folder; name another one");
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    return Status::user("--save " + folder + ": cannot be written");
+  }
+  weightsPath = folder + "/weights.safetensors";
+  return {};
+}
+
+Status Training::prepareLength() {
+  Result<int64_t> stepCount = line.integer("--steps", -1, 0);
+  if (stepCount.failed()) {
+    return stepCount.status();
+  }
+  Result<int64_t> epochs = line.integer("--epochs", -1, 0);
+  if (epochs.failed()) {
+    return epochs.status();
+  }
+  if ((*stepCount < 0) == (*epochs < 0)) {
+    return Status::user("train needs either --steps N or --epochs N");
+  }
+  steps = *stepCount;
+  if (steps < 0) {
+    int64_t total;
+    if (__builtin_mul_overflow(*epochs, data->samples(), &total) || total > INT64_MAX / 2) {
+      return Status::user("--epochs " + line.text("--epochs") + ": is too large");
+    }
+    // Rounded up: every sample is seen that many times, and some of the next epoch may be.
+    steps = (total + samplesPerStep - 1) / samplesPerStep;
+  }
+  if (line.has("--eval-every") && !evalData) {
+    return Status::user("--eval-every: needs --eval-data PATH");
+  }
+  evalEpochs = line.text("--eval-every") == "epoch";
+  if (!evalEpochs) {
+    Result<int64_t> every = line.integer("--eval-every", 0, 1);
+    if (every.failed()) {
+      return Status::user("--eval-every " + line.text("--eval-every") +
+                          ": is neither a positive number of steps nor \"epoch\"");
+    }
+    evalSteps = *every;
+  }
+  return {};
+}
+
+Status Training::prepare() {
+  const Manifest &manifest = executable.manifest();
+  if (!manifest.hasEntry("last")) {
+    return Status::user("this program was compiled without training");
+  }
+  DSC_RETURN_IF_FAILED(checkOneRank(line));
+  Result<RunTimeValues> parsed = RunTimeValues::parse(manifest, line);
+  if (parsed.failed()) {
+    return parsed.status();
+  }
+  values = std::move(*parsed);
+  samplesPerStep = manifest.microBatch * values.accumulate();
+  Result<int64_t> every = line.integer("--log-every", 10, 1);
+  if (every.failed()) {
+    return every.status();
+  }
+  Result<std::unique_ptr<Dataset>> opened = openData(manifest, line, line.text("--data"));
+  if (opened.failed()) {
+    return opened.status();
+  }
+  data = std::move(*opened);
+  if (line.has("--eval-data")) {
+    opened = openData(manifest, line, line.text("--eval-data"));
+    if (opened.failed()) {
+      return opened.status();
+    }
+    evalData = std::move(*opened);
+    if (!manifest.hasEntry("eval")) {
+      return Status::user("--eval-data: this program was compiled without evaluation");
+    }
+  }
+  DSC_RETURN_IF_FAILED(prepareLength());
+  DSC_RETURN_IF_FAILED(prepareWeightsPath());
+  Result<std::unique_ptr<Session>> made = openSession(executable, line);
+  if (made.failed()) {
+    return made.status();
+  }
+  session = std::move(*made);
+  values.apply(*session);
+  sampler = std::make_unique<Sampler>(data->samples(), static_cast<uint64_t>(values.seed()),
+                                      !line.has("--no-shuffle"));
+  progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0);
+  if (line.has("--log")) {
+    DSC_RETURN_IF_FAILED(log.open(line.text("--log")));
+  }
+  return {};
+}
+
+Status Training::logStart() {
+  const Manifest &manifest = session->manifest();
+  progress->line(format("1 rank, %d threads; %lld samples, %lld a step, %lld steps; %s planned",
+                        session->threads(), wide(data->samples()), wide(samplesPerStep),
+                        wide(steps), bytesText(session->plannedBytes()).c_str()));
+  if (data->samples() < samplesPerStep) {
+    printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
+                     line.text("--data").c_str()));
+  }
+  OrderedJson runTime = OrderedJson::object(), options = OrderedJson::object();
+  for (const auto &[name, value] : values.values()) {
+    runTime[name] = value;
+  }
+  for (const auto &[name, value] : manifest.options) {
+    options[name] = value;
+  }
+  return log.event("start", {{"model", manifest.name},
+                             {"version", manifest.version},
+                             {"compile_command", manifest.compileCommand},
+                             {"options", options},
+                             {"run_time_values", runTime},
+                             {"accumulate", values.accumulate()},
+                             {"seed", values.seed()},
+                             {"shuffle", !line.has("--no-shuffle")},
+                             {"ranks", 1},
+                             {"threads", session->threads()},
+                             {"micro_batch", manifest.microBatch},
+                             {"data", line.text("--data")},
+                             {"data_samples", data->samples()},
+                             {"steps", steps},
+                             {"weights", line.text("--weights", manifest.weightsFile)},
+                             {"weights_sha256", manifest.weightsHash}});
+}
+
+Status Training::step(int64_t number) {
+  const Manifest &manifest = session->manifest();
+  auto begin = std::chrono::steady_clock::now();
+  const int64_t count = values.accumulate();
+  session->setRunTime("rt.step", static_cast<double>(number - 1));
+  for (int64_t micro = 0; micro < count; ++micro) {
+    DSC_RETURN_IF_FAILED(
+        loadStreamBatch(*session, *data, *sampler,
+                        microBatchPosition(consumed, micro, 1, 0, manifest.microBatch)));
+    session->setRunTime("rt.micro_index", static_cast<double>(micro));
+    DSC_RETURN_IF_FAILED(session->run(micro + 1 < count ? "micro" : "last"));
+  }
+  DSC_RETURN_IF_FAILED(session->runUpdate("last"));
+  double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+
+  StepReport report;
+  report.step = number;
+  report.loss = session->scalar("last", "loss").value_or(NAN);
+  report.gradNorm = session->scalar("last", "grad_norm");
+  report.skipped = session->scalar("last", "skipped").value_or(0) != 0;
+  report.learningRate = values.learningRate();
+  auto perStep = static_cast<double>(samplesPerStep);
+  bool tokens = manifest.tokensPerSample > 0;
+  if (tokens) {
+    perStep *= static_cast<double>(manifest.tokensPerSample);
+  }
+  report.rate = perStep / std::fmax(seconds, 1e-9);
+  const int64_t epoch = sampler->epoch(consumed) + 1;
+  consumed += samplesPerStep;
+  progress->step(report);
+
+  OrderedJson event = {{"step", number},       {"epoch", epoch},
+                       {"samples", consumed},  {"loss", report.loss},
+                       {"lr", report.learningRate}};
+  if (report.gradNorm) {
+    event["grad_norm"] = *report.gradNorm;
+  }
+  event["skipped"] = report.skipped;
+  event[tokens ? "tokens_per_s" : "samples_per_s"] = report.rate;
+  event["ms"] = seconds * 1e3;
+  event["peak_bytes"] = session->plannedBytes();
+  DSC_RETURN_IF_FAILED(log.event("step", event));
+
+  skippedInRow = report.skipped ? skippedInRow + 1 : 0;
+  if (skippedInRow == 1 || skippedInRow == 100) {
+    std::string text = format("step %lld: the loss or the gradient is not finite; the update was "
+                              "skipped%s",
+                              wide(number),
+                              skippedInRow == 100 ? ", as the 99 before it were" : "");
+    progress->line("warning: " + text);
+    DSC_RETURN_IF_FAILED(log.event("warning", {{"step", number}, {"message", text}}));
+  }
+  return {};
+}
+
+Status Training::evaluateNow(int64_t number) {
+  Result<Evaluation> evaluation = evaluate(*session, *evalData, "");
+  if (evaluation.failed()) {
+    return evaluation.status();
+  }
+  if (evaluation->stopped) {
+    return {};
+  }
+  evaluatedAt = number;
+  progress->line(format("eval at step %lld: %s", wide(number), evaluation->text().c_str()));
+  OrderedJson event = {{"step", number}};
+  event.update(evaluation->json());
+  return log.event("eval", event);
+}
+
+Status Training::save(int64_t number, bool final) {
+  DSC_RETURN_IF_FAILED(saveWeights(*session, weightsPath, number));
+  progress->line((final ? "weights are in " : "saved ") + printable(weightsPath));
+  return log.event("save", {{"step", number}, {"path", weightsPath}});
+}
+
+Status Training::run() {
+  DSC_RETURN_IF_FAILED(logStart());
+  installTrainingSignals();
+  auto begin = std::chrono::steady_clock::now();
+  Status failure;
+  int64_t done = 0;
+  while (done < steps && !stopSignal() && failure.ok()) {
+    const int64_t epochBefore = sampler->epoch(consumed);
+    failure = step(done + 1);
+    if (failure.failed()) {
+      break;
+    }
+    ++done;
+    bool epochEnded = sampler->epoch(consumed) != epochBefore;
+    bool due = evalEpochs ? epochEnded : evalSteps && done % evalSteps == 0;
+    if (due && !stopSignal()) {
+      failure = evaluateNow(done);
+    }
+    if (takeSaveRequest() && failure.ok()) {
+      failure = save(done, false);
+    }
+  }
+  if (failure.ok() && evalData && evaluatedAt != done && !stopSignal()) {
+    failure = evaluateNow(done);
+  }
+  progress->finish();
+  // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told.
+  Status saved = save(done, true);
+  failure = failure.failed() ? failure : saved;
+  int signal = stopSignal();
+  const char *reason = failure.failed() ? "error" : signal ? "signal" : "done";
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  OrderedJson end = {{"reason", reason}, {"step", done}, {"seconds", seconds}};
+  if (failure.failed()) {
+    end["message"] = failure.message();
+  }
+  Status logged = log.event("end", end);
+  if (failure.failed()) {
+    return failure;
+  }
+  DSC_RETURN_IF_FAILED(logged);
+  if (signal && done < steps) {
+    return {ExitCode::Stopped, format("stopped by %s after step %lld of %lld",
+                                      signal == SIGINT ? "SIGINT" : "SIGTERM", wide(done),
+                                      wide(steps))};
+  }
+  return {};
+}
+
+Status dsc::runTrain(Executable &executable, const CommandLine &line) {
+  Training training(executable, line);
+  DSC_RETURN_IF_FAILED(training.prepare());
+  return training.run();
+}

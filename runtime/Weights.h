@@ -1,0 +1,51 @@
+//===- Weights.h - Parameters in and out --------------------------------------------===//
+//
+// Loads trained parameters and buffers from the file beside the executable (checked by its hash),
+// or from the user's safetensors by the program's or PyTorch's names, and writes them. Storage that
+// is padded or permuted is packed and unpacked here; files always hold the manifest's shapes.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_WEIGHTS_H
+#define DSC_RUNTIME_WEIGHTS_H
+
+#include "runtime/Safetensors.h"
+#include "runtime/Session.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace dsc {
+
+/// Tensors by name from one file or from the shards of an index.
+class TensorSet {
+public:
+  /// A safetensors file, an index (.json), or a folder that holds one of either.
+  static Result<TensorSet> open(const std::string &path);
+
+  const TensorView *find(const std::string &name) const;
+  const std::map<std::string, TensorView> &tensors() const { return byName; }
+  const std::vector<Safetensors> &files() const { return parts; }
+
+private:
+  Status addIndex(const std::string &path);
+
+  std::vector<Safetensors> parts;
+  std::map<std::string, TensorView> byName;
+};
+
+/// Loads the file that the compiler wrote beside the executable.
+Status loadInitialWeights(Session &session);
+
+/// Loads from the user's `path`. Names that are missing, unexpected or of another shape are listed;
+/// with `partial` they keep their initial values and the list goes to `notes`.
+Status loadWeights(Session &session, const std::string &path, bool partial,
+                   std::vector<std::string> &notes);
+
+/// Writes every trained parameter and buffer.
+Status saveWeights(Session &session, const std::string &path, int64_t step);
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_WEIGHTS_H
