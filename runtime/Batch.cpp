@@ -25,8 +25,7 @@ Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler
       continue;
     }
     for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
-      DSC_RETURN_IF_FAILED(
-          data.copy(i, sampler.at(position + slot), session.input(input), slot));
+      DSC_RETURN_IF_FAILED(data.copy(i, sampler.at(position + slot), session.input(input), slot));
     }
   }
   return {};

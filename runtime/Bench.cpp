@@ -1,4 +1,5 @@
-//===- Bench.cpp - The command `bench` -------------------------------------------------------------===//
+//===- Bench.cpp - The command `bench`
+//-------------------------------------------------------------===//
 
 #include "runtime/Bench.h"
 
@@ -42,8 +43,7 @@ static void printKernels(const Manifest &manifest, const OpTimes &times, int64_t
     double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
     double nsPerCall = static_cast<double>(entry.nanoseconds) / static_cast<double>(entry.calls);
     sum += ms;
-    std::string flops =
-        op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerCall) : "-";
+    std::string flops = op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerCall) : "-";
     std::string rate = op.bytes ? format("%.1f", static_cast<double>(op.bytes) / nsPerCall) : "-";
     std::printf("%10.4f %5.1f%% %6.0f %9s %9s  %s (%s)\n", ms, 100 * ms / stepMs,
                 perStep(static_cast<double>(entry.calls)), flops.c_str(), rate.c_str(),
@@ -83,8 +83,7 @@ Status dsc::runBench(Executable &executable, const CommandLine &line) {
     }
     loadMadeUpBatch(session, static_cast<uint64_t>(step));
     session.setRunTime("rt.step", static_cast<double>(step));
-    session.setRunTime("rt.sample_base",
-                       static_cast<double>(step * count * manifest.microBatch));
+    session.setRunTime("rt.sample_base", static_cast<double>(step * count * manifest.microBatch));
     auto begin = std::chrono::steady_clock::now();
     for (int64_t micro = 0; micro < count; ++micro) {
       session.setRunTime("rt.micro_index", static_cast<double>(micro));

@@ -1,4 +1,5 @@
-//===- Bench.h - The command `bench` ---------------------------------------------------------------===//
+//===- Bench.h - The command `bench`
+//---------------------------------------------------------------===//
 //
 // Times whole training steps on made-up data and prints the planned memory beside the measured one;
 // with --kernels the time of every kernel and library call.

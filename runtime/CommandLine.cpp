@@ -79,19 +79,19 @@ struct CompileFlag {
   bool takesValue;
 };
 constexpr CompileFlag compileFlags[] = {
-    {"--dim", true},           {"--input", true},          {"--loss", true},
-    {"--shift-labels", false}, {"--ignore-index", true},   {"--label-smoothing", true},
-    {"--loss-mean", true},     {"--output", true},         {"--labels", true},
-    {"--optimizer", true},     {"--train", true},          {"--freeze", true},
-    {"--no-tie", false},       {"--zero", true},           {"--fp32", false},
-    {"--tf32", false},         {"--bf16", false},          {"--fp16", false},
-    {"--recompute", true},     {"--memory", true},         {"--max-ranks", true},
-    {"--deterministic", true}, {"--batch-norm", true},     {"--dropout", true},
-    {"--bind", true},          {"--init", true},           {"--target", true},
-    {"--arch", true},          {"--cpu", true},            {"--config", true},
-    {"--disable", true},       {"--keep-values", true},    {"--dump-phases", true},
-    {"--dump-passes", true},   {"--from", true},           {"--emit", true},
-    {"--report", true},        {"--pass-limit", true},     {"--diagnostics", true},
+    {"--dim", true},           {"--input", true},        {"--loss", true},
+    {"--shift-labels", false}, {"--ignore-index", true}, {"--label-smoothing", true},
+    {"--loss-mean", true},     {"--output", true},       {"--labels", true},
+    {"--optimizer", true},     {"--train", true},        {"--freeze", true},
+    {"--no-tie", false},       {"--zero", true},         {"--fp32", false},
+    {"--tf32", false},         {"--bf16", false},        {"--fp16", false},
+    {"--recompute", true},     {"--memory", true},       {"--max-ranks", true},
+    {"--deterministic", true}, {"--batch-norm", true},   {"--dropout", true},
+    {"--bind", true},          {"--init", true},         {"--target", true},
+    {"--arch", true},          {"--cpu", true},          {"--config", true},
+    {"--disable", true},       {"--keep-values", true},  {"--dump-phases", true},
+    {"--dump-passes", true},   {"--from", true},         {"--emit", true},
+    {"--report", true},        {"--pass-limit", true},   {"--diagnostics", true},
 };
 
 bool takes(const char *commands, const std::string &command) {
@@ -307,7 +307,8 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
           if (compile.takesValue) {
             next();
           }
-          return Status::user(flag + " is decided when the model is compiled; compile again with\n  " +
+          return Status::user(flag +
+                              " is decided when the model is compiled; compile again with\n  " +
                               compileLineWith(manifest.compileCommand, flag, value.value_or("")));
         }
       }

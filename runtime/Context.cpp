@@ -5,21 +5,24 @@
 using namespace dsc;
 
 int32_t dsc::setError(dsc_context *ctx, Status status) {
-  if (ctx->status.ok())
+  if (ctx->status.ok()) {
     ctx->status = std::move(status);
+  }
   return 1;
 }
 
 std::string dsc::opName(const dsc_context *ctx, int32_t op) {
-  if (op >= 0 && static_cast<size_t>(op) < ctx->opNames.size())
+  if (op >= 0 && static_cast<size_t>(op) < ctx->opNames.size()) {
     return ctx->opNames[static_cast<size_t>(op)];
+  }
   return format("op #%d", static_cast<int>(op));
 }
 
 void OpTimer::record() {
   auto elapsed = std::chrono::steady_clock::now() - begin;
-  if (op < 0 || static_cast<size_t>(op) >= ctx->times->ops.size())
+  if (op < 0 || static_cast<size_t>(op) >= ctx->times->ops.size()) {
     return;
+  }
   OpTimes::Entry &entry = ctx->times->ops[static_cast<size_t>(op)];
   ++entry.calls;
   entry.nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count();

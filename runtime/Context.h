@@ -55,12 +55,14 @@ std::string opName(const dsc_context *ctx, int32_t op);
 class OpTimer {
 public:
   OpTimer(dsc_context *ctx, int32_t op) : ctx(ctx), op(op) {
-    if (__builtin_expect(ctx->times != nullptr, 0))
+    if (__builtin_expect(ctx->times != nullptr, 0)) {
       begin = std::chrono::steady_clock::now();
+    }
   }
   ~OpTimer() {
-    if (__builtin_expect(ctx->times != nullptr, 0))
+    if (__builtin_expect(ctx->times != nullptr, 0)) {
       record();
+    }
   }
   OpTimer(const OpTimer &) = delete;
   OpTimer &operator=(const OpTimer &) = delete;

@@ -14,8 +14,9 @@ static constexpr int64_t blockElements = 512;
 bool dsc::converts(Dtype from, Dtype to) { return isFloat(from) == isFloat(to); }
 
 bool dsc::conversionRounds(Dtype from, Dtype to) {
-  if (!isFloat(from) || from == to || to == DSC_F64)
+  if (!isFloat(from) || from == to || to == DSC_F64) {
     return false;
+  }
   bool half = from == DSC_F16 || from == DSC_BF16;
   return !(half && to == DSC_F32);
 }
@@ -66,8 +67,9 @@ static void loadIntegers(Dtype dtype, const std::byte *source, int64_t *values, 
   case DSC_U8:
     return loadBlock<uint8_t>(source, values, count);
   default:
-    for (int64_t i = 0; i < count; ++i)
+    for (int64_t i = 0; i < count; ++i) {
       values[i] = loadAsInteger(dtype, source, i);
+    }
   }
 }
 
@@ -80,37 +82,45 @@ static std::optional<BadValue> convertIntegers(Dtype from, const std::byte *sour
     low = std::max<int64_t>(low, 0);
     high = std::min(high, range.classes - 1);
     limit = format("%lld..%lld", static_cast<long long>(low), static_cast<long long>(high));
-    if (range.exception)
+    if (range.exception) {
       limit += format(" and is not the ignored %lld", static_cast<long long>(*range.exception));
+    }
   }
   int64_t values[blockElements];
   for (int64_t begin = 0; begin < count; begin += blockElements) {
     int64_t block = std::min(blockElements, count - begin);
     loadIntegers(from, source + begin * dtypeSize(from), values, block);
     bool fits = true;
-    for (int64_t i = 0; i < block; ++i)
+    for (int64_t i = 0; i < block; ++i) {
       fits &= values[i] >= low && values[i] <= high;
+    }
     // u64 was read through int64 with saturation; its largest value is then not to be trusted.
-    if (from == DSC_U64 && to != DSC_U64)
-      for (int64_t i = 0; i < block; ++i)
+    if (from == DSC_U64 && to != DSC_U64) {
+      for (int64_t i = 0; i < block; ++i) {
         fits &= values[i] != INT64_MAX;
-    if (!fits)
+      }
+    }
+    if (!fits) {
       for (int64_t i = 0; i < block; ++i) {
         bool inside = values[i] >= low && values[i] <= high &&
                       !(from == DSC_U64 && to != DSC_U64 && values[i] == INT64_MAX);
-        if (!inside && !(range.exception && values[i] == *range.exception))
+        if (!inside && !(range.exception && values[i] == *range.exception)) {
           return BadValue{begin + i, format("the value %lld is outside %s",
                                             static_cast<long long>(values[i]), limit.c_str())};
+        }
       }
+    }
     std::byte *out = target + begin * dtypeSize(to);
-    if (from == to)
+    if (from == to) {
       std::memcpy(out, source + begin * dtypeSize(from),
                   static_cast<size_t>(block * dtypeSize(to)));
-    else if (to == DSC_I64)
+    } else if (to == DSC_I64) {
       std::memcpy(out, values, static_cast<size_t>(block) * 8);
-    else
-      for (int64_t i = 0; i < block; ++i)
+    } else {
+      for (int64_t i = 0; i < block; ++i) {
         storeFromInteger(to, out, i, values[i]);
+      }
+    }
   }
   return std::nullopt;
 }
@@ -123,12 +133,15 @@ static std::optional<BadValue> findNotFinite(const std::byte *data, int64_t coun
     std::memcpy(values, data + begin * static_cast<int64_t>(sizeof(T)),
                 static_cast<size_t>(block) * sizeof(T));
     bool finite = true;
-    for (int64_t i = 0; i < block; ++i)
+    for (int64_t i = 0; i < block; ++i) {
       finite &= std::fabs(values[i]) <= std::numeric_limits<T>::max();
-    for (int64_t i = 0; !finite && i < block; ++i)
-      if (!std::isfinite(values[i]))
-        return BadValue{begin + i, std::isnan(values[i]) ? "the value is NaN"
-                                                         : "the value is infinite"};
+    }
+    for (int64_t i = 0; !finite && i < block; ++i) {
+      if (!std::isfinite(values[i])) {
+        return BadValue{begin + i,
+                        std::isnan(values[i]) ? "the value is NaN" : "the value is infinite"};
+      }
+    }
   }
   return std::nullopt;
 }
@@ -146,25 +159,33 @@ static std::optional<BadValue> convertFloats(Dtype from, const std::byte *source
       std::memcpy(target + 4 * i, &narrow, 4);
     }
   } else {
-    for (int64_t i = 0; i < count; ++i)
+    for (int64_t i = 0; i < count; ++i) {
       storeFromDouble(to, target, i, loadAsDouble(from, source, i));
+    }
   }
   if (from != to && dtypeSize(to) < dtypeSize(from)) {
     // Only a finite value that became infinite is out of range: infinity itself may be meant.
-    for (int64_t i = 0; i < count; ++i)
-      if (std::isinf(loadAsDouble(to, target, i)) && std::isfinite(loadAsDouble(from, source, i)))
-        return BadValue{i, format("the value %g is outside %s", loadAsDouble(from, source, i),
-                                  dtypeName(to))};
+    for (int64_t i = 0; i < count; ++i) {
+      if (std::isinf(loadAsDouble(to, target, i)) && std::isfinite(loadAsDouble(from, source, i))) {
+        return BadValue{
+            i, format("the value %g is outside %s", loadAsDouble(from, source, i), dtypeName(to))};
+      }
+    }
   }
-  if (!range.finite)
+  if (!range.finite) {
     return std::nullopt;
-  if (to == DSC_F32)
+  }
+  if (to == DSC_F32) {
     return findNotFinite<float>(target, count);
-  if (to == DSC_F64)
+  }
+  if (to == DSC_F64) {
     return findNotFinite<double>(target, count);
-  for (int64_t i = 0; i < count; ++i)
-    if (!std::isfinite(loadAsDouble(to, target, i)))
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (!std::isfinite(loadAsDouble(to, target, i))) {
       return BadValue{i, "the value is not finite"};
+    }
+  }
   return std::nullopt;
 }
 

@@ -1,4 +1,5 @@
-//===- DataCheck.cpp - The command `data` ------------------------------------------------------===//
+//===- DataCheck.cpp - The command `data`
+//------------------------------------------------------===//
 
 #include "runtime/DataCheck.h"
 
@@ -37,8 +38,8 @@ Status dsc::runDataCheck(Executable &executable, const CommandLine &line) {
     for (int64_t k = 0; k < elements && k < 12; ++k) {
       text += isFloat(input.dtype)
                   ? format(" %.6g", loadAsDouble(input.dtype, sample.data(), k))
-                  : format(" %lld", static_cast<long long>(
-                                        loadAsInteger(input.dtype, sample.data(), k)));
+                  : format(" %lld",
+                           static_cast<long long>(loadAsInteger(input.dtype, sample.data(), k)));
     }
     std::printf("  %s %s %s:%s%s\n", printable(input.name).c_str(), dtypeName(input.dtype),
                 shapeText(shape).c_str(), text.c_str(), elements > 12 ? " ..." : "");

@@ -1,4 +1,5 @@
-//===- DataCheck.h - The command `data` --------------------------------------------------------===//
+//===- DataCheck.h - The command `data`
+//--------------------------------------------------------===//
 //
 // Opens data as training would, checks every value, and shows what it holds and its first sample.
 //

@@ -37,8 +37,8 @@ std::string Evaluation::text() const {
   put("perplexity", perplexity);
   put("accuracy", accuracy);
   put("rmse", rmse);
-  return text + format("%s(%lld samples)", text.empty() ? "" : "  ",
-                       static_cast<long long>(samples));
+  return text +
+         format("%s(%lld samples)", text.empty() ? "" : "  ", static_cast<long long>(samples));
 }
 
 namespace {
@@ -54,8 +54,8 @@ public:
         continue;
       }
       for (const PlannedTensor &result : results) {
-        if (result.name == "loss_sum" || result.name == "loss_weight" ||
-            result.name == "correct" || result.name == "counted") {
+        if (result.name == "loss_sum" || result.name == "loss_weight" || result.name == "correct" ||
+            result.name == "counted") {
           continue;
         }
         Output output;

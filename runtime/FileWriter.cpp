@@ -12,8 +12,8 @@ using namespace dsc;
 
 static Status writeError(const std::string &path) {
   int error = errno;
-  ExitCode code = error == ENOSPC || error == EDQUOT || error == EIO ? ExitCode::Machine
-                                                                    : ExitCode::User;
+  ExitCode code =
+      error == ENOSPC || error == EDQUOT || error == EIO ? ExitCode::Machine : ExitCode::User;
   return {code, format("%s: cannot write: %s", path.c_str(), std::strerror(error))};
 }
 
@@ -38,8 +38,9 @@ Status FileWriter::write(const void *data, int64_t bytes) {
   while (bytes > 0) {
     ssize_t count = ::write(fd, begin, static_cast<size_t>(bytes));
     if (count < 0) {
-      if (errno == EINTR)
+      if (errno == EINTR) {
         continue;
+      }
       return writeError(path);
     }
     begin += count;
@@ -54,8 +55,9 @@ Status FileWriter::overwrite(int64_t offset, const void *data, int64_t bytes) {
   while (bytes > 0) {
     ssize_t count = pwrite(fd, begin, static_cast<size_t>(bytes), offset);
     if (count < 0) {
-      if (errno == EINTR)
+      if (errno == EINTR) {
         continue;
+      }
       return writeError(path);
     }
     begin += count;
@@ -66,10 +68,12 @@ Status FileWriter::overwrite(int64_t offset, const void *data, int64_t bytes) {
 }
 
 Status FileWriter::commit() {
-  if (fsync(fd) != 0)
+  if (fsync(fd) != 0) {
     return writeError(path);
-  if (rename(aside.c_str(), path.c_str()) != 0)
+  }
+  if (rename(aside.c_str(), path.c_str()) != 0) {
     return writeError(path);
+  }
   close(fd);
   fd = -1;
   // The new name is durable once its folder is.

@@ -52,13 +52,12 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
   }
   const int64_t count = values->accumulate(), samples = count * manifest.microBatch;
   if ((*data)->samples() < samples) {
-    return Status::user(format("%s: has %lld samples and one step takes %lld (micro-batch %lld x "
-                               "accumulate %lld)",
-                               line.text("--data").c_str(),
-                               static_cast<long long>((*data)->samples()),
-                               static_cast<long long>(samples),
-                               static_cast<long long>(manifest.microBatch),
-                               static_cast<long long>(count)));
+    return Status::user(
+        format("%s: has %lld samples and one step takes %lld (micro-batch %lld x "
+               "accumulate %lld)",
+               line.text("--data").c_str(), static_cast<long long>((*data)->samples()),
+               static_cast<long long>(samples), static_cast<long long>(manifest.microBatch),
+               static_cast<long long>(count)));
   }
   Result<std::unique_ptr<Session>> opened = openSession(executable, line);
   if (opened.failed()) {
@@ -68,8 +67,7 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
   values->apply(session);
   Sampler order((*data)->samples(), 0, false);
   for (int64_t micro = 0; micro < count; ++micro) {
-    DSC_RETURN_IF_FAILED(
-        loadStreamBatch(session, **data, order, micro * manifest.microBatch));
+    DSC_RETURN_IF_FAILED(loadStreamBatch(session, **data, order, micro * manifest.microBatch));
     session.setRunTime("rt.micro_index", static_cast<double>(micro));
     DSC_RETURN_IF_FAILED(session.run(micro + 1 < count ? "micro" : "last"));
   }
@@ -90,18 +88,16 @@ Status dsc::runGradients(Executable &executable, const CommandLine &line) {
   if (executable.manifest().gradients.empty()) {
     return Status::user("this program was compiled without parameters that are trained");
   }
-  return runOneStep(executable, line, executable.manifest().gradients,
-                    [](Session &session, const PlannedTensor &tensor) {
-                      return session.gradient(tensor);
-                    });
+  return runOneStep(
+      executable, line, executable.manifest().gradients,
+      [](Session &session, const PlannedTensor &tensor) { return session.gradient(tensor); });
 }
 
 Status dsc::runValues(Executable &executable, const CommandLine &line) {
   if (executable.manifest().values.empty()) {
     return Status::user("this program keeps no values; compile again with --keep-values REGEX");
   }
-  return runOneStep(executable, line, executable.manifest().values,
-                    [](Session &session, const PlannedTensor &tensor) {
-                      return session.result(tensor);
-                    });
+  return runOneStep(
+      executable, line, executable.manifest().values,
+      [](Session &session, const PlannedTensor &tensor) { return session.result(tensor); });
 }

@@ -1,4 +1,5 @@
-//===- Info.cpp - The command `info` -------------------------------------------------------------===//
+//===- Info.cpp - The command `info`
+//-------------------------------------------------------------===//
 
 #include "runtime/Info.h"
 
@@ -23,7 +24,8 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
   for (const auto &[name, value] : manifest.options) {
     text += "  " + name + " = " + value + "\n";
   }
-  text += format("\ndata, in micro-batches of %lld:\n", static_cast<long long>(manifest.microBatch));
+  text +=
+      format("\ndata, in micro-batches of %lld:\n", static_cast<long long>(manifest.microBatch));
   for (const InputSpec &input : manifest.inputs) {
     if (input.role == InputRole::SampleWeight) {
       continue;
@@ -31,8 +33,8 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
     Shape sample(input.shape.begin() + 1, input.shape.end());
     text += "  " + input.name + " " + dtypeName(input.dtype) + " " + shapeText(sample) +
             (input.role == InputRole::Labels ? " labels" : "");
-    text += input.classes ? format(" in 0..%lld\n", static_cast<long long>(input.classes - 1))
-                          : "\n";
+    text +=
+        input.classes ? format(" in 0..%lld\n", static_cast<long long>(input.classes - 1)) : "\n";
   }
   int64_t trained = 0, buffers = 0, state = 0, trainedTensors = 0;
   for (const GlobalSpec &global : manifest.globals) {
@@ -47,16 +49,16 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
                  static_cast<long long>(trained), static_cast<long long>(trainedTensors),
                  static_cast<long long>(buffers), static_cast<long long>(state));
   text += "loss: " + (manifest.lossKind.empty() ? "none" : manifest.lossKind) + "\n";
-  text += "accumulation: " + (manifest.accumulate == 0 ? "any number of micro-batches"
-                                                       : "at most " +
-                                                             std::to_string(manifest.accumulate)) +
+  text += "accumulation: " +
+          (manifest.accumulate == 0 ? "any number of micro-batches"
+                                    : "at most " + std::to_string(manifest.accumulate)) +
           "\n\nmemory:\n";
   const char *names[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
   int64_t sum = 0;
   for (size_t i = 0; i < DSC_SPACE_COUNT; ++i) {
     sum += manifest.spaceBytes[i];
-    text += format("  %-10s%14lld bytes\n", names[i],
-                   static_cast<long long>(manifest.spaceBytes[i]));
+    text +=
+        format("  %-10s%14lld bytes\n", names[i], static_cast<long long>(manifest.spaceBytes[i]));
   }
   text += format("  %-10s%14lld bytes\n", "together", static_cast<long long>(sum));
   text += format("\n%zu kernels and library calls; program %s, constants %s\n", manifest.ops.size(),

@@ -1,4 +1,5 @@
-//===- Info.h - The command `info` ---------------------------------------------------------------===//
+//===- Info.h - The command `info`
+//---------------------------------------------------------------===//
 //
 // Says what was compiled and how: the manifest in words, or as it is with --json.
 //

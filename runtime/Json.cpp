@@ -27,8 +27,9 @@ public:
     return deeper() && builder.start_object(count);
   }
   bool key(string_t &value) override {
-    if (!names.back().insert(value).second)
+    if (!names.back().insert(value).second) {
       return refuse("the key \"" + value + "\" stands twice in one object");
+    }
     return builder.key(value);
   }
   bool end_object() override {
@@ -51,8 +52,9 @@ public:
 private:
   bool deeper() { return ++depth <= 64 || refuse("nested more than 64 deep"); }
   bool refuse(std::string text) {
-    if (message.empty())
+    if (message.empty()) {
       message = std::move(text);
+    }
     return false;
   }
 
@@ -65,8 +67,9 @@ private:
 Result<Json> dsc::parseJson(std::string_view text) {
   Json root;
   StrictBuilder builder(root);
-  if (!Json::sax_parse(text.begin(), text.end(), &builder))
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
     return Status::user(builder.message.empty() ? "not JSON" : builder.message);
+  }
   return root;
 }
 
@@ -76,33 +79,38 @@ std::string dsc::jsonText(const OrderedJson &value, int indent) {
 
 Fields::Fields(const Json &object, std::string where)
     : Fields(&object, std::move(where), std::make_shared<Status>()) {
-  if (!object.is_object())
+  if (!object.is_object()) {
     *error = Status::user(this->where + ": is not a JSON object");
+  }
 }
 
 void Fields::fail(const char *key, const std::string &what) {
-  if (error->ok())
+  if (error->ok()) {
     *error = Status::user(where + "." + key + ": " + what);
+  }
 }
 
 const Json *Fields::find(const char *key) const {
-  if (!value || !value->is_object())
+  if (!value || !value->is_object()) {
     return nullptr;
+  }
   auto found = value->find(key);
   return found == value->end() || found->is_null() ? nullptr : &*found;
 }
 
 const Json *Fields::require(const char *key) {
   const Json *member = find(key);
-  if (!member)
+  if (!member) {
     fail(key, "is missing");
+  }
   return member;
 }
 
 std::string Fields::string(const char *key) {
   const Json *member = require(key);
-  if (member && !member->is_string())
+  if (member && !member->is_string()) {
     fail(key, "is not a string");
+  }
   return member && member->is_string() ? member->get<std::string>() : std::string();
 }
 
@@ -112,13 +120,15 @@ std::string Fields::string(const char *key, const std::string &absent) {
 
 int64_t Fields::integer(const char *key) {
   const Json *member = require(key);
-  if (!member)
+  if (!member) {
     return 0;
+  }
   bool fits = member->is_number_unsigned()
                   ? member->get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX)
                   : member->is_number_integer();
-  if (!fits)
+  if (!fits) {
     fail(key, "is not a 64-bit integer");
+  }
   return fits ? member->get<int64_t>() : 0;
 }
 
@@ -137,8 +147,9 @@ int64_t Fields::size(const char *key) {
 
 double Fields::number(const char *key) {
   const Json *member = require(key);
-  if (member && !member->is_number())
+  if (member && !member->is_number()) {
     fail(key, "is not a number");
+  }
   return member && member->is_number() ? member->get<double>() : 0;
 }
 
@@ -146,16 +157,18 @@ double Fields::number(const char *key, double absent) { return has(key) ? number
 
 bool Fields::boolean(const char *key, bool absent) {
   const Json *member = find(key);
-  if (member && !member->is_boolean())
+  if (member && !member->is_boolean()) {
     fail(key, "is not true or false");
+  }
   return member && member->is_boolean() ? member->get<bool>() : absent;
 }
 
 Shape Fields::shape(const char *key) {
   const Json *member = require(key);
   Shape result;
-  if (!member)
+  if (!member) {
     return result;
+  }
   if (!member->is_array() || member->size() > maxRank) {
     fail(key, "is not a list of at most 64 dims");
     return result;
@@ -168,24 +181,27 @@ Shape Fields::shape(const char *key) {
     }
     result.push_back(dim.get<int64_t>());
   }
-  if (!elementCount(result))
+  if (!elementCount(result)) {
     fail(key, shapeText(result) + " has too many elements");
+  }
   return result;
 }
 
 Dtype Fields::dtype(const char *key) {
   std::string name = string(key);
   std::optional<Dtype> dtype = dtypeFromName(name);
-  if (!dtype)
+  if (!dtype) {
     fail(key, "\"" + name + "\" is not an element type");
+  }
   return dtype.value_or(DSC_F32);
 }
 
 std::vector<std::string> Fields::strings(const char *key) {
   std::vector<std::string> result;
   const Json *member = find(key);
-  if (!member)
+  if (!member) {
     return result;
+  }
   if (!member->is_array()) {
     fail(key, "is not a list");
     return result;
@@ -203,8 +219,9 @@ std::vector<std::string> Fields::strings(const char *key) {
 std::vector<Fields> Fields::objects(const char *key) {
   std::vector<Fields> result;
   const Json *member = find(key);
-  if (!member)
+  if (!member) {
     return result;
+  }
   if (!member->is_array()) {
     fail(key, "is not a list");
     return result;
@@ -223,15 +240,18 @@ std::vector<Fields> Fields::objects(const char *key) {
 Fields Fields::object(const char *key) {
   static const Json empty = Json::object();
   const Json *member = find(key);
-  if (member && !member->is_object())
+  if (member && !member->is_object()) {
     fail(key, "is not an object");
+  }
   return Fields(member && member->is_object() ? member : &empty, where + "." + key, error);
 }
 
 std::vector<std::string> Fields::keys() const {
   std::vector<std::string> result;
-  if (value && value->is_object())
-    for (auto item = value->begin(); item != value->end(); ++item)
+  if (value && value->is_object()) {
+    for (auto item = value->begin(); item != value->end(); ++item) {
       result.push_back(item.key());
+    }
+  }
   return result;
 }

@@ -1,4 +1,5 @@
-//===- Main.cpp - The training executable's entry --------------------------------------------------===//
+//===- Main.cpp - The training executable's entry
+//--------------------------------------------------===//
 
 #include "runtime/Runner.h"
 

@@ -10,32 +10,42 @@
 using namespace dsc;
 
 bool Manifest::hasEntry(std::string_view entry) const {
-  for (const std::string &name : entries)
-    if (name == entry)
+  for (const std::string &name : entries) {
+    if (name == entry) {
       return true;
+    }
+  }
   return false;
 }
 
 const PlannedTensor *Manifest::result(std::string_view entry, std::string_view name) const {
-  for (const auto &[owner, tensors] : results)
-    if (owner == entry)
-      for (const PlannedTensor &tensor : tensors)
-        if (tensor.name == name)
+  for (const auto &[owner, tensors] : results) {
+    if (owner == entry) {
+      for (const PlannedTensor &tensor : tensors) {
+        if (tensor.name == name) {
           return &tensor;
+        }
+      }
+    }
+  }
   return nullptr;
 }
 
 const GlobalSpec *Manifest::global(std::string_view name) const {
-  for (const GlobalSpec &global : globals)
-    if (global.name == name)
+  for (const GlobalSpec &global : globals) {
+    if (global.name == name) {
       return &global;
+    }
+  }
   return nullptr;
 }
 
 const InputSpec *Manifest::labels() const {
-  for (const InputSpec &input : inputs)
-    if (input.role == InputRole::Labels)
+  for (const InputSpec &input : inputs) {
+    if (input.role == InputRole::Labels) {
       return &input;
+    }
+  }
   return nullptr;
 }
 
@@ -58,22 +68,27 @@ static void readPlanned(Fields &fields, PlannedTensor &tensor, int64_t spaceByte
       return;
     }
     __int128 last = 0;
-    for (size_t i = 0; i < tensor.shape.size(); ++i)
+    for (size_t i = 0; i < tensor.shape.size(); ++i) {
       last += static_cast<__int128>(tensor.strides[i]) * std::max<int64_t>(tensor.shape[i] - 1, 0);
+    }
     if (last >= maxBytes / dtypeSize(tensor.dtype)) {
       fields.fail("strides", "reach too far");
       return;
     }
-    if (*dense)
+    if (*dense) {
       needed = (static_cast<int64_t>(last) + 1) * dtypeSize(tensor.dtype);
+    }
   }
   tensor.bytes = fields.has("bytes") ? fields.size("bytes") : needed;
-  if (tensor.bytes < needed)
+  if (tensor.bytes < needed) {
     fields.fail("bytes", "is less than the shape needs");
-  if (tensor.offset % dtypeSize(tensor.dtype) != 0)
+  }
+  if (tensor.offset % dtypeSize(tensor.dtype) != 0) {
     fields.fail("offset", "is not aligned to the element size");
-  if (tensor.offset > spaceBytes || tensor.bytes > spaceBytes - tensor.offset)
+  }
+  if (tensor.offset > spaceBytes || tensor.bytes > spaceBytes - tensor.offset) {
     fields.fail("offset", "reaches past the end of its space");
+  }
 }
 
 static void readInputs(Fields &root, Manifest &manifest) {
@@ -83,27 +98,33 @@ static void readInputs(Fields &root, Manifest &manifest) {
     InputSpec input;
     readPlanned(fields, input, manifest.spaceBytes[DSC_SPACE_IO]);
     std::string role = fields.string("role");
-    if (role == "input")
+    if (role == "input") {
       input.role = InputRole::Input;
-    else if (role == "labels")
+    } else if (role == "labels") {
       input.role = InputRole::Labels;
-    else if (role == "sample_weight")
+    } else if (role == "sample_weight") {
       input.role = InputRole::SampleWeight;
-    else
+    } else {
       fields.fail("role", "\"" + role + "\" is not input, labels or sample_weight");
+    }
     input.classes = fields.has("classes") ? fields.size("classes") : 0;
-    if (!input.strides.empty())
+    if (!input.strides.empty()) {
       fields.fail("strides", "an input is dense");
-    if (!names.insert(input.name).second)
+    }
+    if (!names.insert(input.name).second) {
       fields.fail("name", "\"" + input.name + "\" stands twice");
-    if (input.role == InputRole::Labels && std::exchange(haveLabels, true))
+    }
+    if (input.role == InputRole::Labels && std::exchange(haveLabels, true)) {
       fields.fail("role", "there are two inputs of role labels");
-    if (input.shape.empty() || input.shape[0] != manifest.microBatch)
+    }
+    if (input.shape.empty() || input.shape[0] != manifest.microBatch) {
       fields.fail("shape", shapeText(input.shape) + " does not begin with the micro-batch " +
                                std::to_string(manifest.microBatch));
+    }
     if (input.role == InputRole::SampleWeight &&
-        (input.dtype != DSC_F32 || input.shape.size() != 1))
+        (input.dtype != DSC_F32 || input.shape.size() != 1)) {
       fields.fail("dtype", "sample_weight is not f32 of rank 1");
+    }
     manifest.inputs.push_back(std::move(input));
   }
 }
@@ -114,18 +135,20 @@ static void readGlobals(Fields &root, Manifest &manifest) {
     GlobalSpec global;
     readPlanned(fields, global, manifest.spaceBytes[DSC_SPACE_STATE]);
     std::string role = fields.string("role");
-    if (role == "trained")
+    if (role == "trained") {
       global.role = GlobalRole::Trained;
-    else if (role == "buffer")
+    } else if (role == "buffer") {
       global.role = GlobalRole::Buffer;
-    else if (role == "state")
+    } else if (role == "state") {
       global.role = GlobalRole::State;
-    else if (role == "runtime")
+    } else if (role == "runtime") {
       global.role = GlobalRole::Runtime;
-    else
+    } else {
       fields.fail("role", "\"" + role + "\" is not trained, buffer, state or runtime");
-    if (!names.insert(global.name).second)
+    }
+    if (!names.insert(global.name).second) {
       fields.fail("name", "\"" + global.name + "\" stands twice");
+    }
     global.onnxNames = fields.strings("onnx_names");
     global.reason = fields.string("reason", "");
     global.of = fields.string("of", "");
@@ -134,12 +157,15 @@ static void readGlobals(Fields &root, Manifest &manifest) {
     global.weightsKey = init.string("weights", "");
     global.fill = init.number("fill", 0.0);
     bool fromFile = global.role == GlobalRole::Trained || global.role == GlobalRole::Buffer;
-    if (fromFile && global.weightsKey.empty() && !init.has("fill"))
+    if (fromFile && global.weightsKey.empty() && !init.has("fill")) {
       global.weightsKey = global.name;
-    if (global.role == GlobalRole::Runtime && !global.shape.empty())
+    }
+    if (global.role == GlobalRole::Runtime && !global.shape.empty()) {
       fields.fail("shape", "a run-time value is not a scalar");
-    if (isInteger(global.dtype) && global.fill != std::floor(global.fill))
+    }
+    if (isInteger(global.dtype) && global.fill != std::floor(global.fill)) {
       fields.fail("init", "the fill of an integer is not an integer");
+    }
     manifest.globals.push_back(std::move(global));
   }
 }
@@ -152,18 +178,22 @@ static void readRunTimeValues(Fields &root, Manifest &manifest) {
     value.flag = fields.string("flag", "");
     value.help = fields.string("help", "");
     value.defaultValue = fields.number("default");
-    if (fields.has("min"))
+    if (fields.has("min")) {
       value.minimum = fields.number("min");
-    if (fields.has("max"))
+    }
+    if (fields.has("max")) {
       value.maximum = fields.number("max");
+    }
     value.exclusiveMinimum = fields.boolean("min_exclusive", false);
     value.exclusiveMaximum = fields.boolean("max_exclusive", false);
-    if (!value.flag.empty() && (value.flag.size() < 3 || value.flag.compare(0, 2, "--") != 0))
+    if (!value.flag.empty() && (value.flag.size() < 3 || value.flag.compare(0, 2, "--") != 0)) {
       fields.fail("flag", "does not begin with --");
+    }
     if (!value.global.empty()) {
       const GlobalSpec *global = manifest.global(value.global);
-      if (!global || global->role != GlobalRole::Runtime)
+      if (!global || global->role != GlobalRole::Runtime) {
         fields.fail("global", "\"" + value.global + "\" is not a global of role runtime");
+      }
     }
     manifest.runTimeValues.push_back(std::move(value));
   }
@@ -175,8 +205,9 @@ static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key, in
   for (Fields &fields : owner.objects(key)) {
     PlannedTensor tensor;
     readPlanned(fields, tensor, spaceBytes);
-    if (!names.insert(tensor.name).second)
+    if (!names.insert(tensor.name).second) {
       fields.fail("name", "\"" + tensor.name + "\" stands twice");
+    }
     tensors.push_back(std::move(tensor));
   }
   return tensors;
@@ -184,39 +215,46 @@ static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key, in
 
 static void readOptions(Fields &root, Manifest &manifest) {
   Fields options = root.object("options");
-  for (const std::string &key : options.keys())
-    if (const Json *value = options.find(key.c_str()))
-      manifest.options.emplace_back(key, value->is_string()
-                                             ? value->get<std::string>()
-                                             : value->dump(-1, ' ', false,
-                                                           Json::error_handler_t::replace));
+  for (const std::string &key : options.keys()) {
+    if (const Json *value = options.find(key.c_str())) {
+      manifest.options.emplace_back(
+          key, value->is_string() ? value->get<std::string>()
+                                  : value->dump(-1, ' ', false, Json::error_handler_t::replace));
+    }
+  }
 }
 
 /// An entry's result that the runner relies on must be one number.
 static void requireScalar(Fields &root, const Manifest &manifest, const char *entry,
                           const char *name, bool optional) {
   const PlannedTensor *tensor = manifest.result(entry, name);
-  if (!tensor && !optional)
+  if (!tensor && !optional) {
     root.fail("results", std::string(entry) + " does not return " + name);
-  if (tensor && elementCount(tensor->shape) != 1)
+  }
+  if (tensor && elementCount(tensor->shape) != 1) {
     root.fail("results", std::string(entry) + "'s " + name + " is not one number");
+  }
 }
 
 Result<Manifest> dsc::readManifest(std::string_view json) {
   Result<Json> document = parseJson(json);
-  if (document.failed())
+  if (document.failed()) {
     return document.status().in("manifest");
+  }
   Fields root(*document, "manifest");
   int64_t format = root.integer("format"), abi = root.integer("abi");
   DSC_RETURN_IF_FAILED(root.status());
-  if (format != 1)
+  if (format != 1) {
     return Status::user(dsc::format("this program's manifest has format %lld and this runner reads "
                                     "1: compile the model again with the dsc of the runner",
                                     static_cast<long long>(format)));
-  if (abi != DSC_ABI_VERSION)
-    return Status::user(dsc::format("this program was compiled for ABI %lld and this runner has %d: "
-                                    "compile the model again with the dsc of the runner",
-                                    static_cast<long long>(abi), DSC_ABI_VERSION));
+  }
+  if (abi != DSC_ABI_VERSION) {
+    return Status::user(
+        dsc::format("this program was compiled for ABI %lld and this runner has %d: "
+                    "compile the model again with the dsc of the runner",
+                    static_cast<long long>(abi), DSC_ABI_VERSION));
+  }
 
   Manifest manifest;
   manifest.text = json;
@@ -229,22 +267,26 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   manifest.targetFeatures = target.string("features", "");
   Fields spaces = root.object("spaces");
   const char *spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
-  for (int i = 0; i < DSC_SPACE_COUNT; ++i)
+  for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
     manifest.spaceBytes[static_cast<size_t>(i)] = spaces.size(spaceNames[i]);
+  }
   manifest.entries = root.strings("entries");
   const Json *accumulate = root.find("accumulate");
-  if (accumulate && accumulate->is_string() && *accumulate == "any")
+  if (accumulate && accumulate->is_string() && *accumulate == "any") {
     manifest.accumulate = 0;
-  else if ((manifest.accumulate = root.integer("accumulate", 1)) < 1)
+  } else if ((manifest.accumulate = root.integer("accumulate", 1)) < 1) {
     root.fail("accumulate", "is neither a positive number nor \"any\"");
+  }
   manifest.microBatch = root.size("micro_batch");
-  if (manifest.microBatch < 1)
+  if (manifest.microBatch < 1) {
     root.fail("micro_batch", "is not positive");
+  }
   readInputs(root, manifest);
   Fields results = root.object("results");
-  for (const std::string &entry : results.keys())
+  for (const std::string &entry : results.keys()) {
     manifest.results.emplace_back(
         entry, readTensors(results, entry.c_str(), manifest.spaceBytes[DSC_SPACE_IO]));
+  }
   manifest.gradients = readTensors(root, "gradients", manifest.spaceBytes[DSC_SPACE_ARENA]);
   manifest.values = readTensors(root, "values", manifest.spaceBytes[DSC_SPACE_IO]);
   readGlobals(root, manifest);
@@ -267,8 +309,9 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   manifest.weightsFile = weights.string("file", "");
   manifest.weightsHash = weights.string("sha256", "");
   // The file stands beside the executable: a path would reach elsewhere.
-  if (manifest.weightsFile.find('/') != std::string::npos)
+  if (manifest.weightsFile.find('/') != std::string::npos) {
     root.fail("weights", "the file's name has a slash");
+  }
   if (manifest.hasEntry("last")) {
     requireScalar(root, manifest, "last", "loss", false);
     requireScalar(root, manifest, "last", "grad_norm", true);

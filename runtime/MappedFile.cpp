@@ -17,8 +17,9 @@ Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &real,
   const std::string &path = shownAs.empty() ? real : shownAs;
   // Not blocking: opening a pipe must not wait for a writer.
   int fd = ::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0)
+  if (fd < 0) {
     return Status::user(format("%s: cannot open: %s", path.c_str(), std::strerror(errno)));
+  }
   struct stat info;
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     close(fd);
@@ -39,14 +40,16 @@ Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &real,
 }
 
 MappedFile::~MappedFile() {
-  if (begin)
+  if (begin) {
     munmap(const_cast<std::byte *>(begin), static_cast<size_t>(length));
+  }
 }
 
 template <typename T> static T loadLittle(const std::byte *data) {
   T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i)
+  for (size_t i = 0; i < sizeof(T); ++i) {
     value = static_cast<T>(value | static_cast<T>(static_cast<T>(data[i]) << (8 * i)));
+  }
   return value;
 }
 

@@ -36,16 +36,16 @@ void Progress::draw(const StepReport &report) {
   double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
   auto done = static_cast<double>(report.step - first);
   double left = done > 0 ? elapsed / done * static_cast<double>(steps - report.step) : 0;
-  std::string facts = format("loss %.4f  %s %s/s  %s left", report.loss,
-                             shortNumber(report.rate).c_str(), tokens ? "tokens" : "samples",
-                             durationText(left).c_str());
+  std::string facts =
+      format("loss %.4f  %s %s/s  %s left", report.loss, shortNumber(report.rate).c_str(),
+             tokens ? "tokens" : "samples", durationText(left).c_str());
   if (report.skipped) {
     facts += "  skipped";
   }
   winsize size = {};
   int columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
-  std::string counts = format("%lld/%lld", static_cast<long long>(report.step),
-                              static_cast<long long>(steps));
+  std::string counts =
+      format("%lld/%lld", static_cast<long long>(report.step), static_cast<long long>(steps));
   int room = columns - static_cast<int>(counts.size() + facts.size()) - 8;
   std::string bar;
   if (room >= 8) {

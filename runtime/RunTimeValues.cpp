@@ -12,15 +12,18 @@ static Status checkRange(const RunTimeValue &spec, const GlobalSpec *global, dou
   auto wrong = [&](const std::string &what) {
     return Status::user(spec.flag + " " + text + ": " + what);
   };
-  if (spec.minimum && (value < *spec.minimum || (spec.exclusiveMinimum && value == *spec.minimum))) {
-    return wrong(format("must be %s %g", spec.exclusiveMinimum ? "above" : "at least",
-                        *spec.minimum));
+  if (spec.minimum &&
+      (value < *spec.minimum || (spec.exclusiveMinimum && value == *spec.minimum))) {
+    return wrong(
+        format("must be %s %g", spec.exclusiveMinimum ? "above" : "at least", *spec.minimum));
   }
-  if (spec.maximum && (value > *spec.maximum || (spec.exclusiveMaximum && value == *spec.maximum))) {
+  if (spec.maximum &&
+      (value > *spec.maximum || (spec.exclusiveMaximum && value == *spec.maximum))) {
     return wrong(
         format("must be %s %g", spec.exclusiveMaximum ? "below" : "at most", *spec.maximum));
   }
-  if (global && !isFloat(global->dtype) && (value != std::floor(value) || std::fabs(value) > 0x1p53)) {
+  if (global && !isFloat(global->dtype) &&
+      (value != std::floor(value) || std::fabs(value) > 0x1p53)) {
     return wrong("must be an integer");
   }
   if (global && global->dtype == DSC_F32 && !std::isfinite(static_cast<float>(value))) {
@@ -92,13 +95,15 @@ Result<RunTimeValues> RunTimeValues::parse(const Manifest &manifest, const Comma
   }
   const auto planned = static_cast<long long>(manifest.accumulate);
   if (result.microBatches < 1 || (planned && result.microBatches > planned)) {
-    return Status::user(format("--accumulate %lld: the program was compiled for at most %lld; compile "
-                               "again with --accumulate=N or --accumulate=any",
-                               static_cast<long long>(result.microBatches), planned));
+    return Status::user(
+        format("--accumulate %lld: the program was compiled for at most %lld; compile "
+               "again with --accumulate=N or --accumulate=any",
+               static_cast<long long>(result.microBatches), planned));
   }
   if (result.microBatches > 1 && !manifest.hasEntry("micro")) {
-    return Status::user("--accumulate: the program was compiled without accumulation; compile again "
-                        "with --accumulate=N or --accumulate=any");
+    return Status::user(
+        "--accumulate: the program was compiled without accumulation; compile again "
+        "with --accumulate=N or --accumulate=any");
   }
   return result;
 }

@@ -1,4 +1,5 @@
-//===- Runner.cpp - The training executable's commands --------------------------------------------===//
+//===- Runner.cpp - The training executable's commands
+//--------------------------------------------===//
 
 #include "runtime/Runner.h"
 

@@ -1,4 +1,5 @@
-//===- Runner.h - The training executable's commands ----------------------------------------------===//
+//===- Runner.h - The training executable's commands
+//----------------------------------------------===//
 //
 // From the process's arguments to its exit code.
 //

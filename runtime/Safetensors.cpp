@@ -16,8 +16,8 @@ struct SafetensorsType {
   Dtype dtype;
 };
 constexpr SafetensorsType types[] = {
-    {"F32", DSC_F32}, {"F64", DSC_F64}, {"F16", DSC_F16}, {"BF16", DSC_BF16}, {"I8", DSC_I8},
-    {"I16", DSC_I16}, {"I32", DSC_I32}, {"I64", DSC_I64}, {"U8", DSC_U8},     {"U16", DSC_U16},
+    {"F32", DSC_F32}, {"F64", DSC_F64}, {"F16", DSC_F16},   {"BF16", DSC_BF16}, {"I8", DSC_I8},
+    {"I16", DSC_I16}, {"I32", DSC_I32}, {"I64", DSC_I64},   {"U8", DSC_U8},     {"U16", DSC_U16},
     {"U32", DSC_U32}, {"U64", DSC_U64}, {"BOOL", DSC_BOOL},
 };
 constexpr uint64_t maxHeader = 100'000'000; // the format's own limit
@@ -29,40 +29,50 @@ Status readEntry(const std::string &name, const Json &entry, int64_t dataBytes, 
     return Status::user("tensor \"" + name + "\": " + what);
   };
   if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") ||
-      !entry.contains("shape") || !entry.contains("data_offsets"))
+      !entry.contains("shape") || !entry.contains("data_offsets")) {
     return wrong("its header entry is not {dtype, shape, data_offsets}");
+  }
   const Json &dtype = entry["dtype"], &shape = entry["shape"], &offsets = entry["data_offsets"];
   const SafetensorsType *type = nullptr;
-  for (const SafetensorsType &candidate : types)
-    if (dtype.is_string() && dtype == candidate.name)
+  for (const SafetensorsType &candidate : types) {
+    if (dtype.is_string() && dtype == candidate.name) {
       type = &candidate;
-  if (!type)
+    }
+  }
+  if (!type) {
     return wrong("its dtype " + dtype.dump(-1, ' ', true, Json::error_handler_t::replace) +
                  " is not one that dsc reads");
+  }
   auto isSize = [](const Json &number) {
     return number.is_number_unsigned() && number.get<uint64_t>() <= static_cast<uint64_t>(maxBytes);
   };
   if (!shape.is_array() || shape.size() > maxRank ||
-      !std::all_of(shape.begin(), shape.end(), isSize))
+      !std::all_of(shape.begin(), shape.end(), isSize)) {
     return wrong("its shape is not a list of sizes");
-  if (!offsets.is_array() || offsets.size() != 2 || !isSize(offsets[0]) || !isSize(offsets[1]))
+  }
+  if (!offsets.is_array() || offsets.size() != 2 || !isSize(offsets[0]) || !isSize(offsets[1])) {
     return wrong("its data_offsets are not two sizes");
+  }
   view.name = name;
   view.dtype = type->dtype;
-  for (const Json &dim : shape)
+  for (const Json &dim : shape) {
     view.shape.push_back(dim.get<int64_t>());
+  }
   begin = offsets[0].get<int64_t>();
   auto end = offsets[1].get<int64_t>();
   std::optional<int64_t> bytes = byteCount(view.dtype, view.shape);
-  if (!bytes)
+  if (!bytes) {
     return wrong("its shape " + shapeText(view.shape) + " is too large");
-  if (end < begin || end - begin != *bytes)
+  }
+  if (end < begin || end - begin != *bytes) {
     return wrong(format("its shape %s needs %lld bytes and its data_offsets span %lld",
                         shapeText(view.shape).c_str(), static_cast<long long>(*bytes),
                         static_cast<long long>(end - begin)));
-  if (end > dataBytes)
+  }
+  if (end > dataBytes) {
     return wrong(format("its data ends at byte %lld and the file holds %lld: the file is truncated",
                         static_cast<long long>(end), static_cast<long long>(dataBytes)));
+  }
   view.bytes = *bytes;
   return {};
 }
@@ -70,37 +80,45 @@ Status readEntry(const std::string &name, const Json &entry, int64_t dataBytes, 
 
 Result<Safetensors> Safetensors::open(const std::string &path) {
   Result<std::shared_ptr<MappedFile>> mapped = MappedFile::open(path);
-  if (mapped.failed())
+  if (mapped.failed()) {
     return mapped.status();
+  }
   Safetensors result;
   result.file = *mapped;
   const MappedFile &file = *result.file;
-  if (file.size() < 8)
+  if (file.size() < 8) {
     return Status::user(format("%s: has %lld bytes, which is no safetensors file", path.c_str(),
                                static_cast<long long>(file.size())));
+  }
   uint64_t headerBytes = loadLittle64(file.data());
-  if (headerBytes > maxHeader || static_cast<int64_t>(headerBytes) > file.size() - 8)
+  if (headerBytes > maxHeader || static_cast<int64_t>(headerBytes) > file.size() - 8) {
     return Status::user(format("%s: the header's length %llu does not fit the file's %lld bytes: "
                                "not a safetensors file, or truncated",
                                path.c_str(), static_cast<unsigned long long>(headerBytes),
                                static_cast<long long>(file.size())));
+  }
   Result<Json> header = parseJson({reinterpret_cast<const char *>(file.data()) + 8, headerBytes});
-  if (header.failed())
+  if (header.failed()) {
     return header.status().in(path + ": header");
-  if (!header->is_object())
+  }
+  if (!header->is_object()) {
     return Status::user(path + ": the header is not a JSON object");
+  }
 
   const int64_t dataBytes = file.size() - 8 - static_cast<int64_t>(headerBytes);
   std::vector<std::pair<int64_t, TensorView>> found;
   for (auto item = header->begin(); item != header->end(); ++item) {
     if (item.key() == "__metadata__") {
-      if (!item->is_object())
+      if (!item->is_object()) {
         return Status::user(path + ": __metadata__ is not an object");
-      for (auto note = item->begin(); note != item->end(); ++note)
-        if (note->is_string())
+      }
+      for (auto note = item->begin(); note != item->end(); ++note) {
+        if (note->is_string()) {
           result.notes[note.key()] = note->get<std::string>();
-        else
+        } else {
           return Status::user(path + ": __metadata__ holds something else than strings");
+        }
+      }
       continue;
     }
     TensorView view;
@@ -115,20 +133,23 @@ Result<Safetensors> Safetensors::open(const std::string &path) {
   });
   int64_t reached = 0;
   for (auto &[begin, view] : found) {
-    if (begin != reached)
-      return Status::user(format("%s: tensor \"%s\": its data begins at byte %lld and the one before "
-                                 "ends at %lld: tensors must follow each other",
-                                 path.c_str(), view.name.c_str(), static_cast<long long>(begin),
-                                 static_cast<long long>(reached)));
+    if (begin != reached) {
+      return Status::user(
+          format("%s: tensor \"%s\": its data begins at byte %lld and the one before "
+                 "ends at %lld: tensors must follow each other",
+                 path.c_str(), view.name.c_str(), static_cast<long long>(begin),
+                 static_cast<long long>(reached)));
+    }
     reached += view.bytes;
     result.byName[view.name] = result.views.size();
     result.views.push_back(std::move(view));
   }
-  if (reached != dataBytes)
+  if (reached != dataBytes) {
     return Status::user(format("%s: the tensors end at byte %lld and the file holds %lld: the file "
                                "is damaged",
                                path.c_str(), static_cast<long long>(reached),
                                static_cast<long long>(dataBytes)));
+  }
   return result;
 }
 
@@ -146,14 +167,16 @@ Status dsc::writeSafetensors(const std::string &path, const std::vector<TensorTo
   for (const TensorToWrite &tensor : tensors) {
     std::optional<int64_t> bytes = byteCount(tensor.dtype, tensor.shape);
     const char *type = nullptr;
-    for (const SafetensorsType &candidate : types)
-      if (candidate.dtype == tensor.dtype)
+    for (const SafetensorsType &candidate : types) {
+      if (candidate.dtype == tensor.dtype) {
         type = candidate.name;
-    if (!bytes || !type || header.contains(tensor.name))
+      }
+    }
+    if (!bytes || !type || header.contains(tensor.name)) {
       return Status::internal(path + ": cannot write the tensor \"" + tensor.name + "\"");
-    header[tensor.name] = {{"dtype", type},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {offset, offset + *bytes}}};
+    }
+    header[tensor.name] = {
+        {"dtype", type}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + *bytes}}};
     offset += *bytes;
   }
   std::string text = jsonText(header);
@@ -167,20 +190,23 @@ Status dsc::writeSafetensors(const std::string &path, const std::vector<TensorTo
   for (const TensorToWrite &tensor : tensors) {
     int64_t before = writer.position();
     DSC_RETURN_IF_FAILED(tensor.fill(writer));
-    if (writer.position() - before != *byteCount(tensor.dtype, tensor.shape))
+    if (writer.position() - before != *byteCount(tensor.dtype, tensor.shape)) {
       return Status::internal(path + ": wrote a wrong number of bytes for \"" + tensor.name + "\"");
+    }
   }
   return writer.commit();
 }
 
 Status dsc::checkOverwritesOwnSafetensors(const std::string &path) {
-  if (access(path.c_str(), F_OK) != 0)
+  if (access(path.c_str(), F_OK) != 0) {
     return {};
+  }
   Result<Safetensors> old = Safetensors::open(path);
   if (old.ok()) {
     auto producer = old->metadata().find("producer");
-    if (producer != old->metadata().end() && producer->second == "dsc")
+    if (producer != old->metadata().end() && producer->second == "dsc") {
       return {};
+    }
   }
   return Status::user(path + ": exists and was not written by dsc; move it away or name another "
                              "file");

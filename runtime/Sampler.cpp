@@ -16,8 +16,9 @@ static uint64_t mix(uint64_t value) {
 
 Sampler::Sampler(int64_t samples, uint64_t seed, bool shuffle)
     : samples(samples > 0 ? samples : 1), seed(seed), shuffle(shuffle) {
-  while (halfBits < 31 && (uint64_t(1) << (2 * halfBits)) < static_cast<uint64_t>(this->samples))
+  while (halfBits < 31 && (uint64_t(1) << (2 * halfBits)) < static_cast<uint64_t>(this->samples)) {
     ++halfBits;
+  }
 }
 
 uint64_t Sampler::scramble(uint64_t value, uint64_t key) const {
@@ -34,12 +35,13 @@ uint64_t Sampler::scramble(uint64_t value, uint64_t key) const {
 
 int64_t Sampler::at(int64_t position) const {
   auto index = static_cast<uint64_t>(position % samples);
-  if (!shuffle)
+  if (!shuffle) {
     return static_cast<int64_t>(index);
+  }
   uint64_t key = mix(mix(seed) ^ static_cast<uint64_t>(epoch(position)));
   // The network permutes a power of four; walking on until the value is in range permutes [0, n).
-  do
+  do {
     index = scramble(index, key);
-  while (index >= static_cast<uint64_t>(samples));
+  } while (index >= static_cast<uint64_t>(samples));
   return static_cast<int64_t>(index);
 }

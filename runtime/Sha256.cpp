@@ -25,10 +25,11 @@ static uint32_t rotate(uint32_t value, int count) {
 static void compressPlain(uint32_t *state, const uint8_t *data, size_t blocks) {
   for (; blocks; --blocks, data += 64) {
     uint32_t w[64];
-    for (int i = 0; i < 16; ++i)
+    for (int i = 0; i < 16; ++i) {
       w[i] = static_cast<uint32_t>(data[4 * i]) << 24 |
              static_cast<uint32_t>(data[4 * i + 1]) << 16 |
              static_cast<uint32_t>(data[4 * i + 2]) << 8 | data[4 * i + 3];
+    }
     for (int i = 16; i < 64; ++i) {
       uint32_t a = w[i - 15], b = w[i - 2];
       w[i] = w[i - 16] + w[i - 7] + (rotate(a, 7) ^ rotate(a, 18) ^ (a >> 3)) +
@@ -45,8 +46,9 @@ static void compressPlain(uint32_t *state, const uint8_t *data, size_t blocks) {
       v[7] = v[6], v[6] = v[5], v[5] = v[4], v[4] = v[3] + first;
       v[3] = v[2], v[2] = v[1], v[1] = v[0], v[0] = first + sigma0 + majority;
     }
-    for (int i = 0; i < 8; ++i)
+    for (int i = 0; i < 8; ++i) {
       state[i] += v[i];
+    }
   }
 }
 
@@ -60,8 +62,9 @@ __attribute__((target("sha,sse4.1"))) static void compressSha(uint32_t *state, c
   __m128i cdgh = _mm_blend_epi16(high, low, 0xf0);
   for (; blocks; --blocks, data += 64) {
     __m128i abefBefore = abef, cdghBefore = cdgh, w[4];
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 4; ++i) {
       w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i *>(data) + i), swap);
+    }
     for (int i = 0; i < 16; ++i) {
       __m128i words = w[i & 3];
       __m128i sum = _mm_add_epi32(
@@ -89,10 +92,11 @@ static void compress(uint32_t *state, const uint8_t *data, size_t blocks) {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
   }();
-  if (hasSha)
+  if (hasSha) {
     compressSha(state, data, blocks);
-  else
+  } else {
     compressPlain(state, data, blocks);
+  }
 }
 
 void Sha256::update(const void *data, size_t bytes) {
@@ -102,27 +106,31 @@ void Sha256::update(const void *data, size_t bytes) {
     size_t take = bytes < 64 - pendingBytes ? bytes : 64 - pendingBytes;
     std::memcpy(pending + pendingBytes, begin, take);
     pendingBytes += take, begin += take, bytes -= take;
-    if (pendingBytes < 64)
+    if (pendingBytes < 64) {
       return;
+    }
     compress(state, pending, 1);
     pendingBytes = 0;
   }
   compress(state, begin, bytes / 64);
   pendingBytes = bytes % 64;
-  if (pendingBytes)
+  if (pendingBytes) {
     std::memcpy(pending, begin + bytes - pendingBytes, pendingBytes);
+  }
 }
 
 std::array<uint8_t, 32> Sha256::finish() {
   uint64_t bits = total * 8;
   uint8_t padding[72] = {0x80};
   size_t zeros = (pendingBytes < 56 ? 56 : 120) - pendingBytes;
-  for (size_t i = 0; i < 8; ++i)
+  for (size_t i = 0; i < 8; ++i) {
     padding[zeros + i] = static_cast<uint8_t>(bits >> (56 - 8 * i));
+  }
   update(padding, zeros + 8);
   std::array<uint8_t, 32> digest;
-  for (size_t i = 0; i < 32; ++i)
+  for (size_t i = 0; i < 32; ++i) {
     digest[i] = static_cast<uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
+  }
   return digest;
 }
 
@@ -130,8 +138,10 @@ std::string Sha256::hex(const void *data, size_t bytes) {
   Sha256 hash;
   hash.update(data, bytes);
   std::string text;
-  for (uint8_t byte : hash.finish())
-    for (int nibble : {byte >> 4, byte & 15})
+  for (uint8_t byte : hash.finish()) {
+    for (int nibble : {byte >> 4, byte & 15}) {
       text += "0123456789abcdef"[nibble];
+    }
+  }
   return text;
 }

@@ -60,8 +60,7 @@ Status dsc::checkOneRank(const CommandLine &line) {
   return {};
 }
 
-Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable,
-                                                  const CommandLine &line) {
+Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line) {
   DSC_RETURN_IF_FAILED(checkOneRank(line));
   Result<int64_t> threads = line.integer("--threads", 0, 1);
   if (threads.failed()) {

@@ -12,8 +12,9 @@ std::string dsc::format(const char *pattern, ...) {
   int length = std::vsnprintf(nullptr, 0, pattern, copy);
   va_end(copy);
   std::string text(length > 0 ? static_cast<size_t>(length) : 0, '\0');
-  if (length > 0)
+  if (length > 0) {
     std::vsnprintf(text.data(), text.size() + 1, pattern, args);
+  }
   va_end(args);
   return text;
 }

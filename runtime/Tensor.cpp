@@ -15,16 +15,18 @@ struct DtypeInfo {
   int64_t size;
 };
 constexpr DtypeInfo dtypes[] = {
-    {DSC_F32, "f32", 4}, {DSC_U8, "u8", 1},   {DSC_I8, "i8", 1},   {DSC_U16, "u16", 2},
-    {DSC_I16, "i16", 2}, {DSC_I32, "i32", 4}, {DSC_I64, "i64", 8}, {DSC_BOOL, "bool", 1},
-    {DSC_F16, "f16", 2}, {DSC_F64, "f64", 8}, {DSC_U32, "u32", 4}, {DSC_U64, "u64", 8},
+    {DSC_F32, "f32", 4},   {DSC_U8, "u8", 1},   {DSC_I8, "i8", 1},   {DSC_U16, "u16", 2},
+    {DSC_I16, "i16", 2},   {DSC_I32, "i32", 4}, {DSC_I64, "i64", 8}, {DSC_BOOL, "bool", 1},
+    {DSC_F16, "f16", 2},   {DSC_F64, "f64", 8}, {DSC_U32, "u32", 4}, {DSC_U64, "u64", 8},
     {DSC_BF16, "bf16", 2},
 };
 
 const DtypeInfo *find(Dtype dtype) {
-  for (const DtypeInfo &info : dtypes)
-    if (info.dtype == dtype)
+  for (const DtypeInfo &info : dtypes) {
+    if (info.dtype == dtype) {
       return &info;
+    }
+  }
   return nullptr;
 }
 
@@ -42,28 +44,33 @@ double halfToDouble(uint16_t bits) {
   int exponent = (bits >> 10) & 31;
   int mantissa = bits & 1023;
   double sign = bits & 0x8000 ? -1.0 : 1.0;
-  if (exponent == 31)
+  if (exponent == 31) {
     return mantissa ? std::numeric_limits<double>::quiet_NaN()
                     : sign * std::numeric_limits<double>::infinity();
-  if (exponent == 0)
+  }
+  if (exponent == 0) {
     return sign * std::ldexp(mantissa, -24);
+  }
   return sign * std::ldexp(1024 + mantissa, exponent - 25);
 }
 
 uint16_t doubleToHalf(double value) {
   uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-  if (std::isnan(value))
+  if (std::isnan(value)) {
     return sign | 0x7e00;
+  }
   double magnitude = std::fabs(value);
-  if (magnitude >= 65520.0)
+  if (magnitude >= 65520.0) {
     return sign | 0x7c00;
+  }
   int exponent;
   std::frexp(magnitude, &exponent); // magnitude = f * 2^exponent, f in [0.5, 1)
   int unit = magnitude == 0 || exponent < -13 ? -24 : exponent - 11;
   // nearbyint rounds to nearest even, the default mode; the carry into the exponent is right as is.
   auto scaled = static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, -unit)));
-  if (unit == -24)
+  if (unit == -24) {
     return sign | scaled;
+  }
   return sign | static_cast<uint16_t>(((unit + 24) << 10) + scaled);
 }
 
@@ -79,11 +86,13 @@ uint16_t doubleToBfloat(double value) {
   auto narrow = static_cast<float>(value);
   uint32_t bits;
   std::memcpy(&bits, &narrow, 4);
-  if (std::isnan(value))
+  if (std::isnan(value)) {
     return static_cast<uint16_t>((bits >> 16) | 0x40);
+  }
   if (!std::isinf(narrow) && static_cast<double>(narrow) != value) {
-    if (std::fabs(static_cast<double>(narrow)) > std::fabs(value))
+    if (std::fabs(static_cast<double>(narrow)) > std::fabs(value)) {
       --bits;
+    }
     bits |= 1;
   }
   bits += 0x7fff + ((bits >> 16) & 1);
@@ -97,9 +106,11 @@ const char *dsc::dtypeName(Dtype dtype) {
 }
 
 std::optional<Dtype> dsc::dtypeFromName(std::string_view name) {
-  for (const DtypeInfo &info : dtypes)
-    if (name == info.name)
+  for (const DtypeInfo &info : dtypes) {
+    if (name == info.name) {
       return info.dtype;
+    }
+  }
   return std::nullopt;
 }
 
@@ -116,8 +127,9 @@ bool dsc::isInteger(Dtype dtype) { return !isFloat(dtype) && dtype != DSC_BOOL; 
 
 std::string dsc::shapeText(const Shape &shape) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i)
+  for (size_t i = 0; i < shape.size(); ++i) {
     text += (i ? ", " : "") + std::to_string(shape[i]);
+  }
   return text + "]";
 }
 
@@ -125,20 +137,23 @@ std::optional<int64_t> dsc::elementCount(const Shape &shape) {
   int64_t count = 1;
   bool empty = false;
   for (int64_t dim : shape) {
-    if (dim < 0)
+    if (dim < 0) {
       return std::nullopt;
+    }
     empty |= dim == 0;
     // Zero dims are left out so that the others are checked whatever their order.
-    if (dim && (__builtin_mul_overflow(count, dim, &count) || count > maxBytes))
+    if (dim && (__builtin_mul_overflow(count, dim, &count) || count > maxBytes)) {
       return std::nullopt;
+    }
   }
   return empty ? 0 : count;
 }
 
 std::optional<int64_t> dsc::byteCount(Dtype dtype, const Shape &shape) {
   std::optional<int64_t> count = elementCount(shape);
-  if (!count || *count > maxBytes / dtypeSize(dtype))
+  if (!count || *count > maxBytes / dtypeSize(dtype)) {
     return std::nullopt;
+  }
   return *count * dtypeSize(dtype);
 }
 

@@ -218,15 +218,13 @@ Status Training::step(int64_t number) {
   const int64_t count = values.accumulate();
   session->setRunTime("rt.step", static_cast<double>(number - 1));
   for (int64_t micro = 0; micro < count; ++micro) {
-    DSC_RETURN_IF_FAILED(
-        loadStreamBatch(*session, *data, *sampler,
-                        microBatchPosition(consumed, micro, 1, 0, manifest.microBatch)));
+    DSC_RETURN_IF_FAILED(loadStreamBatch(
+        *session, *data, *sampler, microBatchPosition(consumed, micro, 1, 0, manifest.microBatch)));
     session->setRunTime("rt.micro_index", static_cast<double>(micro));
     DSC_RETURN_IF_FAILED(session->run(micro + 1 < count ? "micro" : "last"));
   }
   DSC_RETURN_IF_FAILED(session->runUpdate("last"));
-  double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
   StepReport report;
   report.step = number;
@@ -244,8 +242,10 @@ Status Training::step(int64_t number) {
   consumed += samplesPerStep;
   progress->step(report);
 
-  OrderedJson event = {{"step", number},       {"epoch", epoch},
-                       {"samples", consumed},  {"loss", report.loss},
+  OrderedJson event = {{"step", number},
+                       {"epoch", epoch},
+                       {"samples", consumed},
+                       {"loss", report.loss},
                        {"lr", report.learningRate}};
   if (report.gradNorm) {
     event["grad_norm"] = *report.gradNorm;
@@ -258,10 +258,10 @@ Status Training::step(int64_t number) {
 
   skippedInRow = report.skipped ? skippedInRow + 1 : 0;
   if (skippedInRow == 1 || skippedInRow == 100) {
-    std::string text = format("step %lld: the loss or the gradient is not finite; the update was "
-                              "skipped%s",
-                              wide(number),
-                              skippedInRow == 100 ? ", as the 99 before it were" : "");
+    std::string text =
+        format("step %lld: the loss or the gradient is not finite; the update was "
+               "skipped%s",
+               wide(number), skippedInRow == 100 ? ", as the 99 before it were" : "");
     progress->line("warning: " + text);
     DSC_RETURN_IF_FAILED(log.event("warning", {{"step", number}, {"message", text}}));
   }
@@ -331,9 +331,9 @@ Status Training::run() {
   }
   DSC_RETURN_IF_FAILED(logged);
   if (signal && done < steps) {
-    return {ExitCode::Stopped, format("stopped by %s after step %lld of %lld",
-                                      signal == SIGINT ? "SIGINT" : "SIGTERM", wide(done),
-                                      wide(steps))};
+    return {ExitCode::Stopped,
+            format("stopped by %s after step %lld of %lld", signal == SIGINT ? "SIGINT" : "SIGTERM",
+                   wide(done), wide(steps))};
   }
   return {};
 }

@@ -19,8 +19,7 @@ using namespace dsc;
 static bool exists(const std::string &path) { return access(path.c_str(), F_OK) == 0; }
 
 static bool endsWith(const std::string &text, const std::string &end) {
-  return text.size() > end.size() &&
-         text.compare(text.size() - end.size(), end.size(), end) == 0;
+  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 Status TensorSet::addIndex(const std::string &path) {
@@ -28,8 +27,8 @@ Status TensorSet::addIndex(const std::string &path) {
   if (file.failed()) {
     return file.status();
   }
-  Result<Json> json = parseJson({reinterpret_cast<const char *>((*file)->data()),
-                                 static_cast<size_t>((*file)->size())});
+  Result<Json> json = parseJson(
+      {reinterpret_cast<const char *>((*file)->data()), static_cast<size_t>((*file)->size())});
   if (json.failed()) {
     return json.status().in(path);
   }
@@ -163,8 +162,9 @@ Status dsc::loadInitialWeights(Session &session) {
   }
   std::string path = session.file().folder() + "/" + manifest.weightsFile;
   if (!exists(path)) {
-    return Status::user(path + ": the weights that belong to this executable are not beside it; move "
-                               "the two together, or start from others with --weights");
+    return Status::user(path +
+                        ": the weights that belong to this executable are not beside it; move "
+                        "the two together, or start from others with --weights");
   }
   Result<Safetensors> file = Safetensors::open(path);
   if (file.failed()) {
@@ -173,8 +173,9 @@ Status dsc::loadInitialWeights(Session &session) {
   const MappedFile &mapped = file->mapped();
   if (!manifest.weightsHash.empty() &&
       Sha256::hex(mapped.data(), static_cast<size_t>(mapped.size())) != manifest.weightsHash) {
-    return Status::user(path + ": is not the file that was written with this executable (its SHA-256 "
-                               "differs); compile again, or give these weights with --weights");
+    return Status::user(path +
+                        ": is not the file that was written with this executable (its SHA-256 "
+                        "differs); compile again, or give these weights with --weights");
   }
   for (const GlobalSpec &spec : manifest.globals) {
     if (spec.weightsKey.empty()) {
@@ -185,8 +186,8 @@ Status dsc::loadInitialWeights(Session &session) {
       return Status::user(path + ": lacks the tensor \"" + spec.weightsKey + "\"");
     }
     if (tensor->shape != spec.shape || !converts(tensor->dtype, spec.dtype)) {
-      return Status::user(format("%s: tensor \"%s\" is %s %s and the program has %s %s", path.c_str(),
-                                 tensor->name.c_str(), dtypeName(tensor->dtype),
+      return Status::user(format("%s: tensor \"%s\" is %s %s and the program has %s %s",
+                                 path.c_str(), tensor->name.c_str(), dtypeName(tensor->dtype),
                                  shapeText(tensor->shape).c_str(), dtypeName(spec.dtype),
                                  shapeText(spec.shape).c_str()));
     }
@@ -233,9 +234,9 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
         continue;
       }
       used.insert(name);
-      if (chosen && (tensor->dtype != chosen->dtype || tensor->shape != chosen->shape ||
-                     std::memcmp(tensor->data, chosen->data,
-                                 static_cast<size_t>(tensor->bytes)) != 0)) {
+      if (chosen &&
+          (tensor->dtype != chosen->dtype || tensor->shape != chosen->shape ||
+           std::memcmp(tensor->data, chosen->data, static_cast<size_t>(tensor->bytes)) != 0)) {
         return Status::user(path + ": \"" + chosen->name + "\" and \"" + name +
                             "\" are one parameter of the program and differ in the file; compile "
                             "with --no-tie, or remove one of them");
@@ -250,8 +251,8 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
                                  dtypeName(spec.dtype), shapeText(spec.shape).c_str()));
     } else {
       if (conversionRounds(chosen->dtype, spec.dtype)) {
-        std::string note = format("%s: %s is rounded to %s", path.c_str(),
-                                  dtypeName(chosen->dtype), dtypeName(spec.dtype));
+        std::string note = format("%s: %s is rounded to %s", path.c_str(), dtypeName(chosen->dtype),
+                                  dtypeName(spec.dtype));
         if (std::find(notes.begin(), notes.end(), note) == notes.end()) {
           notes.push_back(note);
         }

@@ -1,0 +1,330 @@
+//===- RunnerTest.cpp - The training executable end to end, without the compiler
+//----------------===//
+
+#include "TestExecutable.h"
+
+#include "runtime/Npz.h"
+#include "runtime/Safetensors.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <sstream>
+
+using namespace dsc;
+using namespace dsc::test;
+using testing::HasSubstr;
+
+namespace {
+class RunnerTest : public testing::Test {
+protected:
+  void SetUp() override {
+    model = makeExecutable(folder);
+    writeData(folder / "data.npz", 10);
+  }
+
+  /// y = x . (1, -2, 0.5) + 3 on values that repeat with period 7.
+  void writeData(const std::string &path, int64_t samples) {
+    std::vector<float> x, y;
+    for (int64_t i = 0; i < samples; ++i) {
+      float a = static_cast<float>(i % 7) / 7, b = static_cast<float>(i * 3 % 7) / 7;
+      float c = static_cast<float>(i * 5 % 7) / 7;
+      x.insert(x.end(), {a, b, c});
+      y.push_back(a - 2 * b + 0.5f * c + 3);
+    }
+    writeArrays(path,
+                {{"x", DSC_F32, {samples, 3}, bytesOf(x)}, {"y", DSC_F32, {samples}, bytesOf(y)}});
+  }
+
+  RunResult model_(std::vector<std::string> arguments, int signalAfter = 0) {
+    arguments.insert(arguments.begin(), model);
+    return run(arguments, signalAfter);
+  }
+
+  std::vector<Json> logLines(const std::string &path) {
+    std::vector<Json> events;
+    std::istringstream lines(readFile(path));
+    for (std::string line; std::getline(lines, line);) {
+      Result<Json> event = parseJson(line);
+      EXPECT_TRUE(event.ok()) << line;
+      events.push_back(*event);
+    }
+    return events;
+  }
+
+  TemporaryFolder folder;
+  std::string model;
+};
+} // namespace
+
+TEST_F(RunnerTest, TrainsToTheSolution) {
+  RunResult result = model_({"train", "--data", folder / "data.npz", "--steps", "3000", "--lr=0.3",
+                             "--log", folder / "run.jsonl", "--log-every=1000"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("step 3000/3000"));
+  Result<Safetensors> trained = Safetensors::open(folder / "model.trained.safetensors");
+  ASSERT_TRUE(trained.ok()) << trained.status().message();
+  const TensorView *weight = trained->find("linear.weight");
+  ASSERT_NE(weight, nullptr);
+  EXPECT_NEAR(loadAsDouble(DSC_F32, weight->data, 0), 1, 1e-3);
+  EXPECT_NEAR(loadAsDouble(DSC_F32, weight->data, 1), -2, 1e-3);
+  EXPECT_NEAR(loadAsDouble(DSC_F32, trained->find("linear.bias")->data, 0), 3, 1e-3);
+
+  std::vector<Json> events = logLines(folder / "run.jsonl");
+  ASSERT_EQ(events.size(), 3003u);
+  EXPECT_EQ(events[0]["event"], "start");
+  EXPECT_EQ(events[1]["step"], 1);
+  EXPECT_EQ(events[1]["samples"], 12);
+  EXPECT_EQ(events[1]["epoch"], 1);
+  EXPECT_FLOAT_EQ(events[1]["lr"].get<float>(), 0.3f);
+  EXPECT_GT(events[1]["grad_norm"].get<double>(), 0);
+  EXPECT_EQ(events[1]["skipped"], false);
+  EXPECT_EQ(events[1]["peak_bytes"], 704 + 128 + 576);
+  EXPECT_EQ(events[3001]["event"], "save");
+  EXPECT_EQ(events[3002]["event"], "end");
+  EXPECT_EQ(events[3002]["reason"], "done");
+}
+
+TEST_F(RunnerTest, TwoRunsGiveTheSameBitsAndAnotherSeedDoesNot) {
+  std::string saved[3];
+  for (int i = 0; i < 3; ++i) {
+    std::string save = folder / ("save" + std::to_string(i));
+    RunResult result = model_({"train", "--data", folder / "data.npz", "--epochs", "2", "--save",
+                               save, "--seed", i == 2 ? "1" : "0", "--accumulate", "1"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    saved[i] = readFile(save + "/weights.safetensors");
+  }
+  EXPECT_EQ(saved[0], saved[1]);
+  EXPECT_NE(saved[0], saved[2]);
+}
+
+TEST_F(RunnerTest, ZeroStepsWriteTheInitialWeights) {
+  RunResult result =
+      model_({"train", "--data", folder / "data.npz", "--steps=0", "--save", folder / "start"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  Result<Safetensors> file = Safetensors::open(folder / "start/weights.safetensors");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.weight")->data, 0), 0);
+}
+
+TEST_F(RunnerTest, EvaluatesEverySampleOnce) {
+  RunResult result =
+      model_({"eval", "--data", folder / "data.npz", "--json", "--outputs", folder / "out.npz"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  Result<Json> json = parseJson(result.out);
+  ASSERT_TRUE(json.ok()) << result.out;
+  // The weights are zero, so that the loss is the mean of y squared.
+  double sum = 0;
+  for (int64_t i = 0; i < 10; ++i) {
+    double a = static_cast<double>(i % 7) / 7, b = static_cast<double>(i * 3 % 7) / 7;
+    double c = static_cast<double>(i * 5 % 7) / 7;
+    sum += std::pow(a - 2 * b + 0.5 * c + 3, 2);
+  }
+  EXPECT_EQ((*json)["samples"], 10);
+  EXPECT_NEAR((*json)["loss"].get<double>(), sum / 10, 1e-5);
+  EXPECT_NEAR((*json)["rmse"].get<double>(), std::sqrt(sum / 10), 1e-5);
+  Result<Npz> outputs = Npz::open(folder / "out.npz");
+  ASSERT_TRUE(outputs.ok()) << outputs.status().message();
+  ASSERT_EQ(outputs->tensors().size(), 1u);
+  EXPECT_EQ(outputs->tensors()[0].shape, Shape({10}));
+  EXPECT_TRUE(outputs->verify().ok());
+  // Written by us, so that it may be written again.
+  EXPECT_EQ(model_({"eval", "--data", folder / "data.npz", "--outputs", folder / "out.npz"}).code,
+            0);
+}
+
+TEST_F(RunnerTest, EvaluatesWhileTraining) {
+  RunResult result =
+      model_({"train", "--data", folder / "data.npz", "--eval-data", folder / "data.npz",
+              "--eval-every=2", "--steps=5", "--log", folder / "run.jsonl"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::vector<int64_t> steps;
+  for (const Json &event : logLines(folder / "run.jsonl")) {
+    if (event["event"] == "eval") {
+      steps.push_back(event["step"]);
+    }
+  }
+  EXPECT_EQ(steps, (std::vector<int64_t>{2, 4, 5}));
+}
+
+TEST_F(RunnerTest, GradientsAreThoseOfTheFirstSamples) {
+  RunResult result = model_({"gradients", "--data", folder / "data.npz", "-o",
+                             folder / "g.safetensors", "--accumulate=1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  Result<Safetensors> file = Safetensors::open(folder / "g.safetensors");
+  ASSERT_TRUE(file.ok());
+  double expected = 0;
+  for (int64_t i = 0; i < 4; ++i) {
+    double a = static_cast<double>(i % 7) / 7, b = static_cast<double>(i * 3 % 7) / 7;
+    double c = static_cast<double>(i * 5 % 7) / 7;
+    expected -= 2 * (a - 2 * b + 0.5 * c + 3) / 4;
+  }
+  EXPECT_NEAR(loadAsDouble(DSC_F32, file->find("linear.bias")->data, 0), expected, 1e-5);
+}
+
+TEST_F(RunnerTest, StartsFromOtherWeightsByTheirOnnxName) {
+  writeArrays(folder / "w.safetensors",
+              {{"onnx::MatMul_7", DSC_F64, {3}, bytesOf<double>({1, -2, 0.5})},
+               {"linear.bias", DSC_F32, {1}, bytesOf<float>({3})}});
+  RunResult result = model_(
+      {"eval", "--data", folder / "data.npz", "--json", "--weights", folder / "w.safetensors"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("f64 is rounded to f32"));
+  Result<Json> json = parseJson(result.out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_NEAR((*json)["loss"].get<double>(), 0, 1e-10);
+}
+
+TEST_F(RunnerTest, ListsWeightsThatDoNotFit) {
+  writeArrays(folder / "w.safetensors", {{"linear.weight", DSC_F32, {2}, bytesOf<float>({1, 2})},
+                                         {"other", DSC_F32, {1}, bytesOf<float>({3})}});
+  std::vector<std::string> command = {"eval", "--data", folder / "data.npz", "--weights",
+                                      folder / "w.safetensors"};
+  RunResult result = model_(command);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("missing (1): linear.bias"));
+  EXPECT_THAT(result.err, HasSubstr("unexpected (1): other"));
+  EXPECT_THAT(result.err, HasSubstr("linear.weight is f32 [2] there and f32 [3] here"));
+  writeArrays(folder / "w.safetensors", {{"linear.weight", DSC_F32, {3}, bytesOf<float>({1, 2, 3})},
+                                         {"other", DSC_F32, {1}, bytesOf<float>({3})}});
+  command.push_back("--partial");
+  result = model_(command);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("loaded in part"));
+}
+
+TEST_F(RunnerTest, RefusesWeightsOfAnotherExecutable) {
+  writeArrays(folder / "model.weights.safetensors",
+              {{"linear.weight", DSC_F32, {3}, bytesOf<float>({0, 0, 1})},
+               {"linear.bias", DSC_F32, {1}, bytesOf<float>({0})}});
+  RunResult result = model_({"eval", "--data", folder / "data.npz"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("its SHA-256 differs"));
+}
+
+TEST_F(RunnerTest, FindsItsWeightsThroughALink) {
+  std::string link = folder / "link";
+  ASSERT_EQ(symlink(model.c_str(), link.c_str()), 0);
+  EXPECT_EQ(run({link, "eval", "--data", folder / "data.npz"}).code, 0);
+}
+
+TEST_F(RunnerTest, StopsOnASignalWithWeightsOnDisk) {
+  RunResult result = model_(
+      {"train", "--data", folder / "data.npz", "--steps", "1000000000", "--log-every=100000000"},
+      500);
+  EXPECT_EQ(result.code, 4) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("stopped by SIGTERM"));
+  EXPECT_TRUE(Safetensors::open(folder / "model.trained.safetensors").ok());
+}
+
+TEST_F(RunnerTest, SkipsAStepWithoutAFiniteGradient) {
+  std::vector<float> x(12, INFINITY), y(4, 1);
+  writeArrays(folder / "inf.npz",
+              {{"x", DSC_F32, {4, 3}, bytesOf(x)}, {"y", DSC_F32, {4}, bytesOf(y)}});
+  RunResult result = model_({"train", "--data", folder / "inf.npz", "--steps=2", "--log",
+                             folder / "run.jsonl", "--accumulate=1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::vector<Json> events = logLines(folder / "run.jsonl");
+  EXPECT_TRUE(events[1]["loss"].is_null());
+  EXPECT_EQ(events[1]["skipped"], true);
+  EXPECT_EQ(events[2]["event"], "warning");
+}
+
+TEST_F(RunnerTest, BenchPrintsThePlanAndTheKernels) {
+  RunResult result = model_({"bench", "--steps=5", "--kernels"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("arena 128,"));
+  EXPECT_THAT(result.out, HasSubstr("linear/MatMul"));
+}
+
+TEST_F(RunnerTest, InfoAndDataDescribe) {
+  RunResult result = model_({"info"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("4 trained in 2 tensors"));
+  EXPECT_TRUE(parseJson(model_({"info", "--json"}).out).ok());
+  result = model_({"data", folder / "data.npz"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("10 samples"));
+  EXPECT_THAT(result.out, HasSubstr("x f32 [3]: 0 0 0"));
+}
+
+TEST_F(RunnerTest, HelpHasTheRunTimeValues) {
+  RunResult result = model_({"train", "--help"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.out, HasSubstr("--lr=0.05"));
+  EXPECT_THAT(result.out, HasSubstr("--eval-every"));
+  EXPECT_EQ(model_({"--help"}).code, 0);
+  EXPECT_EQ(model_({}).code, 1);
+}
+
+TEST_F(RunnerTest, ErrorsNameTheThingAndTheWayOut) {
+  const std::string data = folder / "data.npz";
+  struct Case {
+    std::vector<std::string> arguments;
+    const char *message;
+  };
+  const Case cases[] = {
+      {{"tran"}, "did you mean train?"},
+      {{"train", "--data", data}, "needs either --steps N or --epochs N"},
+      {{"train", "--steps=1"}, "needs --data PATH"},
+      {{"train", "--data", data, "--step=1"}, "did you mean --steps?"},
+      {{"train", "--data", data, "--steps", "x"}, "--steps x: is not an integer"},
+      {{"train", "--data", data, "--steps=-1"}, "--steps -1"},
+      {{"train", "--data", data, "--steps=1", "--lr=-1"}, "--lr -1: must be at least 0"},
+      {{"train", "--data", data, "--steps=1", "--lr=nan"}, "is not a finite number"},
+      {{"train", "--data", data, "--steps=1", "--lr=1,2"}, "has 2 values"},
+      {{"train", "--data", data, "--steps=1", "--accumulate=4"}, "compiled for at most 3"},
+      {{"train", "--data", data, "--steps=1", "--steps=1"}, "is given twice"},
+      {{"train", "--data", data, "--steps=1", "--resume", "auto"}, "later version"},
+      {{"train", "--data", data, "--steps=1", "--ranks=2"}, "later version"},
+      {{"train", "--data", data, "--steps=1", "--eval-every=1"}, "needs --eval-data"},
+      {{"train", "--data", data, "--steps=1", "--save", folder.path}, "is not an empty folder"},
+      {{"train", "--data", folder / "no.npz", "--steps=1"}, "No such file"},
+      {{"export"}, "later version"},
+      {{"values", "--data", data, "-o", folder / "v"}, "--keep-values"},
+      {{"gradients", "--data", data}, "needs -o"},
+      {{"gradients", "--data", data, "-o", data}, "was not written by dsc"},
+      {{"eval", "--data", data, "--partial"}, "needs --weights"},
+      {{"eval", "--data", data, "--loss", "mae"}, "dsc compile model.onnx -o model --loss=mae"},
+      {{"eval", "--data", data, "extra"}, "\"extra\" is not expected"},
+  };
+  for (const Case &test : cases) {
+    RunResult result = model_(test.arguments);
+    EXPECT_EQ(result.code, 1) << test.message;
+    EXPECT_THAT(result.err, HasSubstr(test.message));
+    EXPECT_THAT(result.err, testing::StartsWith("error: "));
+  }
+}
+
+TEST_F(RunnerTest, AForeignFileIsNotOverwritten) {
+  writeFile(folder / "model.trained.safetensors", "mine");
+  RunResult result = model_({"train", "--data", folder / "data.npz", "--steps=1"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("was not written by dsc"));
+  EXPECT_EQ(readFile(folder / "model.trained.safetensors"), "mine");
+  EXPECT_EQ(model_({"train", "--data", folder / "data.npz", "--steps=1", "--force"}).code, 0);
+}
+
+TEST_F(RunnerTest, DamagedExecutablesAreRefused) {
+  std::string whole = readFile(model);
+  auto fails = [&](const std::string &bytes, const char *message) {
+    writeFile(folder / "damaged", bytes);
+    chmod((folder / "damaged").c_str(), 0755);
+    RunResult result = run({folder / "damaged", "info"});
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, HasSubstr(message));
+  };
+  fails(whole.substr(0, whole.size() - 1), "no compiled program");
+  std::string changed = whole;
+  changed[whole.size() - 100] ^= 1;
+  fails(changed, "hash differs");
+  changed = whole;
+  std::memset(changed.data() + whole.size() - 48, 0xff, 8);
+  fails(changed, "does not fit");
+  fails(readFile(DSC_RUNNER), "bare runner");
+  OrderedJson manifest = fakeManifest();
+  manifest["abi"] = 2;
+  fails(packExecutable(readFile(DSC_RUNNER), "", "", jsonText(manifest)),
+        "was compiled for ABI 2 and this runner has 1");
+  fails(packExecutable(readFile(DSC_RUNNER), "", "", "{"), "manifest: not JSON");
+}
