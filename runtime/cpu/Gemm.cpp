@@ -9,10 +9,12 @@ using namespace dsc;
 namespace {
 
 /// Rows of a block of a: packed, it and a panel of b stay in the second-level cache.
-constexpr int64_t MostRows = 112;
-/// Floats of a thread's scratch, and those that packed rows of a take from its start.
+constexpr int64_t MostRows = 224;
+/// Floats of a thread's scratch, what packing may write behind a panel of a (another thread may
+/// have packed the next one), and the floats that packed rows of a take from the scratch's start.
 constexpr int64_t ThreadFloats = ThreadTeam::ScratchBytes / int64_t(sizeof(float));
-constexpr int64_t RowFloats = MostRows * DSC_MATMUL_DEPTH + 16;
+constexpr int64_t PanelGap = 16;
+constexpr int64_t RowFloats = MostRows * (DSC_MATMUL_DEPTH + PanelGap);
 static_assert(RowFloats + 32 * DSC_MATMUL_DEPTH <= ThreadFloats, "a panel of b fits behind a's");
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -44,46 +46,77 @@ TileEnd endOf(const Gemm &gemm, const Cut &cut, int64_t kPiece, int64_t column) 
   return end;
 }
 
-/// The tiles of rows x columns for one piece of k; b is packed in panels from `firstColumn` on.
-struct BlockOfTiles {
-  Piece rows, k;
-  int64_t firstPanel, lastPanel;
-  int64_t firstColumn, lastColumn; ///< of the packed block
+/// b's columns [first, last) for one piece of k: packed in panels, or in place where its rows are
+/// contiguous and there are too few rows of a to pay for packing. The last panel, if it is not
+/// whole, is packed always: a tile reads whole vectors.
+struct RightBlock {
+  Piece k;
+  int64_t first, last;
+  bool inPlace;
+  float *packed;
+
+  int64_t panels(const GemmKernels &kernels) const {
+    return ceilDiv(last - first, kernels.columns);
+  }
+  int64_t firstPacked(const GemmKernels &kernels) const {
+    return inPlace ? (last - first) / kernels.columns : 0;
+  }
+  float *packedPanel(const GemmKernels &kernels, int64_t panel) const {
+    return packed + (panel - firstPacked(kernels)) * kernels.columns * k.size();
+  }
+  int columns(const GemmKernels &kernels, int64_t panel) const {
+    return int(std::min<int64_t>(last - first - panel * kernels.columns, kernels.columns));
+  }
 };
 
-void tiles(const GemmKernels &kernels, const Gemm &gemm, const Cut &cut, int64_t kPiece,
-           const BlockOfTiles &block, const float *packedB, float *packedA) {
-  int64_t rowPanels = ceilDiv(block.rows.size(), kernels.rows);
-  const Piece &k = block.k;
-  float *at = packedA;
-  for (int64_t i = 0; i < rowPanels; ++i) {
-    Piece rows(block.rows.size(), rowPanels, i);
-    kernels.packA(int(rows.size()), k.size(),
-                  gemm.a + (block.rows.begin + rows.begin) * gemm.aRow + k.begin * gemm.aK,
-                  gemm.aRow, gemm.aK, at);
-    at += rows.size() * k.size();
-  }
-  for (int64_t panel = block.firstPanel; panel < block.lastPanel; ++panel) {
-    int64_t column = block.firstColumn + panel * kernels.columns;
-    int columns = int(std::min<int64_t>(block.lastColumn - column, kernels.columns));
-    TileEnd end = endOf(gemm, cut, kPiece, column);
-    const float *b = packedB + panel * kernels.columns * k.size();
-    at = packedA;
+/// Packs rows of a for one piece of k: panels of at most kernels.rows rows, one after the other.
+void packRowPanel(const GemmKernels &kernels, const Gemm &gemm, const Piece &block, const Piece &k,
+                  int64_t panel, int64_t panels, float *packedA) {
+  Piece rows(block.size(), panels, panel);
+  kernels.packA(int(rows.size()), k.size(),
+                gemm.a + (block.begin + rows.begin) * gemm.aRow + k.begin * gemm.aK, gemm.aRow,
+                gemm.aK, packedA + rows.begin * k.size() + panel * PanelGap);
+}
+
+void packColumnPanel(const GemmKernels &kernels, const Gemm &gemm, const RightBlock &right,
+                     int64_t panel) {
+  int64_t column = right.first + panel * kernels.columns;
+  kernels.packB(right.columns(kernels, panel), right.k.size(),
+                gemm.b + right.k.begin * gemm.bK + column * gemm.bColumn, gemm.bK, gemm.bColumn,
+                right.packedPanel(kernels, panel));
+}
+
+/// The tiles of packed rows and the panels [begin, end) of b.
+void multiplyBlock(const GemmKernels &kernels, const Gemm &gemm, const Cut &cut, int64_t kPiece,
+                   const Piece &block, const float *packedA, const RightBlock &right, int64_t begin,
+                   int64_t end) {
+  int64_t rowPanels = ceilDiv(block.size(), kernels.rows);
+  int64_t k = right.k.size();
+  for (int64_t panel = begin; panel < end; ++panel) {
+    int64_t column = right.first + panel * kernels.columns;
+    bool packed = panel >= right.firstPacked(kernels);
+    const float *b =
+        packed ? right.packedPanel(kernels, panel) : gemm.b + right.k.begin * gemm.bK + column;
+    int64_t bStride = packed ? kernels.columns : gemm.bK;
+    TileEnd tileEnd = endOf(gemm, cut, kPiece, column);
+    const char *next = reinterpret_cast<const char *>(b + k * kernels.columns);
+    int64_t lines = packed && panel + 1 < end ? k * kernels.columns * 4 / DSC_ALIGNMENT : 0;
     for (int64_t i = 0; i < rowPanels; ++i) {
-      Piece rows(block.rows.size(), rowPanels, i);
-      kernels.tile(int(rows.size()), columns, k.size(), at, b, kernels.columns,
-                   gemm.c + (block.rows.begin + rows.begin) * gemm.cRow + column, gemm.cRow, end);
-      at += rows.size() * k.size();
+      // The next panel comes from a far cache: ask for a part of it under each tile.
+      Piece ahead(lines, rowPanels, i);
+      for (int64_t line = ahead.begin; line < ahead.end; ++line) {
+        __builtin_prefetch(next + line * DSC_ALIGNMENT, 0, 2);
+      }
+      Piece rows(block.size(), rowPanels, i);
+      kernels.tile(int(rows.size()), right.columns(kernels, panel), k,
+                   packedA + rows.begin * k + i * PanelGap, b, bStride,
+                   gemm.c + (block.begin + rows.begin) * gemm.cRow + column, gemm.cRow, tileEnd);
     }
   }
 }
 
-void packPanel(const GemmKernels &kernels, const Gemm &gemm, const Piece &k, int64_t column,
-               int64_t lastColumn, float *packed) {
-  int columns = int(std::min<int64_t>(lastColumn - column, kernels.columns));
-  kernels.packB(columns, k.size(), gemm.b + k.begin * gemm.bK + column * gemm.bColumn, gemm.bK,
-                gemm.bColumn, packed);
-}
+/// Whether packing b would cost more than reading its rows where they are.
+bool readInPlace(const Gemm &gemm) { return gemm.bColumn == 1 && gemm.m <= MostRows / 2; }
 
 /// One row times a b whose columns are contiguous in k: packing would cost as much as the product.
 bool isDots(const Gemm &gemm) {
@@ -129,7 +162,7 @@ const GemmKernels *dsc::gemmKernels() {
 
 bool dsc::fitsThread(const GemmKernels &kernels, const Gemm &gemm) {
   int64_t k = std::min<int64_t>(gemm.k, DSC_MATMUL_DEPTH);
-  return (ceilDiv(gemm.n, kernels.columns) * kernels.columns + MostRows) * k + 16 <= ThreadFloats;
+  return ceilDiv(gemm.n, kernels.columns) * kernels.columns * k + RowFloats <= ThreadFloats;
 }
 
 void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &gemm, void *scratch) {
@@ -143,19 +176,22 @@ void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &gemm, void *scra
     return dots(kernels, gemm, 0, gemm.n);
   }
   Cut cut(gemm);
-  int64_t panels = ceilDiv(gemm.n, kernels.columns);
   float *packedB = static_cast<float *>(scratch);
-  float *packedA = packedB + panels * kernels.columns * cut.kMost;
+  float *packedA = packedB + ceilDiv(gemm.n, kernels.columns) * kernels.columns * cut.kMost;
   for (int64_t kPiece = 0; kPiece < cut.kPieces; ++kPiece) {
-    Piece k(gemm.k, cut.kPieces, kPiece);
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      packPanel(kernels, gemm, k, panel * kernels.columns, gemm.n,
-                packedB + panel * kernels.columns * k.size());
+    RightBlock right{Piece(gemm.k, cut.kPieces, kPiece), 0, gemm.n, readInPlace(gemm), packedB};
+    int64_t panels = right.panels(kernels);
+    for (int64_t panel = right.firstPacked(kernels); panel < panels; ++panel) {
+      packColumnPanel(kernels, gemm, right, panel);
     }
     int64_t blocks = ceilDiv(gemm.m, MostRows);
     for (int64_t i = 0; i < blocks; ++i) {
-      BlockOfTiles block{Piece(gemm.m, blocks, i), k, 0, panels, 0, gemm.n};
-      tiles(kernels, gemm, cut, kPiece, block, packedB, packedA);
+      Piece rows(gemm.m, blocks, i);
+      int64_t rowPanels = ceilDiv(rows.size(), kernels.rows);
+      for (int64_t panel = 0; panel < rowPanels; ++panel) {
+        packRowPanel(kernels, gemm, rows, right.k, panel, rowPanels, packedA);
+      }
+      multiplyBlock(kernels, gemm, cut, kPiece, rows, packedA, right, 0, panels);
     }
   }
 }
@@ -185,11 +221,14 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
   }
   int64_t nBlock =
       std::min<int64_t>(room / cut.kMost / kernels.columns * kernels.columns, DSC_MATMUL_COLUMNS);
+  bool inPlace = readInPlace(gemm);
+  if (inPlace) {
+    nBlock = gemm.n;
+  }
   // Three counters in turn: the one of the phase after next can be cleared while this one is used.
   std::atomic<int64_t> next[3] = {};
   int wanted = int(std::min<int64_t>(team.threads(), std::max<int64_t>(work / (64 * 1024), 1)));
   team.run(wanted, [&](int thread, int threads) {
-    float *packedA = static_cast<float *>(team.scratch(thread));
     int phase = 0;
     auto take = [&] { return next[phase % 3].fetch_add(1, std::memory_order_relaxed); };
     auto advance = [&] {
@@ -199,29 +238,37 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
       team.barrier(threads);
       ++phase;
     };
+    // Few rows: all threads share one packed block of a. Else each packs the blocks it takes.
+    int64_t rowBlocks = ceilDiv(gemm.m, MostRows);
+    bool shareRows = rowBlocks == 1;
+    float *packedA = static_cast<float *>(team.scratch(shareRows ? 0 : thread));
     for (int64_t first = 0; first < gemm.n; first += nBlock) {
-      int64_t last = std::min(first + nBlock, gemm.n);
-      int64_t panels = ceilDiv(last - first, kernels.columns);
-      // Blocks of rows as high as possible, columns cut until there are some blocks a thread.
-      int64_t rowBlocks = ceilDiv(gemm.m, MostRows);
-      int64_t columnBlocks =
-          std::min(panels, std::max<int64_t>(1, ceilDiv(4 * threads, rowBlocks)));
       for (int64_t kPiece = 0; kPiece < cut.kPieces; ++kPiece) {
-        Piece k(gemm.k, cut.kPieces, kPiece);
-        for (int64_t panel; (panel = take()) < panels;) {
-          packPanel(kernels, gemm, k, first + panel * kernels.columns, last,
-                    packedB + panel * kernels.columns * k.size());
+        RightBlock right{Piece(gemm.k, cut.kPieces, kPiece), first,
+                         std::min(first + nBlock, gemm.n), inPlace, packedB};
+        int64_t panels = right.panels(kernels), firstPacked = right.firstPacked(kernels);
+        int64_t sharedPanels = shareRows ? ceilDiv(gemm.m, kernels.rows) : 0;
+        for (int64_t item; (item = take()) < sharedPanels + panels - firstPacked;) {
+          if (item < sharedPanels) {
+            packRowPanel(kernels, gemm, Piece(gemm.m, 1, 0), right.k, item, sharedPanels, packedA);
+          } else {
+            packColumnPanel(kernels, gemm, right, item - sharedPanels + firstPacked);
+          }
         }
         advance();
+        // Blocks of rows as high as possible, columns cut until there are some blocks a thread.
+        int64_t columnBlocks =
+            threads == 1 ? 1
+                         : std::min(panels, std::max<int64_t>(1, ceilDiv(4 * threads, rowBlocks)));
         for (int64_t item; (item = take()) < rowBlocks * columnBlocks;) {
+          Piece rows(gemm.m, rowBlocks, item / columnBlocks);
           Piece columns(panels, columnBlocks, item % columnBlocks);
-          BlockOfTiles block{Piece(gemm.m, rowBlocks, item / columnBlocks),
-                             k,
-                             columns.begin,
-                             columns.end,
-                             first,
-                             last};
-          tiles(kernels, gemm, cut, kPiece, block, packedB, packedA);
+          int64_t rowPanels = shareRows ? 0 : ceilDiv(rows.size(), kernels.rows);
+          for (int64_t panel = 0; panel < rowPanels; ++panel) {
+            packRowPanel(kernels, gemm, rows, right.k, panel, rowPanels, packedA);
+          }
+          multiplyBlock(kernels, gemm, cut, kPiece, rows, packedA, right, columns.begin,
+                        columns.end);
         }
         advance();
       }

@@ -41,7 +41,15 @@ void tileOf(int columns, int64_t k, const float *a, const float *b, int64_t bStr
       sum[r][v] = splat(0.0f);
     }
   }
-#pragma clang loop unroll_count(2)
+  // The sums are stored far behind this; by then the lines of c are here.
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) {
+      __builtin_prefetch(c + r * cStride + v * Lanes, 1);
+    }
+  }
+#pragma clang loop unroll_count(4)
   for (int64_t p = 0; p < k; ++p) {
     Vec row[V];
 #pragma clang loop unroll(full)

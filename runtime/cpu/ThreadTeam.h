@@ -23,7 +23,7 @@ namespace dsc {
 class ThreadTeam {
 public:
   /// Bytes that each thread owns for packed operands and the like.
-  static constexpr int64_t ScratchBytes = 512 * 1024;
+  static constexpr int64_t ScratchBytes = 1024 * 1024;
 
   /// Sizes the team; 0 threads means all cores of the process's affinity mask. Loads libgomp,
   /// unless one thread is all there is.
