@@ -47,6 +47,16 @@ void dsc::setPhase(ModuleOp module, Phase phase) {
                   StringAttr::get(module.getContext(), allPhases()[static_cast<int>(phase) - 1].name));
 }
 
+SmallVector<func::FuncOp> dsc::entriesOf(ModuleOp module) {
+  SmallVector<func::FuncOp> entries;
+  for (StringRef name : {"micro", "last", "eval", "gather"}) {
+    if (auto entry = module.lookupSymbol<func::FuncOp>(name)) {
+      entries.push_back(entry);
+    }
+  }
+  return entries;
+}
+
 //===----------------------------------------------------------------------===//
 // Verification
 //===----------------------------------------------------------------------===//

@@ -30,6 +30,9 @@ std::optional<Phase> phaseByName(llvm::StringRef name);
 std::optional<Phase> phaseOf(mlir::ModuleOp module);
 void setPhase(mlir::ModuleOp module, Phase phase);
 
+/// The entries of `module`, in the order micro, last, eval, gather; those that were not planned are absent.
+llvm::SmallVector<mlir::func::FuncOp> entriesOf(mlir::ModuleOp module);
+
 /// Checks what holds after `phase`; emits errors that name the op.
 mlir::LogicalResult verifyPhase(mlir::ModuleOp module, Phase phase);
 

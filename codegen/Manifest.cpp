@@ -1,0 +1,333 @@
+// Manifest from globals, entry signatures and the memory plan.
+
+#include "codegen/Manifest.h"
+
+#include "codegen/HostProgram.h"
+#include "ir/Cost.h"
+#include "ir/Options.h"
+#include "ir/Phase.h"
+#include "runtime/abi.h"
+
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace dsc;
+
+static std::string dtypeName(Type element) {
+  if (isa<FloatType>(element)) {
+    return element.isBF16() ? "bf16" : "f" + std::to_string(element.getIntOrFloatBitWidth());
+  }
+  unsigned width = element.getIntOrFloatBitWidth();
+  return width == 1 ? "bool" : (element.isUnsignedInteger() ? "u" : "i") + std::to_string(width);
+}
+
+static llvm::json::Array shapeOf(RankedTensorType type) {
+  llvm::json::Array shape;
+  for (int64_t size : type.getShape()) {
+    shape.push_back(size);
+  }
+  return shape;
+}
+
+static llvm::json::Object tensorObject(StringRef name, RankedTensorType type, SlotAttr slot) {
+  return llvm::json::Object{{"name", name.str()},
+                            {"dtype", dtypeName(type.getElementType())},
+                            {"shape", shapeOf(type)},
+                            {"space", stringifySpace(slot.getSpace()).str()},
+                            {"offset", slot.getOffset()}};
+}
+
+//===----------------------------------------------------------------------===//
+// Locations
+//===----------------------------------------------------------------------===//
+
+/// Names of the ONNX nodes in a location, in order, each once.
+static void collectNodeNames(Location loc, llvm::SetVector<StringAttr> &names) {
+  if (auto name = dyn_cast<NameLoc>(loc)) {
+    if (isa<NameLoc, FusedLoc>(name.getChildLoc())) {
+      collectNodeNames(name.getChildLoc(), names); // a role such as "grad" around the forward op's location
+    } else {
+      names.insert(name.getName());
+    }
+  } else if (auto fused = dyn_cast<FusedLoc>(loc)) {
+    for (Location part : fused.getLocations()) {
+      collectNodeNames(part, names);
+    }
+  } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
+    collectNodeNames(call.getCallee(), names);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of the manifest
+//===----------------------------------------------------------------------===//
+
+static llvm::json::Array globalsOf(ModuleOp module) {
+  llvm::json::Array globals;
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getRole() == GlobalRole::constant) {
+      continue;
+    }
+    RankedTensorType type = global.getTensorType();
+    llvm::json::Object object = tensorObject(global.getSymName(), type, *global.getSlot());
+    object["bytes"] = tensorBytes(type);
+    object["role"] = stringifyGlobalRole(global.getRole()).str();
+    if (auto names = global.getOnnxNames()) {
+      llvm::json::Array list;
+      for (auto name : names->getAsRange<StringAttr>()) {
+        list.push_back(name.getValue().str());
+      }
+      object["onnx_names"] = std::move(list);
+    }
+    if (auto reason = global.getReason()) {
+      object["reason"] = reason->str();
+    }
+    if (auto of = global.getOf()) {
+      object["of"] = of->str();
+    }
+    if (auto kind = global.getSlotKind()) {
+      object["kind"] = kind->str();
+    }
+    if (auto source = global.getSource()) {
+      object["init"] = llvm::json::Object{{"weights", source->getName().str()}};
+    } else if (auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr()); value && value.isSplat()) {
+      double fill = isa<FloatType>(type.getElementType()) ? value.getSplatValue<APFloat>().convertToDouble()
+                                                         : value.getSplatValue<APInt>().getSExtValue();
+      object["init"] = llvm::json::Object{{"fill", fill}};
+    }
+    globals.push_back(std::move(object));
+  }
+  return globals;
+}
+
+static llvm::json::Array inputsOf(ModuleOp module) {
+  llvm::json::Array inputs;
+  llvm::StringSet<> seen;
+  for (func::FuncOp entry : entriesOf(module)) {
+    for (BlockArgument argument : entry.getArguments()) {
+      unsigned i = argument.getArgNumber();
+      auto name = entry.getArgAttrOfType<StringAttr>(i, "dsc.name");
+      if (!name || !seen.insert(name.getValue()).second) {
+        continue;
+      }
+      llvm::json::Object object = tensorObject(name.getValue(), cast<RankedTensorType>(argument.getType()),
+                                               entry.getArgAttrOfType<SlotAttr>(i, "dsc.slot"));
+      auto role = entry.getArgAttrOfType<StringAttr>(i, "dsc.role");
+      object["role"] = role ? role.getValue().str() : "input";
+      if (auto classes = entry.getArgAttrOfType<IntegerAttr>(i, "dsc.classes")) {
+        object["classes"] = classes.getInt();
+      }
+      inputs.push_back(std::move(object));
+    }
+  }
+  return inputs;
+}
+
+static llvm::json::Array resultsOf(func::FuncOp entry) {
+  llvm::json::Array results;
+  for (auto [i, type] : llvm::enumerate(entry.getResultTypes())) {
+    auto name = entry.getResultAttrOfType<StringAttr>(i, "dsc.name");
+    auto slot = entry.getResultAttrOfType<SlotAttr>(i, "dsc.slot");
+    if (name && slot) {
+      results.push_back(tensorObject(name.getValue(), cast<RankedTensorType>(type), slot));
+    }
+  }
+  return results;
+}
+
+/// Gradients at the end of backward, where the entry keeps them.
+static llvm::json::Array gradientsOf(func::FuncOp entry) {
+  llvm::json::Array gradients;
+  for (auto boundary : entry.getOps<GradientsOp>()) {
+    for (auto [value, name] : llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
+      auto result = cast<OpResult>(value);
+      auto slots = result.getOwner()->getAttrOfType<ArrayAttr>("dsc.slots");
+      gradients.push_back(tensorObject(name.getValue(), cast<RankedTensorType>(value.getType()),
+                                       cast<SlotAttr>(slots[result.getResultNumber()])));
+    }
+  }
+  return gradients;
+}
+
+static llvm::json::Array opsOf(ModuleOp module) {
+  llvm::DenseMap<Operation *, int32_t> numbers = numberRuntimeOps(module);
+  std::vector<Operation *> ops(numbers.size());
+  for (auto [op, number] : numbers) {
+    ops[number] = op;
+  }
+  llvm::json::Array list;
+  for (Operation *op : ops) {
+    llvm::SetVector<StringAttr> names;
+    collectNodeNames(op->getLoc(), names);
+    llvm::json::Array onnx;
+    for (StringAttr name : names) {
+      onnx.push_back(name.getValue().str());
+    }
+    std::string kind = op->getName().stripDialect().str(), title = kind;
+    if (auto launch = dyn_cast<LaunchOp>(op)) {
+      kind = title = cast<FlatSymbolRefAttr>(launch.getKernels()[0]).getValue().str();
+    }
+    if (!names.empty()) {
+      title += " " + names.front().getValue().str();
+    }
+    Cost cost = costOf(op);
+    list.push_back(llvm::json::Object{{"name", title},
+                                      {"kind", kind},
+                                      {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
+                                      {"onnx", std::move(onnx)},
+                                      {"flops", cost.flops},
+                                      {"bytes", cost.bytes}});
+  }
+  return list;
+}
+
+namespace {
+struct RunTimeValue {
+  const char *name;
+  const char *global;
+  const char *flag;
+  const char *help;
+};
+} // namespace
+
+/// The run-time values of contract section 3 that a program may hold; those whose global exists are offered.
+static const RunTimeValue kRunTimeValues[] = {
+    {"lr", "rt.lr", "--lr", "learning rate"},
+    {"weight-decay", "rt.weight_decay", "--weight-decay", "weight decay"},
+    {"beta1", "rt.beta1", "--beta1", "Adam: decay of the first moment"},
+    {"beta2", "rt.beta2", "--beta2", "Adam: decay of the second moment"},
+    {"eps", "rt.epsilon", "--eps", "Adam: added to the root of the second moment"},
+    {"momentum", "rt.momentum", "--momentum", "SGD: momentum"},
+    {"dampening", "rt.dampening", "--dampening", "SGD: dampening of the momentum"},
+    {"clip", "rt.clip", "--clip", "clip gradients to this global L2 norm; 0 = off"},
+    {"seed", "rt.seed", "--seed", "seed of shuffling and Dropout"},
+};
+
+static llvm::json::Array runTimeValuesOf(ModuleOp module) {
+  llvm::json::Array values;
+  for (const RunTimeValue &value : kRunTimeValues) {
+    auto global = module.lookupSymbol<GlobalOp>(value.global);
+    auto initial = global ? dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr()) : nullptr;
+    if (!initial) {
+      continue;
+    }
+    llvm::json::Value fallback = nullptr;
+    if (isa<FloatType>(global.getTensorType().getElementType())) {
+      // The shortest decimal that is this f32, not its binary expansion in f64.
+      char shortest[32];
+      float exact = initial.getSplatValue<APFloat>().convertToFloat();
+      for (int digits = 1; digits < 10; ++digits) {
+        snprintf(shortest, sizeof shortest, "%.*g", digits, exact);
+        if (strtof(shortest, nullptr) == exact) {
+          break;
+        }
+      }
+      fallback = strtod(shortest, nullptr);
+    } else {
+      fallback = initial.getSplatValue<APInt>().getSExtValue();
+    }
+    values.push_back(llvm::json::Object{{"name", value.name},
+                                        {"global", value.global},
+                                        {"flag", value.flag},
+                                        {"default", std::move(fallback)},
+                                        {"help", value.help}});
+  }
+  return values;
+}
+
+static llvm::json::Object optionsOf(ModuleOp module) {
+  llvm::json::Object options;
+  if (auto dictionary = module->getAttrOfType<DictionaryAttr>("dsc.options")) {
+    for (NamedAttribute option : dictionary) {
+      llvm::json::Value value = nullptr;
+      if (auto text = dyn_cast<StringAttr>(option.getValue())) {
+        value = text.getValue().str();
+      } else if (auto flag = dyn_cast<BoolAttr>(option.getValue())) {
+        value = flag.getValue();
+      } else if (auto integer = dyn_cast<IntegerAttr>(option.getValue())) {
+        value = integer.getInt();
+      } else if (auto real = dyn_cast<FloatAttr>(option.getValue())) {
+        value = real.getValueAsDouble();
+      }
+      options[option.getName().getValue()] = std::move(value);
+    }
+  }
+  return options;
+}
+
+LogicalResult dsc::attachManifest(ModuleOp module) {
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  if (failed(options)) {
+    return failure();
+  }
+  auto memory = module->getAttrOfType<DictionaryAttr>("dsc.memory");
+  if (!memory) {
+    return module.emitError("module has no memory plan");
+  }
+  llvm::json::Object spaces;
+  for (NamedAttribute size : memory) {
+    if (size.getName() != "arena_lower_bound") {
+      spaces[size.getName().getValue()] = cast<IntegerAttr>(size.getValue()).getInt();
+    }
+  }
+  llvm::json::Array entries;
+  llvm::json::Object results;
+  llvm::json::Array gradients;
+  for (func::FuncOp entry : entriesOf(module)) {
+    entries.push_back(entry.getName().str());
+    results[entry.getName()] = resultsOf(entry);
+    if (entry.getName() == "last") {
+      gradients = gradientsOf(entry);
+    }
+  }
+  llvm::json::Array inputs = inputsOf(module);
+  int64_t microBatch = 0, tokens = 0;
+  for (const llvm::json::Value &input : inputs) {
+    const llvm::json::Array &shape = *input.getAsObject()->getArray("shape");
+    if (microBatch == 0 && !shape.empty()) {
+      microBatch = *shape[0].getAsInteger();
+    }
+    StringRef dtype = *input.getAsObject()->getString("dtype");
+    if (tokens == 0 && *input.getAsObject()->getString("role") == "input" && shape.size() == 2 &&
+        (dtype == "i64" || dtype == "i32")) {
+      tokens = *shape[1].getAsInteger();
+    }
+  }
+  auto text = [&](StringRef key) {
+    auto value = module->getAttrOfType<StringAttr>(key);
+    return value ? value.getValue().str() : std::string();
+  };
+  llvm::json::Object manifest{
+      {"format", 1},
+      {"abi", DSC_ABI_VERSION},
+      {"name", text("dsc.model_name")},
+      {"version", text("dsc.version")},
+      {"compile_command", text("dsc.command")},
+      {"options", optionsOf(module)},
+      {"target", llvm::json::Object{{"kind", options->target}, {"features", text("dsc.cpu_features")}, {"lanes", DSC_LANES}}},
+      {"spaces", std::move(spaces)},
+      {"entries", std::move(entries)},
+      {"accumulate", options->accumulate == 0 ? llvm::json::Value("any") : llvm::json::Value(options->accumulate)},
+      {"micro_batch", microBatch},
+      {"tokens_per_sample", tokens},
+      {"inputs", std::move(inputs)},
+      {"results", std::move(results)},
+      {"gradients", std::move(gradients)},
+      {"globals", globalsOf(module)},
+      {"run_time_values", runTimeValuesOf(module)},
+      {"loss", llvm::json::Object{{"kind", options->loss},
+                                  {"ignore_index", options->ignoreIndex},
+                                  {"shift_labels", options->shiftLabels},
+                                  {"mean", options->lossMean}}},
+      {"ops", opsOf(module)},
+      {"weights", llvm::json::Object{{"sha256", text("dsc.weights_sha256")}}},
+  };
+  std::string json;
+  llvm::raw_string_ostream stream(json);
+  stream << llvm::json::Value(std::move(manifest));
+  module->setAttr("dsc.manifest", StringAttr::get(module.getContext(), json));
+  return success();
+}
