@@ -7,6 +7,83 @@ include "mlir/Pass/PassBase.td"
 
 // raise
 
+def CanonicalizeViews : Pass<"dsc-canonicalize-views", "::mlir::ModuleOp"> {
+  let summary = "Removes changes of layout that undo each other, and ops that change nothing";
+  let description = [{
+    Reshapes and transposes that leave the elements in order become one reshape; transposes and slices of their own
+    kind become one; x * 1, x / 1, x + 0, x - 0, whole slices, pads by nothing go.
+
+    Before:
+    ```mlir
+    %a = dsc.transpose %x {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x4x3x8xf32>) -> tensor<2x3x4x8xf32>
+    %y = dsc.transpose %a {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x3x4x8xf32>) -> tensor<2x4x3x8xf32>
+    %z = dsc.mul %y, %one : (tensor<2x4x3x8xf32>, tensor<f32>) -> tensor<2x4x3x8xf32>
+    ```
+    ==> `%x` in the place of `%z`.
+  }];
+}
+
+def CanonicalizeContractions : Pass<"dsc-canonicalize-contractions", "::mlir::ModuleOp"> {
+  let summary = "Transposes of operands become flags of matrix products; flattened rows get their dimensions back";
+  let description = [{
+    Before:
+    ```mlir
+    %f = dsc.reshape %x : (tensor<2x3x8xf32>) -> tensor<6x8xf32>
+    %t = dsc.transpose %w {permutation = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+    %m = dsc.matmul %f, %t : (tensor<6x8xf32>, tensor<8x4xf32>) -> tensor<6x4xf32>
+    %s = dsc.add %m, %b : (tensor<6x4xf32>, tensor<4xf32>) -> tensor<6x4xf32>
+    %y = dsc.reshape %s : (tensor<6x4xf32>) -> tensor<2x3x4xf32>
+    ```
+    ==>
+    ```mlir
+    %m = dsc.matmul %x, %w {transpose_b = true} : (tensor<2x3x8xf32>, tensor<4x8xf32>) -> tensor<2x3x4xf32>
+    %y = dsc.add %m, %b : (tensor<2x3x4xf32>, tensor<4xf32>) -> tensor<2x3x4xf32>
+    ```
+  }];
+}
+
+def RaiseNormalization : Pass<"dsc-raise-normalization", "::mlir::ModuleOp"> {
+  let summary = "Layer and RMS norms written out become dsc.layer_norm and dsc.rms_norm";
+  let description = [{
+    Means over the last dimensions only. The square may be a product or a power, the division a product with the
+    reciprocal; weight and bias may stand on either side.
+
+    Before:
+    ```mlir
+    %s = dsc.mul %x, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %t = dsc.reduce %s {kind = #dsc.reduce_kind<sum>, axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+    %m = dsc.div %t, %eight : (tensor<4x1xf32>, tensor<f32>) -> tensor<4x1xf32>
+    %v = dsc.add %m, %epsilon : (tensor<4x1xf32>, tensor<f32>) -> tensor<4x1xf32>
+    %r = dsc.rsqrt %v : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %n = dsc.mul %x, %r : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+    %y = dsc.mul %w, %n : (tensor<8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+    ==>
+    ```mlir
+    %y, %rstd = dsc.rms_norm %x, %w {axis = 1 : i64, epsilon = 1.0e-6 : f64}
+        : (tensor<4x8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x1xf32>)
+    ```
+  }];
+}
+
+def RaiseActivation : Pass<"dsc-raise-activation", "::mlir::ModuleOp"> {
+  let summary = "GELU written out around erf or tanh becomes dsc.gelu";
+  let description = [{
+    Before:
+    ```mlir
+    %u = dsc.div %x, %sqrt2 : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    %t = dsc.erf %u : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %s = dsc.add %t, %one : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    %p = dsc.mul %x, %s : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %y = dsc.mul %p, %half : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    ```
+    ==>
+    ```mlir
+    %y = dsc.gelu %x {kind = #dsc.gelu_kind<erf>} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+  }];
+}
+
 // autodiff
 
 // precision

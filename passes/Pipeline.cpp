@@ -9,7 +9,13 @@
 using namespace mlir;
 using namespace dsc;
 
-static void buildRaise(OpPassManager &manager) {}
+static void buildRaise(OpPassManager &manager) {
+  manager.addPass(createCSEPass()); // patterns compare values by identity
+  manager.addPass(createCanonicalizeViews());
+  manager.addPass(createCanonicalizeContractions());
+  manager.addPass(createRaiseNormalization());
+  manager.addPass(createRaiseActivation());
+}
 
 static void buildAutodiff(OpPassManager &manager) {}
 
