@@ -1,4 +1,4 @@
-"""Includes follow the arrows: tools -> {frontend, passes, codegen} -> ir, codegen and ir -> runtime/abi.h only,
+"""Includes follow the arrows: tools -> all, {frontend, passes, codegen} -> ir, codegen and ir -> runtime/abi.h only,
 runtime -> nothing of ours; onnx is seen by frontend only, lld by codegen only, and no LLVM enters the runtime."""
 
 import re
@@ -7,7 +7,7 @@ OURS = ("frontend", "ir", "passes", "codegen", "runtime", "tools")
 
 # What a folder may include besides itself: folders, or single headers.
 MAY_INCLUDE = {
-    "tools": {"frontend", "passes", "codegen", "ir"},
+    "tools": {"frontend", "passes", "codegen", "ir", "runtime"},
     "frontend": {"ir"},
     "passes": {"ir"},
     "codegen": {"ir", "runtime/abi.h"},

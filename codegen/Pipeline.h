@@ -1,0 +1,24 @@
+// Phases 9 and 10 for the CPU target, and the objects that go into an executable.
+
+#ifndef DSC_CODEGEN_PIPELINE_H
+#define DSC_CODEGEN_PIPELINE_H
+
+#include "ir/Dialect.h"
+
+namespace dsc {
+
+/// Registers the dialects that code generation needs.
+void registerCodegenDialects(mlir::DialectRegistry &registry);
+
+/// Phase 9: outlines kernels to functions over vectors and memrefs; entries launch them. Attaches the manifest.
+mlir::LogicalResult runKernelsPhase(mlir::ModuleOp module);
+
+/// Phase 10: kernels and entries to the LLVM dialect.
+mlir::LogicalResult runDevicePhase(mlir::ModuleOp module);
+
+/// Machine code of a module after the device phase, as ELF objects.
+mlir::FailureOr<std::vector<llvm::SmallVector<char, 0>>> emitObjects(mlir::ModuleOp module);
+
+} // namespace dsc
+
+#endif // DSC_CODEGEN_PIPELINE_H

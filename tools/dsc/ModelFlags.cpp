@@ -1,0 +1,133 @@
+// The flag rows of contract section 1.
+
+#include "tools/dsc/ModelFlags.h"
+
+using namespace dsc;
+using llvm::StringRef;
+
+/// Parses "8x1024" or "8,1024".
+static bool parseShape(StringRef text, llvm::SmallVectorImpl<int64_t> &shape) {
+  llvm::SmallVector<StringRef> parts;
+  text.split(parts, text.contains('x') ? 'x' : ',');
+  for (StringRef part : parts) {
+    int64_t size;
+    if (part.getAsInteger(10, size) || size < 0) {
+      return false;
+    }
+    shape.push_back(size);
+  }
+  return true;
+}
+
+void dsc::addImportFlags(FlagTable &table, ImportOptions &options) {
+  table.section("Shapes and inputs");
+  table.add({"dim", "NAME=SIZE", "binds a symbolic dimension, e.g. --dim batch=8", [&](StringRef given) {
+               auto [name, size] = given.split('=');
+               int64_t value;
+               if (name.empty() || size.getAsInteger(10, value) || value < 1) {
+                 return "is '" + given.str() + "', expected NAME=SIZE";
+               }
+               options.dims[name] = value;
+               return std::string();
+             }});
+  table.add({"input", "NAME=8x1024", "gives an input's whole shape", [&](StringRef given) {
+               auto [name, shape] = given.split('=');
+               llvm::SmallVector<int64_t> sizes;
+               if (name.empty() || !parseShape(shape, sizes)) {
+                 return "is '" + given.str() + "', expected NAME=8x1024";
+               }
+               options.inputs[name] = sizes;
+               return std::string();
+             }});
+  table.add({"bind", "NAME=VALUE", "makes a graph input a constant", [&](StringRef given) {
+               auto [name, value] = given.split('=');
+               if (name.empty() || value.empty()) {
+                 return "is '" + given.str() + "', expected NAME=VALUE";
+               }
+               options.bind[name] = value.str();
+               return std::string();
+             }});
+  table.section("What trains");
+  table.text("train", "REGEX", options.trainRegex, "train the parameters whose names match");
+  table.text("freeze", "REGEX", options.freezeRegex, "do not train the parameters whose names match");
+  table.boolean("no-tie", options.noTie, "keep bit-equal weights apart instead of tying them again");
+  table.boolean("allow-symlinks", options.allowSymlinks, "follow links to external data inside the model's folder");
+}
+
+void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
+  table.section("Loss");
+  table.add({"loss", "NAME", "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; default: by the outputs",
+             [&](StringRef given) {
+               static const StringRef names[] = {"cross-entropy", "nll", "mse", "l1", "bce-with-logits", "mean", "sum"};
+               if (!llvm::is_contained(names, given) && !given.starts_with("output:")) {
+                 return "is '" + given.str() + "', expected " + llvm::join(llvm::ArrayRef(names), ", ") + " or output:NAME";
+               }
+               options.loss = given.str();
+               return std::string();
+             }});
+  table.text("output", "NAME", options.output, "the output that feeds the loss (default: the first)");
+  table.text("labels", "NAME", options.labels, "the target's name in the data (default: labels)");
+  table.boolean("shift-labels", options.shiftLabels, "labels are the inputs: position t predicts token t + 1");
+  table.integer("ignore-index", "N", options.ignoreIndex, "label of positions that do not count (default: -100)");
+  table.real("label-smoothing", "X", options.labelSmoothing, "label smoothing of cross-entropy (default: 0)");
+  table.choice("loss-mean", {"micro-batch", "global"}, options.lossMean, "mean of each micro-batch's mean, or over all positions");
+  table.choice("batch-norm", {"train", "frozen"}, options.batchNorm, "batch statistics, or the file's running ones");
+  table.onOff("dropout", options.dropout, "whether Dropout nodes are live in training (default: on)");
+  table.section("Optimizer and step");
+  table.choice("optimizer", {"adamw", "adam", "sgd"}, options.optimizer, "default: adamw");
+  table.add({"accumulate", "N|any", "largest number of micro-batches a step (default: 1)", [&](StringRef given) {
+               if (given == "any") {
+                 options.accumulate = 0;
+                 return std::string();
+               }
+               return given.getAsInteger(10, options.accumulate) || options.accumulate < 1
+                          ? "is '" + given.str() + "', expected a positive number or any"
+                          : std::string();
+             }});
+  table.boolean("nesterov", options.nesterov, "SGD: Nesterov momentum");
+  table.onOff("deterministic", options.deterministic, "the same bits in every run (default: on)");
+  table.section("Defaults of run-time values (the executable takes the same flags)");
+  table.real("lr", "X", options.lr, "learning rate (default: 0.001)");
+  table.real("weight-decay", "X", options.weightDecay, "weight decay (default: 0.01 for adamw)");
+  table.real("beta1", "X", options.beta1, "Adam: decay of the first moment");
+  table.real("beta2", "X", options.beta2, "Adam: decay of the second moment");
+  table.real("eps", "X", options.epsilon, "Adam: added to the root of the second moment");
+  table.real("momentum", "X", options.momentum, "SGD: momentum");
+  table.real("dampening", "X", options.dampening, "SGD: dampening");
+  table.real("clip", "X", options.clip, "clip gradients to this global L2 norm (default: off)");
+  table.integer("seed", "N", options.seed, "seed of shuffling and Dropout");
+  table.section("Target");
+  table.choice("target", {"auto", "cpu"}, options.target, "what the executable runs on; cuda comes in a later version");
+  table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu, "instruction set of the CPU target");
+  table.add({"fp32", "", "single precision (the default)", [](StringRef) { return std::string(); }});
+  table.integer("max-ranks", "N", options.maxRanks, "largest number of ranks to plan for (default: 64)");
+  table.add({"zero", "0", "ZeRO stage; only 0 in this version", [&](StringRef given) {
+               return given == "0" ? std::string() : "is '" + given.str() + "'; stages 1 to 3 come with several ranks in a later version";
+             }});
+  table.add({"recompute", "none", "what backward computes again; only none in this version", [&](StringRef given) {
+               return given == "none" ? std::string() : "is '" + given.str() + "'; recomputation comes in a later version, use none";
+             }});
+  table.refused("fp16", "", "mixed precision comes with the CUDA target; compile with --fp32");
+  table.refused("bf16", "", "mixed precision comes with the CUDA target; compile with --fp32");
+  table.refused("tf32", "", "TF32 belongs to the CUDA target; compile with --fp32");
+  table.refused("arch", "sm_90", "GPU architectures belong to the CUDA target");
+  table.refused("memory", "SIZE", "memory budgets come with recomputation");
+  table.refused("config", "FILE", "ds_config.json is not read yet; give its values as flags");
+  table.refused("ranks", "N", "one executable runs on one rank in this version");
+}
+
+std::string dsc::checkOptions(const CompileOptions &options) {
+  if (options.labelSmoothing < 0 || options.labelSmoothing > 1) {
+    return "flag '--label-smoothing' is outside [0, 1]";
+  }
+  if (options.lr < 0 || options.weightDecay < 0 || options.epsilon < 0 || options.clip < 0) {
+    return "flags '--lr', '--weight-decay', '--eps' and '--clip' must not be negative";
+  }
+  if (options.beta1 < 0 || options.beta1 >= 1 || options.beta2 < 0 || options.beta2 >= 1) {
+    return "flags '--beta1' and '--beta2' must lie in [0, 1)";
+  }
+  if (options.nesterov && (options.momentum <= 0 || options.dampening != 0)) {
+    return "flag '--nesterov' needs --momentum above 0 and no dampening, as torch.optim.SGD does";
+  }
+  return "";
+}
