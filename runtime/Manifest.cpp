@@ -49,8 +49,22 @@ const InputSpec *Manifest::labels() const {
   return nullptr;
 }
 
-/// Reads what all planned tensors have and checks that it lies inside its space.
-static void readPlanned(Fields &fields, PlannedTensor &tensor, int64_t spaceBytes) {
+static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
+
+/// Reads what all planned tensors have and checks that it lies inside its space: `space`, unless it names another.
+static void readPlanned(Fields &fields, PlannedTensor &tensor, const Manifest &manifest, dsc_space space) {
+  tensor.space = space;
+  if (fields.has("space")) {
+    std::string name = fields.string("space");
+    const char *const *end = spaceNames + DSC_SPACE_COUNT;
+    const char *const *found = std::find(spaceNames, end, name);
+    if (found == end) {
+      fields.fail("space", "is \"" + name + "\", no space");
+      return;
+    }
+    tensor.space = static_cast<dsc_space>(found - spaceNames);
+  }
+  const int64_t spaceBytes = manifest.spaceBytes[tensor.space];
   tensor.name = fields.string("name");
   tensor.dtype = fields.dtype("dtype");
   tensor.shape = fields.shape("shape");
@@ -96,7 +110,7 @@ static void readInputs(Fields &root, Manifest &manifest) {
   bool haveLabels = false;
   for (Fields &fields : root.objects("inputs")) {
     InputSpec input;
-    readPlanned(fields, input, manifest.spaceBytes[DSC_SPACE_IO]);
+    readPlanned(fields, input, manifest, DSC_SPACE_IO);
     std::string role = fields.string("role");
     if (role == "input") {
       input.role = InputRole::Input;
@@ -133,7 +147,7 @@ static void readGlobals(Fields &root, Manifest &manifest) {
   std::set<std::string> names;
   for (Fields &fields : root.objects("globals")) {
     GlobalSpec global;
-    readPlanned(fields, global, manifest.spaceBytes[DSC_SPACE_STATE]);
+    readPlanned(fields, global, manifest, DSC_SPACE_STATE);
     std::string role = fields.string("role");
     if (role == "trained") {
       global.role = GlobalRole::Trained;
@@ -199,12 +213,13 @@ static void readRunTimeValues(Fields &root, Manifest &manifest) {
   }
 }
 
-static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key, int64_t spaceBytes) {
+static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key, const Manifest &manifest,
+                                              dsc_space space) {
   std::vector<PlannedTensor> tensors;
   std::set<std::string> names;
   for (Fields &fields : owner.objects(key)) {
     PlannedTensor tensor;
-    readPlanned(fields, tensor, spaceBytes);
+    readPlanned(fields, tensor, manifest, space);
     if (!names.insert(tensor.name).second) {
       fields.fail("name", "\"" + tensor.name + "\" stands twice");
     }
@@ -266,7 +281,6 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   manifest.targetKind = target.string("kind", "cpu");
   manifest.targetFeatures = target.string("features", "");
   Fields spaces = root.object("spaces");
-  const char *spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
     manifest.spaceBytes[static_cast<size_t>(i)] = spaces.size(spaceNames[i]);
   }
@@ -285,10 +299,10 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   Fields results = root.object("results");
   for (const std::string &entry : results.keys()) {
     manifest.results.emplace_back(
-        entry, readTensors(results, entry.c_str(), manifest.spaceBytes[DSC_SPACE_IO]));
+        entry, readTensors(results, entry.c_str(), manifest, DSC_SPACE_IO));
   }
-  manifest.gradients = readTensors(root, "gradients", manifest.spaceBytes[DSC_SPACE_ARENA]);
-  manifest.values = readTensors(root, "values", manifest.spaceBytes[DSC_SPACE_IO]);
+  manifest.gradients = readTensors(root, "gradients", manifest, DSC_SPACE_ARENA);
+  manifest.values = readTensors(root, "values", manifest, DSC_SPACE_IO);
   readGlobals(root, manifest);
   readRunTimeValues(root, manifest);
   Fields loss = root.object("loss");

@@ -24,6 +24,7 @@ struct PlannedTensor {
   std::string name;
   Dtype dtype = DSC_F32;
   Shape shape;
+  dsc_space space = DSC_SPACE_IO;
   int64_t offset = 0;
   int64_t bytes = 0;
   /// Element strides of padded or permuted storage; empty for a dense tensor.

@@ -36,13 +36,13 @@ public:
   /// Runs dsc_entry_NAME_update where the program has it.
   Status runUpdate(const char *entry);
 
-  std::byte *input(const InputSpec &input) { return spaces[DSC_SPACE_IO] + input.offset; }
-  std::byte *global(const GlobalSpec &global) { return spaces[DSC_SPACE_STATE] + global.offset; }
+  std::byte *input(const InputSpec &input) { return spaces[input.space] + input.offset; }
+  std::byte *global(const GlobalSpec &global) { return spaces[global.space] + global.offset; }
   const std::byte *gradient(const PlannedTensor &tensor) const {
-    return spaces[DSC_SPACE_ARENA] + tensor.offset;
+    return spaces[tensor.space] + tensor.offset;
   }
   const std::byte *result(const PlannedTensor &tensor) const {
-    return spaces[DSC_SPACE_IO] + tensor.offset;
+    return spaces[tensor.space] + tensor.offset;
   }
   /// A scalar result of `entry`, if it returns one of this name.
   std::optional<double> scalar(const char *entry, const char *name) const;
