@@ -33,7 +33,8 @@ TEST(Npy, ReadsWhatNumpyWrites) {
   // The bytes of numpy.save(numpy.arange(6, dtype='<i4').reshape(2, 3)).
   std::string header = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }";
   header.append(128 - 10 - 1 - header.size(), ' ');
-  Result<TensorView> view = read(npy(header, bytesOf<int32_t>({0, 1, 2, 3, 4, 5})));
+  const std::string file = npy(header, bytesOf<int32_t>({0, 1, 2, 3, 4, 5}));
+  Result<TensorView> view = read(file);
   ASSERT_TRUE(view.ok()) << view.status().message();
   EXPECT_EQ(view->shape, Shape({2, 3}));
   EXPECT_EQ(loadAsInteger(view->dtype, view->data, 5), 5);
@@ -139,7 +140,7 @@ static std::string plainZip(const std::string &name, const std::string &data, ui
   uint64_t begin = file.size();
   file += std::string("PK\1\2") + std::string(1, 20) + std::string(1, 0);
   common(file);
-  put(file, 0, 2 + 2 + 2 + 4 + 4);
+  file += std::string(2 + 2 + 2 + 4 + 4, 0);
   file.resize(begin + 46);
   file += name;
   uint64_t end = file.size();

@@ -37,7 +37,12 @@ protected:
   }
 
   RunResult model_(std::vector<std::string> arguments, int signalAfter = 0) {
+    // One thread: these steps are too small to share, and a team that waits fights over busy cores.
+    bool runs = !arguments.empty() && (arguments[0] == "train" || arguments[0] == "eval");
     arguments.insert(arguments.begin(), model);
+    if (runs) {
+      arguments.push_back("--threads=1");
+    }
     return run(arguments, signalAfter);
   }
 
