@@ -1,0 +1,651 @@
+// The walk over the nodes: operands from scope, one row of the table or the operator's function
+// body a node, results into scope.
+
+#include "frontend/Importer.h"
+
+#include "frontend/FunctionExpander.h"
+#include "frontend/OpTable.h"
+#include "ir/Phase.h"
+
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Path.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace dsc;
+using onnx_model::Dim;
+using onnx_model::Model;
+using onnx_model::nameOf;
+using onnx_model::Node;
+using onnx_model::Tensor;
+using onnx_model::ValueInfo;
+
+namespace {
+
+/// Nodes that function bodies may add, all together.
+constexpr int64_t kMaxNodes = 1000000;
+constexpr int kMaxNesting = 16;
+/// Constants above this many elements become globals.
+constexpr int64_t kMaxInlineConstant = 32;
+
+struct Unsupported {
+  int64_t count = 0;
+  std::string firstNode, why;
+};
+
+using UnsupportedTable = std::map<std::pair<std::string, std::string>, Unsupported>;
+
+/// What both walks share.
+struct ModuleState {
+  MLIRContext &context;
+  const Model &model;
+  const ParameterTable &parameters;
+  const ImportOptions &options;
+  UnsupportedTable unsupported;
+  llvm::StringMap<DenseElementsAttr> constantValues; // initializers, read once
+  llvm::StringSet<> read; // names that a node or an output of the graph reads
+  int64_t nodes = 0;
+};
+
+struct Entry {
+  SmallVector<Value, 1> values;
+  bool isSequence = false;
+  bool poisoned = false; // comes from an unsupported node
+};
+
+/// Values by name in the main graph or in one function body.
+struct Scope {
+  llvm::StringMap<Entry> entries;
+  bool isMain = false;
+};
+
+class FunctionImporter {
+public:
+  FunctionImporter(ModuleState &shared, Mode mode, Block *block)
+      : shared(shared), emitter(block), state{mode, shared.options.options} {
+    state.fromPyTorch = shared.model.producer == "pytorch";
+  }
+
+  LogicalResult importGraph(ArrayRef<Value> arguments, ArrayRef<const ValueInfo *> argumentInfos);
+  FailureOr<SmallVector<Value>> outputs();
+
+  Emitter &getEmitter() { return emitter; }
+  ImportState &getState() { return state; }
+
+private:
+  LogicalResult importNode(const Node &node, int64_t position, Scope &scope, int depth);
+  LogicalResult expandNode(const Node &node, NodeImport &import, int depth);
+  Entry operand(const Node &node, int64_t position, unsigned slot, Scope &scope);
+  Value initializer(const ParameterUse &use);
+  void recordUnsupported(const Node &node, StringRef why);
+  Location locate(const Node &node);
+
+  ModuleState &shared;
+  Emitter emitter;
+  ImportState state;
+  Scope main;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+Location FunctionImporter::locate(const Node &node) {
+  MLIRContext *context = &shared.context;
+  StringRef file = llvm::sys::path::filename(shared.model.path);
+  Location place = FileLineColLoc::get(context, file, node.index, 0);
+  std::string name = node.name;
+  if (name.empty()) {
+    name = node.op + "#" + std::to_string(node.index);
+    if (!node.outputs.empty()) {
+      name += "->" + node.outputs.front();
+    }
+  }
+  return NameLoc::get(StringAttr::get(context, name),
+                      NameLoc::get(StringAttr::get(context, node.op), place));
+}
+
+void FunctionImporter::recordUnsupported(const Node &node, StringRef why) {
+  Unsupported &entry = shared.unsupported[{node.op, node.domain}];
+  if (entry.count++ == 0) {
+    entry.firstNode =
+        node.name.empty() && !node.outputs.empty() ? "-> " + node.outputs.front() : node.name;
+    entry.why = why.str();
+  }
+}
+
+Value FunctionImporter::initializer(const ParameterUse &use) {
+  const Tensor &tensor = *use.tensor;
+  Type element = elementType(&shared.context, tensor.type);
+  if (!element) {
+    return {};
+  }
+  const Parameter *parameter =
+      use.parameter < 0 ? nullptr : &shared.parameters.parameters()[use.parameter];
+  Value value;
+  if (parameter && !parameter->folds) {
+    value =
+        emitter.getGlobal(parameter->name, RankedTensorType::get(parameter->tensor->dims, element));
+  } else {
+    DenseElementsAttr &elements = shared.constantValues[tensor.name];
+    if (!elements) {
+      elements = toElements(&shared.context, tensor);
+    }
+    if (!elements) {
+      return {};
+    }
+    value = emitter.constant(elements);
+  }
+  return use.transposed ? emitter.transpose(value, {1, 0}) : value;
+}
+
+Entry FunctionImporter::operand(const Node &node, int64_t position, unsigned slot, Scope &scope) {
+  const std::string &name = node.inputs[slot];
+  if (scope.isMain) {
+    ParameterUse use = shared.parameters.use(name, position, slot);
+    if (use.tensor) {
+      Value value = initializer(use);
+      if (!value) {
+        recordUnsupported(node,
+                          "its operand '" + name + "' is of type " + nameOf(use.tensor->type));
+        return {{}, false, true};
+      }
+      return {{value}, false, false};
+    }
+  }
+  auto it = scope.entries.find(name);
+  return it == scope.entries.end() ? Entry() : it->second;
+}
+
+LogicalResult FunctionImporter::importNode(const Node &node, int64_t position, Scope &scope,
+                                           int depth) {
+  if (++shared.nodes > kMaxNodes) {
+    return emitter.error() << "function bodies expand to more than " << kMaxNodes << " nodes";
+  }
+  if (depth == 0) {
+    emitter.loc = locate(node);
+    state.randomInNode = 0;
+  }
+  std::vector<SmallVector<Value, 1>> inputs(node.inputs.size());
+  SmallVector<bool> sequences(node.inputs.size(), false);
+  bool poisoned = false;
+  for (unsigned i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i].empty()) {
+      continue;
+    }
+    Entry entry = operand(node, position, i, scope);
+    inputs[i] = entry.values;
+    sequences[i] = entry.isSequence;
+    poisoned |= entry.poisoned;
+  }
+  if (int bias = scope.isMain ? shared.parameters.droppedBias(position) : -1; bias >= 0) {
+    inputs.resize(3);
+    sequences.resize(3, false);
+    const Parameter &parameter = shared.parameters.parameters()[bias];
+    inputs[2] = {initializer({parameter.tensor, bias, false})};
+  }
+  ImportFunction function = findImport(node.domain, node.op);
+  LogicalResult status = success();
+  NodeImport import(node, emitter, state, inputs, sequences);
+  if (!poisoned) {
+    status = function ? function(import) : expandNode(node, import, depth);
+    if (failed(status) && import.refused.empty()) {
+      return failure();
+    }
+  } else if (!function && !hasFunctionBody(node.op, node.domain)) {
+    import.refused = "no such operator is known here";
+    status = failure();
+  }
+  if (failed(status)) {
+    recordUnsupported(node, import.refused);
+  }
+  for (unsigned i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i].empty()) {
+      continue;
+    }
+    Entry &entry = scope.entries[node.outputs[i]];
+    if (poisoned || failed(status)) {
+      entry.poisoned = true;
+      continue;
+    }
+    entry.values = import.outputs[i];
+    entry.isSequence = import.outputSequences[i];
+    if (entry.values.empty() && !entry.isSequence) {
+      entry.poisoned = true; // The row does not give this output.
+      if (!scope.isMain || shared.read.contains(node.outputs[i])) {
+        recordUnsupported(node, "its output " + std::to_string(i) + " is not supported");
+      }
+    }
+  }
+  return success();
+}
+
+LogicalResult FunctionImporter::expandNode(const Node &node, NodeImport &import, int depth) {
+  std::vector<OperandType> types(node.inputs.size());
+  for (unsigned i = 0; i < node.inputs.size(); ++i) {
+    if (Value value = import.input(i)) {
+      types[i].type = dataType(Emitter::elementOf(value));
+      types[i].dims = Emitter::shapeOf(value).vec();
+    }
+  }
+  if (!hasFunctionBody(node.op, node.domain)) {
+    return import.refuse("no such operator is known here");
+  }
+  std::optional<FunctionBody> body = expandFunction(node, types);
+  if (!body || depth >= kMaxNesting) {
+    return import.refuse("its function body does not fit these operands");
+  }
+  Scope scope;
+  for (unsigned i = 0; i < body->inputs.size() && i < import.inputs.size(); ++i) {
+    if (import.hasInput(i)) {
+      scope.entries[body->inputs[i]].values = import.inputs[i];
+    }
+  }
+  size_t before = shared.unsupported.size();
+  for (Node &inner : body->nodes) {
+    inner.name = node.name;
+    // An operand that the call leaves out is left out inside, too.
+    for (std::string &name : inner.inputs) {
+      if (!name.empty() && !scope.entries.contains(name)) {
+        name.clear();
+      }
+    }
+    if (failed(importNode(inner, -1, scope, depth + 1))) {
+      return failure();
+    }
+  }
+  if (shared.unsupported.size() != before) {
+    return import.refuse("its function body holds an operator that is not supported");
+  }
+  for (unsigned i = 0; i < node.outputs.size() && i < body->outputs.size(); ++i) {
+    auto it = scope.entries.find(body->outputs[i]);
+    if (it != scope.entries.end() && !it->second.poisoned) {
+      import.outputs[i] = it->second.values;
+      import.outputSequences[i] = it->second.isSequence;
+    } else if (it != scope.entries.end()) {
+      return import.refuse("its function body holds an operator that is not supported");
+    }
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The graph
+//===----------------------------------------------------------------------===//
+
+LogicalResult FunctionImporter::importGraph(ArrayRef<Value> arguments,
+                                            ArrayRef<const ValueInfo *> infos) {
+  main.isMain = true;
+  for (auto [value, info] : llvm::zip_equal(arguments, infos)) {
+    main.entries[info->name].values = {value};
+  }
+  for (auto [position, node] : llvm::enumerate(shared.model.graph.nodes)) {
+    if (failed(importNode(node, position, main, 0))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+FailureOr<SmallVector<Value>> FunctionImporter::outputs() {
+  SmallVector<Value> results;
+  for (const ValueInfo &output : shared.model.graph.outputs) {
+    ParameterUse use = shared.parameters.use(output.name, -1, 0);
+    if (use.tensor) {
+      results.push_back(initializer(use));
+      continue;
+    }
+    auto it = main.entries.find(output.name);
+    if (it == main.entries.end() || it->second.isSequence || it->second.values.size() != 1) {
+      emitter.loc =
+          FileLineColLoc::get(&shared.context, llvm::sys::path::filename(shared.model.path), 0, 0);
+      return emitter.error() << "output \"" << output.name
+                             << "\" is not a tensor that dsc computes";
+    }
+    results.push_back(it->second.values.front());
+  }
+  return results;
+}
+
+/// Emits all unsupported nodes as one error.
+static LogicalResult reportUnsupported(const ModuleState &shared, Location loc) {
+  if (shared.unsupported.empty()) {
+    return success();
+  }
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << "these operators are not supported:\n  operator, domain, count, first node, why\n";
+  for (const auto &[key, entry] : shared.unsupported) {
+    out << "  " << key.first << ", " << (key.second.empty() ? "ai.onnx" : key.second) << ", "
+        << entry.count << ", \"" << entry.firstNode << "\", " << entry.why << "\n";
+  }
+  return emitError(loc) << StringRef(text).rtrim();
+}
+
+/// Removes ops whose results nothing uses; constants and reads of globals too.
+static void removeDeadOps(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    if (isOpTriviallyDead(&op)) {
+      op.erase();
+    }
+  }
+}
+
+/// The type that an input has after binding; errors name the flag to add.
+static FailureOr<RankedTensorType> boundType(const ValueInfo &input, const ImportOptions &options,
+                                             Location loc, MLIRContext &context) {
+  Type element = input.isTensor ? elementType(&context, input.type) : Type();
+  if (!element) {
+    return emitError(loc) << "input \"" << input.name << "\" is of type "
+                          << (input.isTensor ? nameOf(input.type) : "sequence, map or optional")
+                          << ", which dsc does not have";
+  }
+  auto given = options.inputs.find(input.name);
+  SmallVector<int64_t> shape;
+  if (given != options.inputs.end()) {
+    if (input.hasShape && given->second.size() != input.dims.size()) {
+      return emitError(loc) << "--input " << input.name << " has " << given->second.size()
+                            << " dimensions, the model's input has " << input.dims.size();
+    }
+    for (int64_t dim : given->second) {
+      if (dim < 0) {
+        return emitError(loc) << "--input " << input.name << " has the negative dimension " << dim;
+      }
+    }
+    return RankedTensorType::get(given->second, element);
+  }
+  if (!input.hasShape) {
+    return emitError(loc) << "input \"" << input.name << "\" has no shape in the file: add --input "
+                          << input.name << "=DIMxDIM..";
+  }
+  std::string flags, pattern;
+  for (const Dim &dim : input.dims) {
+    auto bound = dim.name.empty() ? options.dims.end() : options.dims.find(dim.name);
+    pattern +=
+        (pattern.empty() ? "" : "x") + (dim.size ? std::to_string(*dim.size) : std::string("N"));
+    if (bound != options.dims.end() && bound->second >= 0) {
+      shape.push_back(bound->second);
+    } else if (dim.size) {
+      shape.push_back(*dim.size);
+    } else {
+      flags += dim.name.empty() ? "" : " --dim " + dim.name + "=N";
+      shape.push_back(-1);
+    }
+  }
+  if (llvm::is_contained(shape, -1)) {
+    bool allNamed =
+        llvm::all_of(input.dims, [](const Dim &dim) { return dim.size || !dim.name.empty(); });
+    return emitError(loc) << "input \"" << input.name << "\" has unbound dimensions: add"
+                          << (allNamed ? flags : " --input " + input.name + "=" + pattern);
+  }
+  return RankedTensorType::get(shape, element);
+}
+
+/// The constant that --bind gives an input: one number for all elements, or one for each.
+static FailureOr<DenseElementsAttr> boundValue(StringRef name, StringRef text,
+                                               RankedTensorType type, Location loc) {
+  SmallVector<StringRef> parts;
+  text.split(parts, ',');
+  if (parts.size() != 1 && static_cast<int64_t>(parts.size()) != type.getNumElements()) {
+    return emitError(loc) << "--bind " << name << " gives " << parts.size()
+                          << " values, the input is " << type;
+  }
+  SmallVector<Attribute> values;
+  for (StringRef part : parts) {
+    double number;
+    if (part == "true" || part == "false") {
+      number = part == "true";
+    } else if (part.trim().getAsDouble(number)) {
+      return emitError(loc) << "--bind " << name << ": '" << part << "' is not a number";
+    }
+    Type element = type.getElementType();
+    if (isa<FloatType>(element)) {
+      values.push_back(FloatAttr::get(element, number));
+    } else {
+      values.push_back(
+          IntegerAttr::get(element, APInt(64, static_cast<uint64_t>(static_cast<int64_t>(number)))
+                                        .trunc(element.getIntOrFloatBitWidth())));
+    }
+  }
+  return DenseElementsAttr::get(type, values);
+}
+
+namespace {
+
+/// Builds the module once the table of parameters is known.
+class ModuleBuilder {
+public:
+  ModuleBuilder(ModuleState &shared, Location loc) : shared(shared), loc(loc) {}
+  FailureOr<OwningOpRef<ModuleOp>> build(std::vector<std::string> &notices);
+
+private:
+  LogicalResult bindInputs();
+  FailureOr<func::FuncOp> buildFunction(ModuleOp module, StringRef name, Mode mode,
+                                        std::vector<std::string> &notices);
+  void addGlobals(ModuleOp module);
+  void moveConstants(ModuleOp module);
+
+  ModuleState &shared;
+  Location loc;
+  SmallVector<const ValueInfo *> arguments;
+  SmallVector<Type> argumentTypes;
+  SmallVector<std::pair<const ValueInfo *, DenseElementsAttr>> bound;
+};
+
+} // namespace
+
+LogicalResult ModuleBuilder::bindInputs() {
+  llvm::StringSet<> names, dims;
+  for (const ValueInfo &input : shared.model.graph.inputs) {
+    names.insert(input.name);
+    for (const Dim &dim : input.dims) {
+      dims.insert(dim.name);
+    }
+    FailureOr<RankedTensorType> type = boundType(input, shared.options, loc, shared.context);
+    if (failed(type)) {
+      return failure();
+    }
+    auto bind = shared.options.bind.find(input.name);
+    if (bind != shared.options.bind.end()) {
+      FailureOr<DenseElementsAttr> value = boundValue(input.name, bind->second, *type, loc);
+      if (failed(value)) {
+        return failure();
+      }
+      bound.emplace_back(&input, *value);
+      continue;
+    }
+    arguments.push_back(&input);
+    argumentTypes.push_back(*type);
+  }
+  for (const auto &entry : shared.options.dims) {
+    if (!dims.contains(entry.first())) {
+      return emitError(loc) << "--dim " << entry.first()
+                            << ": no input has a dimension of that name";
+    }
+  }
+  auto checkInput = [&](StringRef flag, StringRef name) -> LogicalResult {
+    if (names.contains(name)) {
+      return success();
+    }
+    return emitError(loc) << flag << " " << name << ": the model has no input of that name";
+  };
+  for (const auto &entry : shared.options.inputs) {
+    if (failed(checkInput("--input", entry.first()))) {
+      return failure();
+    }
+  }
+  for (const auto &entry : shared.options.bind) {
+    if (failed(checkInput("--bind", entry.first()))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+FailureOr<func::FuncOp> ModuleBuilder::buildFunction(ModuleOp module, StringRef name, Mode mode,
+                                                     std::vector<std::string> &notices) {
+  auto builder = OpBuilder::atBlockEnd(module.getBody());
+  auto function =
+      builder.create<func::FuncOp>(loc, name, builder.getFunctionType(argumentTypes, {}));
+  Block *block = function.addEntryBlock();
+  FunctionImporter importer(shared, mode, block);
+  SmallVector<Value> values(block->args_begin(), block->args_end());
+  SmallVector<const ValueInfo *> infos(arguments);
+  for (auto &[info, elements] : bound) {
+    values.push_back(importer.getEmitter().constant(elements));
+    infos.push_back(info);
+  }
+  if (failed(importer.importGraph(values, infos)) || failed(reportUnsupported(shared, loc))) {
+    return failure();
+  }
+  FailureOr<SmallVector<Value>> results = importer.outputs();
+  if (failed(results)) {
+    return failure();
+  }
+  Emitter &emitter = importer.getEmitter();
+  for (const StatisticUpdate &update : importer.getState().updates) {
+    auto source = update.running.getDefiningOp<GetGlobalOp>();
+    emitter.builder.create<SetGlobalOp>(update.value.getLoc(), source.getNameAttr(), update.value);
+  }
+  emitter.builder.create<func::ReturnOp>(loc, *results);
+  function.setType(builder.getFunctionType(argumentTypes, ValueRange(*results).getTypes()));
+  for (auto [i, info] : llvm::enumerate(arguments)) {
+    function.setArgAttr(i, "dsc.name", builder.getStringAttr(info->name));
+  }
+  for (auto [i, info] : llvm::enumerate(shared.model.graph.outputs)) {
+    function.setResultAttr(i, "dsc.name", builder.getStringAttr(info.name));
+  }
+  removeDeadOps(*block);
+  llvm::append_range(notices, importer.getState().notices);
+  return function;
+}
+
+/// Declares parameters and buffers in the file's order, then the run-time values that random ops
+/// read.
+void ModuleBuilder::addGlobals(ModuleOp module) {
+  auto builder = OpBuilder::atBlockBegin(module.getBody());
+  std::string file = llvm::sys::path::filename(shared.model.path).str();
+  for (const Parameter &parameter : shared.parameters.parameters()) {
+    Type element = elementType(&shared.context, parameter.tensor->type);
+    if (!element) {
+      continue;
+    }
+    Location place = NameLoc::get(builder.getStringAttr(parameter.name));
+    SmallVector<StringRef> names(parameter.onnxNames.begin(), parameter.onnxNames.end());
+    auto source = SourceAttr::get(&shared.context,
+                                  parameter.tensor->file ? parameter.tensor->file->path : file,
+                                  parameter.tensor->name, "");
+    builder.create<GlobalOp>(
+        place, parameter.name, RankedTensorType::get(parameter.tensor->dims, element),
+        parameter.role, ElementsAttr(), source, builder.getStrArrayAttr(names),
+        builder.getStringAttr(parameter.reason), FlatSymbolRefAttr(), StringAttr(), SlotAttr());
+  }
+  auto scalar = RankedTensorType::get({}, builder.getI64Type());
+  for (StringRef name : {"rt.seed", "rt.step", "rt.sample_base"}) {
+    bool used = false;
+    module.walk([&](GetGlobalOp op) { used |= op.getName() == name; });
+    if (used) {
+      builder.create<GlobalOp>(NameLoc::get(builder.getStringAttr(name)), name, scalar,
+                               GlobalRole::runtime, DenseElementsAttr::get(scalar, int64_t(0)),
+                               SourceAttr(), ArrayAttr(), StringAttr(), FlatSymbolRefAttr(),
+                               StringAttr(), SlotAttr());
+    }
+  }
+}
+
+/// Turns constants with many different elements into globals, each once for both functions.
+void ModuleBuilder::moveConstants(ModuleOp module) {
+  llvm::StringSet<> taken;
+  Operation *last = nullptr;
+  for (auto global : module.getOps<GlobalOp>()) {
+    taken.insert(global.getSymName());
+    last = global;
+  }
+  llvm::DenseMap<Attribute, StringRef> names;
+  llvm::DenseMap<Attribute, StringRef> known;
+  for (const auto &entry : shared.constantValues) {
+    if (entry.second) {
+      known.try_emplace(entry.second, entry.first());
+    }
+  }
+  int64_t number = 0;
+  SmallVector<ConstantOp> constants;
+  module.walk([&](ConstantOp op) { constants.push_back(op); });
+  for (ConstantOp op : constants) {
+    auto elements = dyn_cast<DenseElementsAttr>(op.getValue());
+    if (!elements || elements.isSplat() || elements.getNumElements() <= kMaxInlineConstant) {
+      continue;
+    }
+    OpBuilder builder(op);
+    auto [it, isNew] = names.try_emplace(elements);
+    if (isNew) {
+      auto origin = known.find(elements);
+      std::string name =
+          origin != known.end() ? origin->second.str() : "constant." + std::to_string(number++);
+      while (!taken.insert(name).second) {
+        name = "constant." + std::to_string(number++);
+      }
+      OpBuilder at(&shared.context);
+      if (last) {
+        at.setInsertionPointAfter(last);
+      } else {
+        at.setInsertionPointToStart(module.getBody());
+      }
+      std::string reason =
+          origin != known.end() ? "an initializer that is no parameter" : "folded while importing";
+      auto global = at.create<GlobalOp>(NameLoc::get(at.getStringAttr(name)), name,
+                                        elements.getType(), GlobalRole::constant, elements,
+                                        SourceAttr(), ArrayAttr(), at.getStringAttr(reason),
+                                        FlatSymbolRefAttr(), StringAttr(), SlotAttr());
+      last = global;
+      it->second = global.getSymName();
+    }
+    Value read = builder.create<GetGlobalOp>(op.getLoc(), op.getType(),
+                                             FlatSymbolRefAttr::get(&shared.context, it->second));
+    op.replaceAllUsesWith(read);
+    op.erase();
+  }
+}
+
+FailureOr<OwningOpRef<ModuleOp>> ModuleBuilder::build(std::vector<std::string> &notices) {
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  if (failed(bindInputs()) || failed(buildFunction(*module, "forward", Mode::Train, notices))) {
+    return failure();
+  }
+  std::vector<std::string> repeated;
+  if (failed(buildFunction(*module, "inference", Mode::Inference, repeated))) {
+    return failure();
+  }
+  addGlobals(*module);
+  moveConstants(*module);
+  (*module)->setAttr("dsc.options", shared.options.options.toAttribute(&shared.context));
+  setPhase(*module, Phase::Import);
+  return module;
+}
+
+FailureOr<ImportResult> dsc::importGraph(MLIRContext &context, const Model &model,
+                                         const ParameterTable &parameters,
+                                         const ImportOptions &options) {
+  ModuleState shared{context, model, parameters, options, {}, {}, {}, 0};
+  for (const Node &node : model.graph.nodes) {
+    for (const std::string &name : node.inputs) {
+      shared.read.insert(name);
+    }
+  }
+  for (const ValueInfo &output : model.graph.outputs) {
+    shared.read.insert(output.name);
+  }
+  Location loc = FileLineColLoc::get(&context, llvm::sys::path::filename(model.path), 0, 0);
+  ImportResult result;
+  FailureOr<OwningOpRef<ModuleOp>> module = ModuleBuilder(shared, loc).build(result.notices);
+  if (failed(module)) {
+    return failure();
+  }
+  result.module = std::move(*module);
+  return result;
+}

@@ -1,0 +1,355 @@
+// The only way a file comes in. In order: open and measure, parse, our own limits (OnnxCheck),
+// weights moved out of the message, ONNX's checker, local functions inlined, conversion to the
+// newest opset. No exception leaves this file.
+
+#include "frontend/OnnxReader.h"
+
+#include "frontend/ExternalData.h"
+#include "frontend/OnnxCheck.h"
+#include "frontend/OnnxConversion.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Path.h"
+
+#include "onnx/checker.h"
+#include "onnx/defs/parser.h"
+#include "onnx/defs/schema.h"
+#include "onnx/inliner/inliner.h"
+#include "onnx/version_converter/convert.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace mlir;
+using namespace dsc;
+using namespace dsc::onnx_model;
+
+namespace {
+
+/// The opset that the op table knows.
+constexpr int kOpset = 28;
+constexpr int64_t kMaxFile = (int64_t(1) << 31) - 1;
+/// Initializers up to this many bytes stay visible to libonnx: its converter reads scales, pads and
+/// the like.
+constexpr size_t kSmallTensor = 1024;
+
+class Reader {
+public:
+  Reader(Location loc, const std::string &folder, bool allowSymlinks)
+      : loc(loc), external(folder, allowSymlinks), model(std::make_unique<Model>()) {
+    model->folder = folder;
+  }
+
+  LogicalResult fail(const std::string &text) { return emitError(loc) << text; }
+
+  LogicalResult parseFile(const std::string &path);
+  LogicalResult parseBytes(StringRef bytes);
+  LogicalResult parseText(const std::string &text);
+  FailureOr<std::unique_ptr<Model>> finish();
+
+private:
+  LogicalResult checkOpsets();
+  LogicalResult takeWeights();
+  void rememberNodes();
+  LogicalResult normalise();
+  LogicalResult takeNodes();
+
+  Location loc;
+  ExternalData external;
+  std::unique_ptr<Model> model;
+  onnx::ModelProto proto;
+  llvm::StringMap<Tensor> weights; // initializers out of libonnx's sight
+  std::vector<std::string> order;  // of all initializers, as in the file
+  llvm::StringSet<> ordered;
+  struct Origin {
+    int64_t index;
+    std::string name;
+    llvm::StringMap<std::string> metadata;
+  };
+  llvm::StringMap<Origin>
+      origins; // of nodes, by their outputs: the converter forgets names' places and metadata
+};
+
+} // namespace
+
+LogicalResult Reader::parseFile(const std::string &path) {
+  int descriptor = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (descriptor < 0) {
+    return fail(std::string("cannot be opened: ") + std::strerror(errno));
+  }
+  google::protobuf::io::FileInputStream stream(descriptor);
+  stream.SetCloseOnDelete(true);
+  struct stat info;
+  if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
+    return fail("is not a regular file");
+  }
+  if (info.st_size == 0) {
+    return fail("is empty");
+  }
+  if (info.st_size > kMaxFile) {
+    return fail("has " + std::to_string(info.st_size) +
+                " bytes, protobuf's limit is 2^31 - 1: export with the weights in a file beside it "
+                "(external data)");
+  }
+  if (StringRef(path).ends_with(".onnxtxt")) {
+    std::string text(info.st_size, '\0');
+    ssize_t count = read(descriptor, text.data(), text.size());
+    text.resize(count < 0 ? 0 : count);
+    return parseText(text);
+  }
+  google::protobuf::io::CodedInputStream coded(&stream);
+  if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
+    return fail("is not an ONNX model, or is cut short: it does not parse as one");
+  }
+  return success();
+}
+
+LogicalResult Reader::parseBytes(StringRef bytes) {
+  if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return fail("is not an ONNX model, or is cut short: it does not parse as one");
+  }
+  return success();
+}
+
+LogicalResult Reader::parseText(const std::string &text) {
+  try {
+    onnx::OnnxParser parser(text.c_str());
+    auto status = parser.Parse(proto);
+    if (!status.IsOK()) {
+      return fail("is not a model in ONNX's text form: " + status.ErrorMessage());
+    }
+    return success();
+  } catch (const std::exception &error) {
+    return fail(std::string("is not a model in ONNX's text form: ") + error.what());
+  }
+}
+
+/// Finds the opset of ONNX's own domain; the table and the converter know up to kOpset.
+LogicalResult Reader::checkOpsets() {
+  for (auto &entry : *proto.mutable_opset_import()) {
+    if (entry.domain() == "ai.onnx") {
+      entry.set_domain("");
+    }
+    if (entry.domain().empty()) {
+      model->opset = entry.version();
+    }
+  }
+  if (model->opset > kOpset) {
+    return fail("is of opset " + std::to_string(model->opset) + ", the newest known here is " +
+                std::to_string(kOpset) + ": export with opset_version=20");
+  }
+  bool hasOwn = false;
+  for (onnx::NodeProto &node : *proto.mutable_graph()->mutable_node()) {
+    if (node.domain() == "ai.onnx") {
+      node.clear_domain();
+    }
+    // ONNX Runtime writes this name into ONNX's domain, where the checker does not know it.
+    if (node.domain().empty() && node.op_type() == "SimplifiedLayerNormalization") {
+      node.set_domain("com.microsoft");
+    }
+    hasOwn |= node.domain().empty();
+  }
+  if (hasOwn && model->opset < 1) {
+    return fail("imports no opset of ONNX's domain, but has nodes of it");
+  }
+  return success();
+}
+
+/// Moves initializers out of the message; what libonnx need not see becomes a graph input there.
+LogicalResult Reader::takeWeights() {
+  onnx::GraphProto &graph = *proto.mutable_graph();
+  llvm::StringSet<> inputs;
+  for (const auto &input : graph.input()) {
+    inputs.insert(input.name());
+  }
+  google::protobuf::RepeatedPtrField<onnx::TensorProto> visible;
+  for (onnx::TensorProto &tensor : *graph.mutable_initializer()) {
+    order.push_back(tensor.name());
+    ordered.insert(tensor.name());
+    bool isExternal = tensor.data_location() == onnx::TensorProto::EXTERNAL;
+    if (!isExternal && tensor.ByteSizeLong() <= kSmallTensor) {
+      *visible.Add() = std::move(tensor);
+      continue;
+    }
+    Tensor &plain = weights[tensor.name()];
+    std::string fault = takeTensor(tensor, plain);
+    if (fault.empty() && isExternal) {
+      std::vector<std::pair<std::string, std::string>> entries;
+      for (const auto &entry : tensor.external_data()) {
+        entries.emplace_back(entry.key(), entry.value());
+      }
+      fault = external.locate(entries, plain);
+    }
+    if (!fault.empty()) {
+      return fail("initializer \"" + printable(tensor.name()) + "\": " + fault);
+    }
+    if (!inputs.contains(plain.name)) {
+      onnx::ValueInfoProto &input = *graph.add_input();
+      input.set_name(plain.name);
+      auto &type = *input.mutable_type()->mutable_tensor_type();
+      type.set_elem_type(static_cast<int32_t>(plain.type));
+      for (int64_t dim : plain.dims) {
+        type.mutable_shape()->add_dim()->set_dim_value(dim);
+      }
+    }
+  }
+  graph.mutable_initializer()->Swap(&visible);
+  return success();
+}
+
+void Reader::rememberNodes() {
+  onnx::GraphProto &graph = *proto.mutable_graph();
+  for (int i = 0; i < graph.node_size(); ++i) {
+    onnx::NodeProto &node = *graph.mutable_node(i);
+    Origin origin{i, node.name(), {}};
+    for (const auto &entry : node.metadata_props()) {
+      if (entry.key() != "pkg.torch.onnx.stack_trace") {
+        origin.metadata[entry.key()] = entry.value();
+      }
+    }
+    node.clear_metadata_props();
+    for (const std::string &output : node.output()) {
+      if (!output.empty()) {
+        origins[output] = origin;
+        break;
+      }
+    }
+  }
+  for (const auto &value : graph.value_info()) {
+    for (const auto &entry : value.metadata_props()) {
+      model->metadata[value.name()][entry.key()] = entry.value();
+    }
+  }
+  graph.clear_value_info(); // Shapes are inferred by the importer; a wrong one must not mislead
+                            // libonnx.
+}
+
+/// Checks the message, and brings it to main-graph nodes of the newest opset.
+LogicalResult Reader::normalise() {
+  try {
+    if (proto.ir_version() < 4) {
+      proto.set_ir_version(
+          4); // Before that all initializers had to be inputs, which the converter cannot keep up.
+    }
+    onnx::checker::check_model(proto);
+    if (proto.functions_size() > 0) {
+      onnx::inliner::InlineLocalFunctions(proto, true);
+      if (std::optional<std::string> fault = findFault(proto)) {
+        return fail(*fault);
+      }
+    }
+    if (model->opset >= 1 && model->opset < kOpset) {
+      onnx::ModelProto converted = onnx::version_conversion::ConvertVersion(proto, kOpset);
+      proto = std::move(converted);
+    }
+  } catch (const std::exception &error) {
+    std::string text = error.what();
+    return fail("is not a valid ONNX model: " + text.substr(0, 600));
+  }
+  return success();
+}
+
+LogicalResult Reader::takeNodes() {
+  onnx::GraphProto &graph = *proto.mutable_graph();
+  Graph plain;
+  std::string fault = takeGraph(graph, plain);
+  if (!fault.empty()) {
+    return fail(fault);
+  }
+  int64_t index = 0;
+  for (Node &node : plain.nodes) {
+    for (const std::string &output : node.outputs) {
+      auto it = origins.find(output);
+      if (it != origins.end()) {
+        index = it->second.index;
+        node.name = it->second.name;
+        node.metadata = it->second.metadata;
+      }
+    }
+    node.index = index; // Nodes that the converter adds stand before the one they serve.
+  }
+  model->graph.nodes = std::move(plain.nodes);
+  // Initializers in the file's order, then what the converter made.
+  for (Tensor &tensor : plain.initializers) {
+    if (ordered.insert(tensor.name).second) {
+      order.push_back(tensor.name);
+    }
+    weights.try_emplace(tensor.name, std::move(tensor));
+  }
+  for (const std::string &name : order) {
+    auto it = weights.find(name);
+    if (it != weights.end()) {
+      model->graph.initializers.push_back(std::move(it->second));
+    }
+  }
+  return success();
+}
+
+FailureOr<std::unique_ptr<Model>> Reader::finish() {
+  if (proto.ir_version() == 0 || !proto.has_graph()) {
+    return fail("is not an ONNX model: it has no graph or no ir_version");
+  }
+  if (std::optional<std::string> fault = findFault(proto)) {
+    return fail(*fault);
+  }
+  model->producer = proto.producer_name();
+  model->producerVersion = proto.producer_version();
+  model->hasTrainingInfo = proto.training_info_size() > 0;
+  proto.clear_training_info();
+  llvm::StringSet<> initializers;
+  for (const auto &tensor : proto.graph().initializer()) {
+    initializers.insert(tensor.name());
+  }
+  for (const auto &input : proto.graph().input()) {
+    if (!initializers.contains(input.name())) {
+      model->graph.inputs.push_back(toValueInfo(input));
+    }
+  }
+  for (const auto &output : proto.graph().output()) {
+    model->graph.outputs.push_back(toValueInfo(output));
+  }
+  if (failed(checkOpsets()) || failed(takeWeights())) {
+    return failure();
+  }
+  rememberNodes();
+  if (failed(normalise()) || failed(takeNodes())) {
+    return failure();
+  }
+  return std::move(model);
+}
+
+FailureOr<std::unique_ptr<Model>> dsc::readModel(MLIRContext &context, StringRef path,
+                                                 const ReadOptions &options) {
+  StringRef folder = llvm::sys::path::parent_path(path);
+  Location loc = FileLineColLoc::get(&context, llvm::sys::path::filename(path), 0, 0);
+  Reader reader(loc, folder.empty() ? "." : folder.str(), options.allowSymlinks);
+  if (failed(reader.parseFile(path.str()))) {
+    return failure();
+  }
+  FailureOr<std::unique_ptr<Model>> model = reader.finish();
+  if (succeeded(model)) {
+    (*model)->path = path.str();
+  }
+  return model;
+}
+
+FailureOr<std::unique_ptr<Model>> dsc::readModelFromBytes(MLIRContext &context, StringRef bytes) {
+  Reader reader(FileLineColLoc::get(&context, "bytes", 0, 0), "/nonexistent", false);
+  if (failed(reader.parseBytes(bytes))) {
+    return failure();
+  }
+  FailureOr<std::unique_ptr<Model>> model = reader.finish();
+  if (succeeded(model)) {
+    (*model)->path = "bytes";
+  }
+  return model;
+}

@@ -1,0 +1,26 @@
+// Finds weights that are the same parameter: bit-equal, or bit-equal when transposed, and not a
+// constant fill.
+
+#ifndef DSC_FRONTEND_WEIGHTTIES_H
+#define DSC_FRONTEND_WEIGHTTIES_H
+
+#include "frontend/OnnxModel.h"
+
+namespace dsc {
+
+struct WeightTie {
+  size_t first, second; // first < second
+  bool transposed;
+};
+
+/// Pairs among `tensors` (rank 2 or more); each tensor is tied to at most one earlier one.
+std::vector<WeightTie> findTies(llvm::ArrayRef<const onnx_model::Tensor *> tensors);
+
+/// Whether all elements have the same bits.
+bool isFill(const onnx_model::Tensor &tensor);
+/// Whether all elements are +0.
+bool isZero(const onnx_model::Tensor &tensor);
+
+} // namespace dsc
+
+#endif // DSC_FRONTEND_WEIGHTTIES_H

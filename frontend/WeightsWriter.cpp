@@ -1,0 +1,199 @@
+// Writes beside the target and renames, so that a file of that name is always whole. One buffer of
+// 4 MiB is all that is held.
+
+#include "frontend/WeightsWriter.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/SHA256.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace mlir;
+using namespace dsc;
+using onnx_model::DataType;
+using onnx_model::Tensor;
+
+/// The name that safetensors gives a type.
+static StringRef safetensorsType(DataType type) {
+  switch (type) {
+  case DataType::Float:
+    return "F32";
+  case DataType::Double:
+    return "F64";
+  case DataType::Float16:
+    return "F16";
+  case DataType::Bfloat16:
+    return "BF16";
+  case DataType::Int8:
+    return "I8";
+  case DataType::Int16:
+    return "I16";
+  case DataType::Int32:
+    return "I32";
+  case DataType::Int64:
+    return "I64";
+  case DataType::Uint8:
+    return "U8";
+  case DataType::Uint16:
+    return "U16";
+  case DataType::Uint32:
+    return "U32";
+  case DataType::Uint64:
+    return "U64";
+  case DataType::Bool:
+    return "BOOL";
+  default:
+    return "";
+  }
+}
+
+namespace {
+
+/// An output file that hashes what goes through it.
+class HashedFile {
+public:
+  explicit HashedFile(std::string target) : target(std::move(target)) {
+    aside = this->target + ".tmp-" + std::to_string(getpid());
+    descriptor = open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  }
+  ~HashedFile() {
+    if (descriptor >= 0) {
+      close(descriptor);
+      unlink(aside.c_str());
+    }
+  }
+
+  bool isOpen() const { return descriptor >= 0; }
+
+  bool write(ArrayRef<char> data) {
+    hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(data.data()), data.size()));
+    bytes += data.size();
+    while (!data.empty()) {
+      ssize_t count = ::write(descriptor, data.data(), data.size());
+      if (count < 0 && errno == EINTR) {
+        continue;
+      }
+      if (count <= 0) {
+        return false;
+      }
+      data = data.drop_front(count);
+    }
+    return true;
+  }
+
+  /// Makes the file durable under its name.
+  bool finish() {
+    bool done = fsync(descriptor) == 0 && close(descriptor) == 0;
+    descriptor = -1;
+    if (!done || rename(aside.c_str(), target.c_str()) != 0) {
+      unlink(aside.c_str());
+      return false;
+    }
+    return true;
+  }
+
+  llvm::SHA256 hash;
+  uint64_t bytes = 0;
+
+private:
+  std::string target, aside;
+  int descriptor;
+};
+
+} // namespace
+
+static std::string hex(llvm::SHA256 &hash) {
+  auto digest = hash.final();
+  return llvm::toHex(digest, /*LowerCase=*/true);
+}
+
+/// The JSON header of safetensors with its length in front, padded to 8 bytes.
+static std::string makeHeader(ArrayRef<const Parameter *> parameters) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  llvm::json::OStream json(out);
+  uint64_t offset = 0;
+  json.object([&] {
+    json.attributeObject("__metadata__", [&] { json.attribute("format", "pt"); });
+    for (const Parameter *parameter : parameters) {
+      json.attributeObject(llvm::json::fixUTF8(parameter->name), [&] {
+        json.attribute("dtype", safetensorsType(parameter->tensor->type));
+        json.attributeArray("shape", [&] {
+          for (int64_t dim : parameter->tensor->dims) {
+            json.value(dim);
+          }
+        });
+        json.attributeArray("data_offsets", [&] {
+          json.value(static_cast<int64_t>(offset));
+          offset += parameter->tensor->byteCount();
+          json.value(static_cast<int64_t>(offset));
+        });
+      });
+    }
+  });
+  text.append((8 - text.size() % 8) % 8, ' ');
+  uint64_t length = text.size();
+  std::string header(sizeof(length), '\0');
+  std::memcpy(header.data(), &length, sizeof(length));
+  return header + text;
+}
+
+FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Location loc,
+                                            const std::string &path) {
+  SmallVector<const Parameter *> parameters;
+  for (const Parameter &parameter : weights.parameters->parameters()) {
+    if (!safetensorsType(parameter.tensor->type).empty()) {
+      parameters.push_back(&parameter);
+    }
+  }
+  HashedFile file(path);
+  auto fail = [&](const char *what) {
+    return emitError(loc) << "weights file '" << path << "' cannot be " << what << ": "
+                          << std::strerror(errno);
+  };
+  if (!file.isOpen()) {
+    return fail("created");
+  }
+  std::string header = makeHeader(parameters);
+  if (!file.write({header.data(), header.size()})) {
+    return fail("written");
+  }
+  std::vector<char> buffer(size_t(4) << 20);
+  for (const Parameter *parameter : parameters) {
+    llvm::SHA256 hash;
+    const Tensor &tensor = *parameter->tensor;
+    for (uint64_t from = 0, total = tensor.byteCount(); from < total;) {
+      MutableArrayRef<char> piece(buffer.data(), std::min<uint64_t>(buffer.size(), total - from));
+      if (!tensor.read(from, piece)) {
+        return emitError(loc) << "weights of '" << parameter->name
+                              << "' cannot be read: their file has changed";
+      }
+      hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(piece.data()), piece.size()));
+      if (!file.write(piece)) {
+        return fail("written");
+      }
+      from += piece.size();
+    }
+    weights.hashes[parameter->name] = hex(hash).substr(0, 16);
+  }
+  if (!file.finish()) {
+    return fail("completed");
+  }
+  return WrittenWeights{hex(file.hash), file.bytes};
+}
+
+void dsc::setWeightsSource(ModuleOp module, const WeightsWriter &weights, StringRef file) {
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getSource()) {
+      auto hash = weights.hashes.find(global.getSymName());
+      global.setSourceAttr(
+          SourceAttr::get(module.getContext(), file, global.getSymName(),
+                          hash == weights.hashes.end() ? "" : StringRef(hash->second)));
+    }
+  }
+}
