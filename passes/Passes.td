@@ -86,6 +86,16 @@ def RaiseActivation : Pass<"dsc-raise-activation", "::mlir::ModuleOp"> {
 
 // autodiff
 
+def BuildEntries : Pass<"dsc-build-entries", "::mlir::ModuleOp"> {
+  let summary = "Adds loss, backward pass and optimizer: @forward and @inference become @micro, @last, @eval, @gather";
+  let dependentDialects = ["::dsc::DscDialect"];
+}
+
+def DifferentiateFunctions : Pass<"dsc-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Appends to every function the gradients of its arguments (for reading and tests)";
+  let dependentDialects = ["::dsc::DscDialect"];
+}
+
 // precision
 
 // recompute

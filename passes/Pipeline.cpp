@@ -17,7 +17,12 @@ static void buildRaise(OpPassManager &manager) {
   manager.addPass(createRaiseActivation());
 }
 
-static void buildAutodiff(OpPassManager &manager) {}
+static void buildAutodiff(OpPassManager &manager) {
+  manager.addPass(createBuildEntries());
+  // Rules write what is never asked for and read the same values twice; both go here.
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
 
 static void buildFusion(OpPassManager &manager) {}
 

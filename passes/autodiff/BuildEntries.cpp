@@ -1,0 +1,472 @@
+// Pass: @forward and @inference become the entries @micro, @last, @eval and @gather.
+//
+// Accumulation needs no reset: the first micro-batch of a step (rt.micro_index == 0) starts the
+// accumulators, later ones add to them. Buffers that the forward pass updates go through pending
+// copies in the same way, so that a step that is skipped at its end leaves them as they were.
+
+#include "passes/Passes.h"
+#include "passes/autodiff/AddLoss.h"
+#include "passes/autodiff/AppendOptimizer.h"
+#include "passes/autodiff/BuildBackward.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
+
+#include <limits>
+
+namespace dsc {
+#define GEN_PASS_DEF_BUILDENTRIES
+#include "passes/Passes.h.inc"
+} // namespace dsc
+
+using namespace mlir;
+using namespace dsc;
+
+namespace {
+
+enum class EntryKind { Micro, Last, Eval };
+
+class EntryBuilder {
+public:
+  EntryBuilder(ModuleOp module, func::FuncOp forward, func::FuncOp inference,
+               const CompileOptions &options)
+      : module(module), forward(forward), inference(inference), options(options), globals(module),
+        builder(module.getContext()) {}
+
+  LogicalResult run();
+
+private:
+  /// An entry under construction.
+  struct Entry {
+    EntryKind kind;
+    func::FuncOp function;
+    SmallVector<Value> outputs; // of the model
+    Value labels, sampleWeight;
+    Value isFirst; // i1: the first micro-batch of the step; null without accumulation
+    llvm::MapVector<GlobalOp, Value> written; // buffers and their new values
+    SmallVector<std::pair<StringRef, Value>> results;
+  };
+
+  FailureOr<Entry> begin(EntryKind kind, StringRef name, func::FuncOp source);
+  void cloneBody(Entry &entry, func::FuncOp source);
+  void end(Entry &entry);
+  Value carried(ValueBuilder &b, Entry &entry, GlobalOp state, Value value);
+
+  LogicalResult buildTraining(EntryKind kind, StringRef name);
+  FailureOr<SmallVector<ParameterGradient>> gradientsOf(Entry &entry, Value seed);
+  LogicalResult finishLast(Entry &entry, ValueBuilder &b, const LossTerms &terms, Value loss,
+                           MutableArrayRef<ParameterGradient> parameters);
+  void finishMicro(Entry &entry, ValueBuilder &b, const LossTerms &terms, Value loss,
+                   ArrayRef<ParameterGradient> parameters);
+  LogicalResult buildEval();
+
+  bool accumulates() const { return options.accumulate != 1; }
+  bool meansGlobally() const { return options.lossMean == "global"; }
+
+  ModuleOp module;
+  func::FuncOp forward, inference;
+  CompileOptions options;
+  TrainingGlobals globals;
+  OpBuilder builder;
+  LossChoice choice;
+  int64_t batch = 0;
+  LabelsInfo labels;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// The frame of an entry
+//===----------------------------------------------------------------------===//
+
+/// Starts an entry with the arguments of `source` and those that the loss needs, and the body of
+/// `source` in it.
+FailureOr<EntryBuilder::Entry> EntryBuilder::begin(EntryKind kind, StringRef name,
+                                                   func::FuncOp source) {
+  Entry entry;
+  entry.kind = kind;
+  if (module.lookupSymbol(name)) {
+    return module.emitError() << "'" << name << "' is already defined; the entries are made once";
+  }
+  builder.setInsertionPoint(source);
+  SmallVector<Type> types(source.getArgumentTypes());
+  SmallVector<DictionaryAttr> attributes;
+  std::optional<unsigned> labelsAt, weightAt;
+  auto describe = [&](DictionaryAttr known, StringRef role, StringRef argument, int64_t classes) {
+    NamedAttrList list(known);
+    list.set("dsc.role", builder.getStringAttr(role));
+    if (!argument.empty()) {
+      list.set("dsc.name", builder.getStringAttr(argument));
+    }
+    if (classes > 0) {
+      list.set("dsc.classes", builder.getI64IntegerAttr(classes));
+    }
+    attributes.push_back(list.getDictionary(module.getContext()));
+  };
+  for (unsigned i = 0; i < types.size(); ++i) {
+    auto argument = source.getArgAttrOfType<StringAttr>(i, "dsc.name");
+    bool isLabels = choice.needsLabels() && argument && argument.getValue() == options.labels;
+    labelsAt = isLabels ? i : labelsAt;
+    describe(source.getArgAttrDict(i), "input", "", isLabels ? labels.classes : 0);
+  }
+  if (choice.needsLabels() && !labelsAt) {
+    labelsAt = types.size();
+    types.push_back(labels.type);
+    describe({}, "labels", options.labels, labels.classes);
+  }
+  if (kind == EntryKind::Eval) {
+    weightAt = types.size();
+    types.push_back(RankedTensorType::get({batch}, builder.getF32Type()));
+    describe({}, "sample_weight", "sample_weight", 0);
+  }
+  entry.function =
+      builder.create<func::FuncOp>(source.getLoc(), name, builder.getFunctionType(types, {}));
+  for (auto [i, dictionary] : llvm::enumerate(attributes)) {
+    entry.function.setArgAttrs(i, dictionary);
+  }
+  Block *block = entry.function.addEntryBlock();
+  builder.setInsertionPointToStart(block);
+  entry.labels = labelsAt ? block->getArgument(*labelsAt) : Value();
+  entry.sampleWeight = weightAt ? block->getArgument(*weightAt) : Value();
+  if (kind != EntryKind::Eval && accumulates()) {
+    ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("accumulate")));
+    entry.isFirst = b.compare(ComparePredicate::eq, globals.get(b, "rt.micro_index"), 0.0);
+  }
+  cloneBody(entry, source);
+  return entry;
+}
+
+/// Copies the ops of `source`. What it writes to globals is held back in `written`: where and
+/// whether a new value is stored is the entry's decision.
+void EntryBuilder::cloneBody(Entry &entry, func::FuncOp source) {
+  llvm::SmallDenseSet<StringAttr> isWritten;
+  for (auto set : source.getOps<SetGlobalOp>()) {
+    isWritten.insert(set.getNameAttr().getAttr());
+  }
+  IRMapping mapping;
+  for (auto [from, to] : llvm::zip(source.getArguments(), entry.function.getArguments())) {
+    mapping.map(from, to);
+  }
+  Block &body = source.getBody().front();
+  for (Operation &op : body.without_terminator()) {
+    if (auto set = dyn_cast<SetGlobalOp>(op)) {
+      entry.written[globals.lookup(set.getName())] = mapping.lookup(set.getValue());
+      continue;
+    }
+    auto get = dyn_cast<GetGlobalOp>(op);
+    if (!get || !isWritten.contains(get.getNameAttr().getAttr())) {
+      builder.clone(op, mapping);
+      continue;
+    }
+    GlobalOp buffer = globals.lookup(get.getName());
+    Value value = entry.written.lookup(buffer);
+    if (!value) {
+      value = builder.clone(op)->getResult(0);
+      if (entry.isFirst) {
+        ValueBuilder b(builder, op.getLoc());
+        value = b.select(entry.isFirst, value, globals.get(b, globals.stateOf(buffer, "pending")));
+      }
+    }
+    mapping.map(get.getResult(), value);
+  }
+  for (Value output : body.getTerminator()->getOperands()) {
+    entry.outputs.push_back(mapping.lookup(output));
+  }
+}
+
+/// Returns `results` and gives them their names.
+void EntryBuilder::end(Entry &entry) {
+  SmallVector<Value> values;
+  for (auto &[name, value] : entry.results) {
+    values.push_back(value);
+  }
+  builder.create<func::ReturnOp>(entry.function.getLoc(), values);
+  entry.function.setType(
+      builder.getFunctionType(entry.function.getArgumentTypes(), ValueRange(values).getTypes()));
+  for (auto [i, result] : llvm::enumerate(entry.results)) {
+    entry.function.setResultAttr(i, "dsc.name", builder.getStringAttr(result.first));
+  }
+}
+
+/// What the step has gathered in `state` so far and `value`: just `value` in the first micro-batch.
+Value EntryBuilder::carried(ValueBuilder &b, Entry &entry, GlobalOp state, Value value) {
+  value = b.cast(value, state.getTensorType().getElementType());
+  return b.select(entry.isFirst, value, b.add(globals.get(b, state), value));
+}
+
+//===----------------------------------------------------------------------===//
+// @micro and @last
+//===----------------------------------------------------------------------===//
+
+/// Gradients of all trained parameters that the loss depends on, in the order in which backward
+/// finishes them.
+FailureOr<SmallVector<ParameterGradient>> EntryBuilder::gradientsOf(Entry &entry, Value seed) {
+  llvm::MapVector<GlobalOp, SmallVector<Value>> reads;
+  SmallVector<Value> leaves;
+  for (auto get : entry.function.getOps<GetGlobalOp>()) {
+    GlobalOp global = globals.lookup(get.getName());
+    if (global.getRole() == GlobalRole::trained) {
+      reads[global].push_back(get.getResult());
+      leaves.push_back(get.getResult());
+    }
+  }
+  ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("loss")));
+  FailureOr<SmallVector<ValueGradient>> gradients =
+      buildBackward(builder, ValueGradient{seed, b.splat(tensorType(seed), 1)}, leaves);
+  if (failed(gradients)) {
+    return failure();
+  }
+  // A parameter read twice gets the sum; it is finished when its last part is.
+  DenseMap<GlobalOp, std::pair<Value, size_t>> sums;
+  for (auto [i, part] : llvm::enumerate(*gradients)) {
+    GlobalOp global = globals.lookup(part.value.getDefiningOp<GetGlobalOp>().getName());
+    auto &[sum, last] = sums[global];
+    sum = sum ? b.add(sum, part.gradient) : part.gradient;
+    last = i;
+  }
+  SmallVector<ParameterGradient> parameters;
+  for (auto &[global, values] : reads) {
+    if (Value sum = sums.lookup(global).first) {
+      parameters.push_back({global, values.front(), sum});
+    }
+  }
+  llvm::sort(parameters, [&](const ParameterGradient &x, const ParameterGradient &y) {
+    return sums.lookup(x.parameter).second < sums.lookup(y.parameter).second;
+  });
+  return parameters;
+}
+
+LogicalResult EntryBuilder::buildTraining(EntryKind kind, StringRef name) {
+  FailureOr<Entry> entry = begin(kind, name, forward);
+  if (failed(entry)) {
+    return failure();
+  }
+  ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("loss")));
+  FailureOr<LossTerms> terms =
+      buildLoss(b, choice, options, entry->outputs[choice.output], entry->labels, Value(), batch);
+  if (failed(terms)) {
+    return failure();
+  }
+  // A micro-batch without a counted label adds 0, not 0 / 0. The global mean divides once, at the
+  // end of the step.
+  Value number = terms->isCounted
+                     ? b.create<MaxOp>(terms->count, b.scalar(1, terms->count)).getResult()
+                     : terms->count;
+  Value loss = meansGlobally() ? terms->sum : b.div(terms->sum, number);
+  FailureOr<SmallVector<ParameterGradient>> parameters = gradientsOf(*entry, loss);
+  if (failed(parameters)) {
+    return failure();
+  }
+  if (parameters->empty()) {
+    return forward.emitError()
+           << "the loss (" << choice.option() << " of '" << choice.outputName
+           << "') depends on no trained parameter, so there is nothing to train";
+  }
+  if (kind == EntryKind::Micro) {
+    finishMicro(*entry, b, *terms, loss, *parameters);
+  } else if (failed(finishLast(*entry, b, *terms, loss, *parameters))) {
+    return failure();
+  }
+  end(*entry);
+  return success();
+}
+
+/// @micro: everything is added to the step's accumulators.
+void EntryBuilder::finishMicro(Entry &entry, ValueBuilder &b, const LossTerms &terms, Value loss,
+                               ArrayRef<ParameterGradient> parameters) {
+  b.loc = NameLoc::get(builder.getStringAttr("accumulate"));
+  Type element = tensorType(loss).getElementType();
+  auto keep = [&](GlobalOp state, Value value) {
+    globals.set(b, state, carried(b, entry, state, value));
+  };
+  keep(globals.scalarState("loss", element), loss);
+  if (terms.isCounted || meansGlobally()) {
+    keep(globals.scalarState("count", element), terms.count);
+  }
+  for (const ParameterGradient &part : parameters) {
+    GlobalOp parameter = part.parameter;
+    b.loc = NameLoc::get(parameter.getSymNameAttr());
+    Type wide = statisticsType(tensorType(part.gradient).getElementType());
+    keep(globals.stateOf(parameter, "accumulator", wide), part.gradient);
+  }
+  for (auto &[buffer, value] : entry.written) {
+    globals.set(b, globals.stateOf(buffer, "pending"), value);
+  }
+}
+
+/// @last: the step's loss and averaged gradients; behind dsc.gradients the update, with every write
+/// predicated.
+LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const LossTerms &terms,
+                                       Value loss, MutableArrayRef<ParameterGradient> parameters) {
+  Type element = tensorType(loss).getElementType();
+  Value count = terms.count, average; // what the sums are multiplied by; null: 1
+  if (accumulates()) {
+    b.loc = NameLoc::get(builder.getStringAttr("accumulate"));
+    loss = carried(b, entry, globals.scalarState("loss", element), loss);
+    if (terms.isCounted || meansGlobally()) {
+      count = carried(b, entry, globals.scalarState("count", element), count);
+    }
+    average = b.create<ReciprocalOp>(b.cast(globals.get(b, "rt.micro_batches"), element));
+  }
+  if (meansGlobally()) {
+    average = b.create<ReciprocalOp>(b.create<MaxOp>(count, b.scalar(1, count)));
+  }
+  if (average) {
+    loss = b.mul(loss, average);
+  }
+  if (terms.isCounted) {
+    // A step without any counted label has no loss: NaN, which also skips the update.
+    Value counted = b.compare(ComparePredicate::gt, count, 0.0);
+    loss = b.select(counted, loss, b.scalar(std::numeric_limits<double>::quiet_NaN(), loss));
+  }
+  SmallVector<Value> gradients;
+  SmallVector<StringRef> names;
+  for (ParameterGradient &parameter : parameters) {
+    b.loc = NameLoc::get(parameter.parameter.getSymNameAttr());
+    Type wide = statisticsType(tensorType(parameter.gradient).getElementType());
+    if (accumulates()) {
+      parameter.gradient = carried(
+          b, entry, globals.stateOf(parameter.parameter, "accumulator", wide), parameter.gradient);
+    }
+    if (average) {
+      parameter.gradient = b.mul(b.cast(parameter.gradient, wide), b.cast(average, wide));
+    }
+    gradients.push_back(parameter.gradient);
+    names.push_back(parameter.parameter.getSymName());
+  }
+  builder.create<GradientsOp>(NameLoc::get(builder.getStringAttr("gradients")), gradients,
+                              builder.getStrArrayAttr(names));
+  UpdateResult update = appendOptimizer(builder, globals, options, parameters, loss);
+  b.loc = NameLoc::get(builder.getStringAttr("buffers"));
+  for (auto &[buffer, value] : entry.written) {
+    globals.set(b, buffer, b.select(update.ok, value, globals.get(b, buffer)));
+  }
+  Value zero = b.scalar(0, update.norm),
+        skipped = b.select(update.ok, zero, b.scalar(1, update.norm));
+  entry.results = {{"loss", loss}, {"grad_norm", update.norm}, {"skipped", skipped}};
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// @eval
+//===----------------------------------------------------------------------===//
+
+LogicalResult EntryBuilder::buildEval() {
+  FailureOr<Entry> entry = begin(EntryKind::Eval, "eval", inference);
+  if (failed(entry)) {
+    return failure();
+  }
+  ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("loss")));
+  FailureOr<LossTerms> terms = buildLoss(b, choice, options, entry->outputs[choice.output],
+                                         entry->labels, entry->sampleWeight, batch);
+  if (failed(terms)) {
+    return failure();
+  }
+  entry->results = {{"loss_sum", terms->sum}, {"loss_weight", terms->count}};
+  if (terms->correct) {
+    entry->results.push_back({"correct", terms->correct});
+    entry->results.push_back({"counted", terms->count});
+  }
+  for (auto [i, output] : llvm::enumerate(entry->outputs)) {
+    auto name = inference.getResultAttrOfType<StringAttr>(i, "dsc.name");
+    entry->results.push_back({name ? name.getValue() : StringRef("output"), output});
+  }
+  end(*entry);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+/// Trained parameters are f32 or f64: a half type would lose small updates.
+static LogicalResult checkParameters(ModuleOp module) {
+  for (auto global : module.getOps<GlobalOp>()) {
+    Type element = global.getTensorType().getElementType();
+    if (global.getRole() == GlobalRole::trained && !element.isF32() && !element.isF64()) {
+      return global.emitError() << "parameter '" << global.getSymName() << "' is " << element
+                                << ", training needs f32: export the model in float32";
+    }
+  }
+  return success();
+}
+
+/// Parameters that @last does not update stay as they are; worth a word, since it is seldom meant.
+static void warnAboutUntouched(ModuleOp module) {
+  auto last = module.lookupSymbol<func::FuncOp>("last");
+  llvm::DenseSet<Attribute> updated;
+  last.walk([&](SetGlobalOp set) { updated.insert(set.getNameAttr().getAttr()); });
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getRole() == GlobalRole::trained && !updated.contains(global.getSymNameAttr())) {
+      global.emitWarning() << "parameter '" << global.getSymName()
+                           << "' does not reach the loss and stays as it is";
+    }
+  }
+}
+
+LogicalResult EntryBuilder::run() {
+  FailureOr<LossChoice> chosen = chooseLoss(forward, options);
+  FailureOr<int64_t> samples = batchSize(forward);
+  if (failed(chosen) || failed(samples)) {
+    return failure();
+  }
+  choice = *chosen;
+  batch = *samples;
+  if (choice.needsLabels()) {
+    FailureOr<LabelsInfo> info = labelsInfo(forward, choice, options, batch);
+    if (failed(info)) {
+      return failure();
+    }
+    labels = *info;
+  }
+  if (failed(globals.declareRuntimeValues(options)) || failed(checkParameters(module)) ||
+      (accumulates() && failed(buildTraining(EntryKind::Micro, "micro"))) ||
+      failed(buildTraining(EntryKind::Last, "last")) || failed(buildEval())) {
+    return failure();
+  }
+  // One rank holds all weights, so gathering them is nothing.
+  builder.setInsertionPoint(forward);
+  auto gather =
+      builder.create<func::FuncOp>(module.getLoc(), "gather", builder.getFunctionType({}, {}));
+  builder.setInsertionPointToStart(gather.addEntryBlock());
+  builder.create<func::ReturnOp>(module.getLoc());
+
+  warnAboutUntouched(module);
+  forward.erase();
+  inference.erase();
+  // What was chosen is in effect from here on.
+  options.loss = choice.option();
+  options.output = choice.outputName;
+  module->setAttr("dsc.options", options.toAttribute(module.getContext()));
+  return success();
+}
+
+namespace {
+struct BuildEntries : dsc::impl::BuildEntriesBase<BuildEntries> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    FailureOr<CompileOptions> options = CompileOptions::from(module);
+    if (failed(options)) {
+      return signalPassFailure();
+    }
+    func::FuncOp functions[2];
+    const StringRef names[] = {"forward", "inference"};
+    for (auto [function, name] : llvm::zip(functions, names)) {
+      function = module.lookupSymbol<func::FuncOp>(name);
+      if (!function) {
+        module.emitError() << "function '" << name
+                           << "' is missing: autodiff starts from a module after raise";
+        return signalPassFailure();
+      }
+    }
+    if (functions[0].getFunctionType() != functions[1].getFunctionType()) {
+      functions[1].emitError() << "is " << functions[1].getFunctionType() << ", 'forward' is "
+                               << functions[0].getFunctionType();
+      return signalPassFailure();
+    }
+    if (failed(EntryBuilder(module, functions[0], functions[1], *options).run())) {
+      signalPassFailure();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,110 @@
+// Declarations and accesses of run-time values and state.
+
+#include "passes/autodiff/TrainingGlobals.h"
+
+using namespace mlir;
+using namespace dsc;
+
+TrainingGlobals::TrainingGlobals(ModuleOp module) : module(module), table(module) {}
+
+GlobalOp TrainingGlobals::declare(StringRef name, RankedTensorType type, GlobalRole role,
+                                  double value, GlobalOp of, StringRef kind) {
+  OpBuilder builder(module.getContext());
+  if (auto functions = module.getOps<func::FuncOp>(); !functions.empty()) {
+    builder.setInsertionPoint(*functions.begin());
+  } else {
+    builder.setInsertionPointToEnd(module.getBody());
+  }
+  Type element = type.getElementType();
+  Attribute fill = isa<FloatType>(element)
+                       ? Attribute(builder.getFloatAttr(element, value))
+                       : Attribute(builder.getIntegerAttr(element, static_cast<int64_t>(value)));
+  auto global = builder.create<GlobalOp>(
+      builder.getUnknownLoc(), builder.getStringAttr(name), TypeAttr::get(type),
+      GlobalRoleAttr::get(module.getContext(), role), DenseElementsAttr::get(type, fill),
+      SourceAttr(), ArrayAttr(), StringAttr(),
+      of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
+      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr());
+  // A model may have a parameter of this name; `of` and `slot_kind` say what the global is,
+  // whatever it is called.
+  table.insert(global, Block::iterator(global));
+  return global;
+}
+
+LogicalResult TrainingGlobals::declareRuntime(StringRef name, Type element, double value) {
+  auto type = RankedTensorType::get({}, element);
+  GlobalOp known = lookup(name);
+  if (!known) {
+    declare(name, type, GlobalRole::runtime, value, {}, {});
+    return success();
+  }
+  if (known.getType() != type || known.getRole() != GlobalRole::runtime) {
+    return known.emitError() << "global '" << name << "' is " << known.getType() << " of role "
+                             << stringifyGlobalRole(known.getRole())
+                             << ", the name is reserved for a run-time value " << type;
+  }
+  return success();
+}
+
+LogicalResult TrainingGlobals::declareRuntimeValues(const CompileOptions &options) {
+  Builder b(module.getContext());
+  struct Entry {
+    StringRef name;
+    Type element;
+    double value;
+    bool present = true;
+  };
+  bool sgd = options.optimizer == "sgd";
+  Type f32 = b.getF32Type(), i64 = b.getI64Type();
+  const Entry entries[] = {
+      {"rt.lr", f32, options.lr},
+      {"rt.beta1", f32, options.beta1, !sgd},
+      {"rt.beta2", f32, options.beta2, !sgd},
+      {"rt.epsilon", f32, options.epsilon, !sgd},
+      {"rt.momentum", f32, options.momentum, sgd},
+      {"rt.dampening", f32, options.dampening, sgd},
+      {"rt.weight_decay", f32, options.weightDecay},
+      {"rt.clip", f32, options.clip},
+      {"rt.seed", i64, static_cast<double>(options.seed)},
+      {"rt.step", i64, 0},
+      {"rt.sample_base", i64, 0},
+      {"rt.micro_batches", f32, 1},
+      {"rt.micro_index", i64, 0},
+  };
+  for (const Entry &entry : entries) {
+    if (entry.present && failed(declareRuntime(entry.name, entry.element, entry.value))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+GlobalOp TrainingGlobals::stateOf(GlobalOp of, StringRef kind, Type element) {
+  Builder b(module.getContext());
+  std::string name = (of.getSymName() + "." + kind).str();
+  GlobalOp &global = declared[b.getStringAttr(name)];
+  if (!global) {
+    RankedTensorType type = of.getTensorType();
+    global = declare(name, element ? type.clone(element) : type, GlobalRole::state, 0, of, kind);
+  }
+  return global;
+}
+
+GlobalOp TrainingGlobals::scalarState(StringRef name, Type element) {
+  Builder b(module.getContext());
+  std::string full = ("state." + name).str();
+  GlobalOp &global = declared[b.getStringAttr(full)];
+  if (!global) {
+    global = declare(full, RankedTensorType::get({}, element), GlobalRole::state, 0, {}, {});
+  }
+  return global;
+}
+
+Value TrainingGlobals::get(ValueBuilder &b, GlobalOp global) {
+  return b.create<GetGlobalOp>(global.getTensorType(),
+                               FlatSymbolRefAttr::get(global.getSymNameAttr()));
+}
+
+void TrainingGlobals::set(ValueBuilder &b, GlobalOp global, Value value) {
+  b.create<SetGlobalOp>(FlatSymbolRefAttr::get(global.getSymNameAttr()), value);
+}
