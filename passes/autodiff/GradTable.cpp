@@ -140,7 +140,6 @@ ArrayRef<GradRow> dsc::gradTable() {
       never<KernelOp>(kLater),
       never<YieldOp>(kLater),
       never<LaunchOp>(kLater),
-      never<CopyOp>(kLater),
   };
   return rows;
 }
