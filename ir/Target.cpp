@@ -18,6 +18,13 @@ public:
       return dsc_attention_grad_workspace(lse.getDimSize(0), lse.getDimSize(1), lse.getDimSize(2),
                                           elementBytes(lse.getElementType()));
     }
+    if (auto matmul = dyn_cast<MatmulOp>(op)) {
+      auto a = cast<RankedTensorType>(matmul.getA().getType());
+      auto result = cast<RankedTensorType>(matmul.getResult().getType());
+      int64_t n = result.getShape().back(), m = n ? result.getNumElements() / n : 0;
+      int64_t k = a.getShape().end()[matmul.getTransposeA() ? -2 : -1];
+      return dsc_matmul_workspace(a.getElementType().isF64() ? DSC_F64 : DSC_F32, m, n, k);
+    }
     return 0;
   }
 
