@@ -1,0 +1,98 @@
+// RUN: dsc-opt %s --split-input-file --dsc-plan-memory --dsc-verify-plan | FileCheck %s
+
+// Arguments and small results lie in io; a temporary in the arena is free again after its last reader.
+// CHECK: dsc.memory = {arena = 128 : i64
+// CHECK-LABEL: func.func @eval
+// CHECK-SAME: dsc.slot = #dsc.slot<io, 0, 128, 0, 4>
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, 0, 64, 0, 1>
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, 64, 64, 1, 2>
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, 0, 64, 2, 3>
+// CHECK: dsc.matmul {{.*}}#dsc.slot<io,
+module {
+func.func @eval(%x: tensor<4x8xf32> {dsc.name = "x"}) -> (tensor<4x4xf32> {dsc.name = "y"}) {
+  %a = dsc.matmul %x, %x {transpose_b = true} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x4xf32>
+  %b = dsc.matmul %a, %a : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %c = dsc.matmul %b, %b : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %d = dsc.matmul %c, %c : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %d : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// An elementwise kernel takes the place of an operand that dies in it, and a view repeats its base's slot.
+// CHECK-LABEL: func.func @eval
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, 0, 64, 0, 2>
+// CHECK: dsc.reshape {{.*}}#dsc.slot<arena, 0, 64,
+// CHECK: dsc.slots = [#dsc.slot<arena, 0, 64, 2, 4>]
+module {
+func.func @eval(%x: tensor<4x8xf32> {dsc.name = "x"}) -> (tensor<4x4xf32> {dsc.name = "y"}) {
+  %a = dsc.matmul %x, %x {transpose_b = true} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x4xf32>
+  %r = dsc.reshape %a : (tensor<4x4xf32>) -> tensor<16xf32>
+  %k = dsc.kernel (%r) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 16>, row_rank = 0 : i64} {
+  ^bb0(%v: tensor<16xf32>):
+    %e = dsc.exp %v : (tensor<16xf32>) -> tensor<16xf32>
+    dsc.yield %e : tensor<16xf32>
+  } : (tensor<16xf32>) -> tensor<16xf32>
+  %m = dsc.reshape %k : (tensor<16xf32>) -> tensor<4x4xf32>
+  %d = dsc.matmul %m, %m : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %d : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// A parameter's new value is written where the parameter lies: nothing reads the old one later.
+// CHECK: dsc.global @w {{.*}}slot = #dsc.slot<state, 0, 64, 0, 0>
+// CHECK-LABEL: func.func @last
+// CHECK: dsc.kernel{{.*}}#dsc.slot<state, 0, 64,
+// CHECK-NOT: = dsc.kernel
+// CHECK: return
+module {
+dsc.global @w : tensor<16xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "w", "">}
+func.func @last(%g: tensor<16xf32> {dsc.name = "g"}) {
+  %w = dsc.get_global @w : tensor<16xf32>
+  %k = dsc.kernel (%w, %g) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 16>, row_rank = 0 : i64} {
+  ^bb0(%v: tensor<16xf32>, %d: tensor<16xf32>):
+    %e = dsc.sub %v, %d : (tensor<16xf32>, tensor<16xf32>) -> tensor<16xf32>
+    dsc.yield %e : tensor<16xf32>
+  } : (tensor<16xf32>, tensor<16xf32>) -> tensor<16xf32>
+  dsc.set_global @w, %k : tensor<16xf32>
+  return
+}
+}
+
+// -----
+
+// The old value is read after the new one is made: the new one waits in the arena and is copied at set_global.
+// CHECK-LABEL: func.func @last
+// CHECK: dsc.kernel{{.*}}#dsc.slot<arena,
+// CHECK: dsc.matmul
+// CHECK: dsc.kernel{{.*}}#dsc.slot<state, 0, 64,
+// CHECK: dsc.set_global
+module {
+dsc.global @w : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "w", "">}
+func.func @last(%g: tensor<4x4xf32> {dsc.name = "g"}) -> (tensor<4x4xf32> {dsc.name = "y"}) {
+  %w = dsc.get_global @w : tensor<4x4xf32>
+  %k = dsc.kernel (%w, %g) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 4, 4>, row_rank = 0 : i64} {
+  ^bb0(%v: tensor<4x4xf32>, %d: tensor<4x4xf32>):
+    %e = dsc.sub %v, %d : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    dsc.yield %e : tensor<4x4xf32>
+  } : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %y = dsc.matmul %w, %g : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  dsc.set_global @w, %k : tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// A result that is an argument gets a place of its own by a copy.
+// CHECK-LABEL: func.func @eval
+// CHECK: dsc.kernel
+// CHECK: return
+module {
+func.func @eval(%x: tensor<4xf32> {dsc.name = "x"}) -> (tensor<4xf32> {dsc.name = "y"}) {
+  return %x : tensor<4xf32>
+}
+}

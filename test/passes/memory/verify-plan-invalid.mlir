@@ -1,0 +1,61 @@
+// RUN: dsc-opt %s --split-input-file --verify-diagnostics --dsc-verify-plan
+
+// A value whose place is given away while it is still read.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-note @below {{overwritten by this dsc.matmul}}
+  %b = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 32, 64, 1, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-error @below {{reads a value whose bytes #dsc.slot<arena, 0, 64, 0, 2> it no longer owns}}
+  %c = dsc.matmul %a, %b {dsc.slots = [#dsc.slot<arena, 128, 64, 2, 3>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %c : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// A library call must not write over its operand.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-error @below {{overwrites its own operand}}
+  %b = dsc.matmul %a, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 1, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %b : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// Scratch lies apart from operands and results.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  // expected-error @below {{results or scratch overlap}}
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 1>], dsc.scratch = #dsc.slot<arena, 32, 64, 0, 0>}
+      : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %a : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// set_global finds its value where the global lies.
+module {
+dsc.global @w : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "w", "">, slot = #dsc.slot<state, 0, 64, 0, 0>}
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-error @below {{the global at #dsc.slot<state, 0, 64, 0, 0>}}
+  dsc.set_global @w, %a : tensor<4x4xf32>
+  return
+}
+}
+
+// -----
+
+// A slot has its value's size.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  // expected-error @below {{has not the size of}}
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 32, 0, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %a : tensor<4x4xf32>
+}
+}
