@@ -217,4 +217,21 @@ def Dsc_GeluGradOp : Dsc_PureOp<"gelu_grad", [Dsc_Elementwise, SameTypeOperands]
   }];
 }
 
+def Dsc_IotaOp : Dsc_Op<"iota", [Pure, Dsc_Elementwise]> {
+  let summary = "The index of each element along one dimension.";
+  let description = [{
+    An elementwise op without operands: kernels make it where they need it. The fusion phase compares it with labels.
+    1. `axis` is a dimension of the result. 2. The element type holds every index.
+
+    Example:
+    ```mlir
+    %i = dsc.iota {axis = 1 : i64} : () -> tensor<1x65xi32>
+    ```
+  }];
+  let arguments = (ins I64Attr:$axis);
+  let results = (outs Dsc_IntegerTensor:$result);
+  let assemblyFormat = "attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 #endif // DSC_IR_OPS_ELEMENTWISE_TD

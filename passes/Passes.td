@@ -104,6 +104,73 @@ def DifferentiateFunctions : Pass<"dsc-differentiate", "::mlir::ModuleOp"> {
 
 // fusion
 
+def OutlineConstants : Pass<"dsc-outline-constants", "::mlir::ModuleOp"> {
+  let summary = "Moves constants that kernels cannot make into globals";
+  let description = [{
+    Guarantees: the only constants left are splats that elementwise ops, broadcasts or reductions read; kernels make
+    those. A large splat that others read becomes a broadcast.
+
+    Before:
+    ```mlir
+    %c = dsc.constant dense<[0, 2]> : tensor<2xi64>
+    %y = dsc.gather %x, %c {axis = 0 : i64} : (tensor<4xf32>, tensor<2xi64>) -> tensor<2xf32>
+    ```
+    ==>
+    ```mlir
+    dsc.global @constant : tensor<2xi64> {role = #dsc.role<constant>, value = dense<[0, 2]> : tensor<2xi64>}
+    %c = dsc.get_global @constant : tensor<2xi64>
+    %y = dsc.gather %x, %c {axis = 0 : i64} : (tensor<4xf32>, tensor<2xi64>) -> tensor<2xf32>
+    ```
+  }];
+}
+
+def FuseEpilogues : Pass<"dsc-fuse-epilogues", "::mlir::func::FuncOp"> {
+  let summary = "Gives bias additions to matrix products and convolutions";
+  let description = [{
+    Assumes: contractions without epilogues. Guarantees: a bias that is added to the only use of a contraction's result
+    is its operand where the target takes it (`Target::takesEpilogue`); library calls carry `workspace`.
+
+    Before:
+    ```mlir
+    %p = dsc.matmul %x, %w : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+    %y = dsc.add %p, %b : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    ```
+    ==>
+    ```mlir
+    %y = dsc.matmul %x, %w bias %b : (tensor<4x8xf32>, tensor<8x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    ```
+  }];
+}
+
+def FormKernels : Pass<"dsc-form-kernels", "::mlir::func::FuncOp"> {
+  let summary = "Groups ops into kernels";
+  let description = [{
+    Assumes: composite ops are expanded, constants are outlined. Guarantees: every op of an entry is a kernel, a library
+    call, a view or an access of a global, in an order that can run; kernels follow the table in
+    docs/architecture.md. Shapes in a kernel are those of its iteration space, with as few dimensions as its
+    broadcasts and reductions need. `refused` says why a kernel and the makers of its operands are two
+    (FusionRules.cpp).
+
+    Before:
+    ```mlir
+    %a = dsc.add %x, %bias : (tensor<2x4x8xf32>, tensor<8xf32>) -> tensor<2x4x8xf32>
+    %y = dsc.tanh %a : (tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
+    ```
+    ==>
+    ```mlir
+    %0 = dsc.reshape %x : (tensor<2x4x8xf32>) -> tensor<8x8xf32>
+    %1 = dsc.reshape %bias : (tensor<8xf32>) -> tensor<1x8xf32>
+    %2 = dsc.kernel (%0, %1) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 8, 8>, row_rank = 2 : i64} {
+    ^bb0(%arg0: tensor<8x8xf32>, %arg1: tensor<1x8xf32>):
+      %3 = dsc.add %arg0, %arg1 : (tensor<8x8xf32>, tensor<1x8xf32>) -> tensor<8x8xf32>
+      %4 = dsc.tanh %3 : (tensor<8x8xf32>) -> tensor<8x8xf32>
+      dsc.yield %4 : tensor<8x8xf32>
+    } : (tensor<8x8xf32>, tensor<1x8xf32>) -> tensor<8x8xf32>
+    %y = dsc.reshape %2 : (tensor<8x8xf32>) -> tensor<2x4x8xf32>
+    ```
+  }];
+}
+
 // memory
 
 def PlanMemory : Pass<"dsc-plan-memory", "::mlir::ModuleOp"> {

@@ -24,7 +24,14 @@ static void buildAutodiff(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 }
 
-static void buildFusion(OpPassManager &manager) {}
+static void buildFusion(OpPassManager &manager) {
+  // Folding first: constants of composites meet, reshapes of reshapes vanish.
+  manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  manager.addPass(createOutlineConstants());
+  // Before kernels are formed, or a bias would be part of one.
+  manager.addNestedPass<func::FuncOp>(createFuseEpilogues());
+  manager.addNestedPass<func::FuncOp>(createFormKernels());
+}
 
 static void buildMemory(OpPassManager &manager) {
   manager.addPass(createPlanMemory());

@@ -1,0 +1,106 @@
+// Bias additions behind matrix products and convolutions become their operand, where the target applies it on the way, and
+// library calls learn how much workspace they may use.
+
+#include "passes/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace dsc {
+#define GEN_PASS_DEF_FUSEEPILOGUES
+#include "passes/Passes.h.inc"
+} // namespace dsc
+
+using namespace mlir;
+using namespace dsc;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// Whether `bias`, added to `result`, varies along dimension `axis` of it only (and fills it).
+static bool isVectorAlong(Value bias, RankedTensorType result, int64_t axis) {
+  RankedTensorType type = typeOf(bias);
+  int64_t missing = result.getRank() - type.getRank();
+  return missing <= axis && type.getNumElements() == result.getDimSize(axis) &&
+         type.getDimSize(axis - missing) == result.getDimSize(axis);
+}
+
+namespace {
+/// add(matmul(a, b), bias) -> matmul(a, b, bias); a reshape between that keeps the last dimension moves behind.
+struct AddIntoMatmul : OpRewritePattern<AddOp> {
+  AddIntoMatmul(MLIRContext *context, const Target &target) : OpRewritePattern(context), target(target) {}
+
+  LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
+    for (auto [product, bias] : {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+      RankedTensorType type = typeOf(product);
+      if (!product.hasOneUse() || type != add.getResult().getType()) {
+        continue;
+      }
+      auto reshape = product.getDefiningOp<ReshapeOp>();
+      Value source = reshape ? reshape.getX() : product;
+      auto matmul = source.getDefiningOp<MatmulOp>();
+      if (!matmul || !source.hasOneUse() || matmul.getBias() || matmul.getActivation() != Epilogue::none ||
+          !target.takesEpilogue(matmul, Epilogue::none)) {
+        continue;
+      }
+      int64_t last = typeOf(source).getShape().back();
+      if (type.getRank() == 0 || type.getShape().back() != last || !isVectorAlong(bias, type, type.getRank() - 1)) {
+        continue;
+      }
+      Location loc = rewriter.getFusedLoc({matmul.getLoc(), add.getLoc()});
+      Value vector = rewriter.createOrFold<ReshapeOp>(loc, typeOf(bias).clone({last}), bias);
+      Value result = rewriter.create<MatmulOp>(loc, source.getType(), matmul.getA(), matmul.getB(), vector,
+                                               matmul.getAccumulator(), matmul.getTransposeAAttr(),
+                                               matmul.getTransposeBAttr(), matmul.getActivationAttr());
+      rewriter.replaceOp(add, rewriter.createOrFold<ReshapeOp>(loc, type, result));
+      return success();
+    }
+    return failure();
+  }
+  const Target &target;
+};
+
+/// add(conv(x, w), bias[C, 1, ..]) -> conv(x, w, bias)
+struct AddIntoConv : OpRewritePattern<AddOp> {
+  AddIntoConv(MLIRContext *context, const Target &target) : OpRewritePattern(context), target(target) {}
+
+  LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
+    for (auto [product, bias] : {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+      auto conv = product.getDefiningOp<ConvOp>();
+      if (!conv || !product.hasOneUse() || conv.getBias() || conv.getActivation() != Epilogue::none ||
+          !target.takesEpilogue(conv, Epilogue::none) || product.getType() != add.getResult().getType()) {
+        continue;
+      }
+      RankedTensorType type = typeOf(product);
+      int64_t channels = conv.getLayout() == ConvLayout::channels_last ? type.getRank() - 1 : 1;
+      if (!isVectorAlong(bias, type, channels)) {
+        continue;
+      }
+      Location loc = rewriter.getFusedLoc({conv.getLoc(), add.getLoc()});
+      Value vector = rewriter.createOrFold<ReshapeOp>(loc, typeOf(bias).clone({type.getDimSize(channels)}), bias);
+      auto fused = cast<ConvOp>(rewriter.clone(*conv));
+      fused->setLoc(loc);
+      rewriter.modifyOpInPlace(fused, [&] { fused.getBiasMutable().assign(vector); });
+      rewriter.replaceOp(add, fused.getY());
+      return success();
+    }
+    return failure();
+  }
+  const Target &target;
+};
+
+struct FuseEpilogues : public dsc::impl::FuseEpiloguesBase<FuseEpilogues> {
+  void runOnOperation() override {
+    std::unique_ptr<Target> target = makeCpuTarget();
+    RewritePatternSet patterns(&getContext());
+    patterns.add<AddIntoMatmul, AddIntoConv>(&getContext(), *target);
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) {
+      return signalPassFailure();
+    }
+    getOperation().walk([&](Operation *op) {
+      if (int64_t bytes = target->workspaceBytes(op)) {
+        op->setAttr("workspace", IntegerAttr::get(IntegerType::get(&getContext(), 64), bytes));
+      }
+    });
+  }
+};
+} // namespace

@@ -1,0 +1,73 @@
+// Constants that kernels cannot make become globals of role `constant`. Splats are made in kernels; where a library call or
+// a loops kernel reads one, small ones become globals too and large ones a broadcast, which is a kernel that fills.
+
+#include "passes/Passes.h"
+
+#include "mlir/IR/SymbolTable.h"
+
+namespace dsc {
+#define GEN_PASS_DEF_OUTLINECONSTANTS
+#include "passes/Passes.h.inc"
+} // namespace dsc
+
+using namespace mlir;
+using namespace dsc;
+
+/// Splats up to this size are stored rather than filled in at run time.
+static constexpr int64_t kStoredSplat = 1024;
+
+static bool isFusable(Operation *op) {
+  if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+    return llvm::all_of(reshape->getUsers(), isFusable);
+  }
+  return op->hasTrait<Elementwise>() || isa<BroadcastOp, ReduceOp>(op);
+}
+
+namespace {
+struct OutlineConstants : public dsc::impl::OutlineConstantsBase<OutlineConstants> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SymbolTable symbols(module);
+    DenseMap<Attribute, GlobalOp> globals; // equal constants share one
+    for (auto function : module.getOps<func::FuncOp>()) {
+      SmallVector<ConstantOp> constants;
+      function.walk([&](ConstantOp op) { constants.push_back(op); });
+      for (ConstantOp op : constants) {
+        outline(op, module, symbols, globals);
+      }
+    }
+  }
+
+  void outline(ConstantOp op, ModuleOp module, SymbolTable &symbols, DenseMap<Attribute, GlobalOp> &globals) {
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    bool splat = op.getValue().isSplat();
+    auto staysMade = [&](OpOperand &use) { return splat && isFusable(use.getOwner()); };
+    if (llvm::all_of(op->getUses(), staysMade)) {
+      return;
+    }
+    OpBuilder builder(op);
+    builder.setInsertionPointAfter(op);
+    Value value;
+    if (splat && type.getNumElements() > kStoredSplat) {
+      auto scalar = DenseElementsAttr::get(type.clone(ArrayRef<int64_t>{}),
+                                           cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>());
+      value = builder.create<BroadcastOp>(op.getLoc(), type, builder.create<ConstantOp>(op.getLoc(), scalar));
+    } else {
+      GlobalOp &global = globals[op.getValue()];
+      if (!global) {
+        OpBuilder atTop = OpBuilder::atBlockBegin(module.getBody());
+        global = atTop.create<GlobalOp>(op.getLoc(), "constant", type, GlobalRole::constant, op.getValue(), SourceAttr(),
+                                        ArrayAttr(), StringAttr(), FlatSymbolRefAttr(), StringAttr(), SlotAttr());
+        symbols.insert(global);
+      }
+      value = builder.create<GetGlobalOp>(op.getLoc(), type, FlatSymbolRefAttr::get(global.getSymNameAttr()));
+    }
+    op.getResult().replaceUsesWithIf(value, [&](OpOperand &use) {
+      return !staysMade(use) && use.getOwner() != value.getDefiningOp();
+    });
+    if (op.use_empty()) {
+      op.erase();
+    }
+  }
+};
+} // namespace
