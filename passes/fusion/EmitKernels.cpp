@@ -1,5 +1,6 @@
-// Writing kernels. All values in a body have the rank of the kernel's domain (but for scalar constants), so code generation
-// sees one form; reshapes outside give operands and results that form and fold away where they have it.
+// Writing kernels. All values in a body have the rank of the kernel's domain (but for scalar
+// constants), so code generation sees one form; reshapes outside give operands and results that
+// form and fold away where they have it.
 
 #include "passes/fusion/EmitKernels.h"
 
@@ -21,19 +22,21 @@ static bool isView(Operation *op) {
 
 /// Ops that stay at the top of an entry as they are.
 static bool staysOutside(Operation *op) {
-  return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp, ReshapeOp, ConstantOp,
-             GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op) ||
+  return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp,
+             ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op) ||
          isView(op);
 }
 
 static Value reshapeTo(OpBuilder &builder, Location loc, Value value, ArrayRef<int64_t> shape) {
   RankedTensorType type = typeOf(value);
-  return type.getShape() == shape ? value : builder.createOrFold<ReshapeOp>(loc, type.clone(shape), value);
+  return type.getShape() == shape ? value
+                                  : builder.createOrFold<ReshapeOp>(loc, type.clone(shape), value);
 }
 
 static bool sameOp(Operation *a, Operation *b) {
   return a->getName() == b->getName() && a->getOperands() == b->getOperands() &&
-         a->getResultTypes() == b->getResultTypes() && a->getAttrDictionary() == b->getAttrDictionary();
+         a->getResultTypes() == b->getResultTypes() &&
+         a->getAttrDictionary() == b->getAttrDictionary();
 }
 
 namespace {
@@ -42,7 +45,8 @@ public:
   KernelEmitter(OpBuilder &builder, const FusionGraph &graph, const FusionGroup &group,
                 DenseMap<Value, Value> &emitted)
       : builder(builder), graph(graph), group(group), emitted(emitted),
-        dims(*dimsOf(graph, group.nodes, group.points, group.columns)), body(std::make_unique<Block>()) {}
+        dims(*dimsOf(graph, group.nodes, group.points, group.columns)),
+        body(std::make_unique<Block>()) {}
 
   void emit(ArrayRef<std::string> refused);
 
@@ -82,7 +86,8 @@ Value KernelEmitter::made(Value value, const Span &span) {
   OpBuilder detached(builder.getContext());
   if (auto constant = value.getDefiningOp<ConstantOp>()) {
     auto splat = cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
-    return insertOnce(detached.create<ConstantOp>(value.getLoc(), DenseElementsAttr::get(type, splat)));
+    return insertOnce(
+        detached.create<ConstantOp>(value.getLoc(), DenseElementsAttr::get(type, splat)));
   }
   SmallVector<int64_t> axes = dims.axesOf(span);
   return insertOnce(detached.create<IotaOp>(value.getLoc(), type, axes.empty() ? 0 : axes[0]));
@@ -92,7 +97,8 @@ Value KernelEmitter::operandFor(int node, const FusionLink &link) {
   if (Value inside = inBody.lookup(link.root)) {
     return inside;
   }
-  SmallVector<int64_t> shape = dims.shapeOf(spanOf(typeOf(link.root).getShape(), graph.linkStrides(node, link)));
+  SmallVector<int64_t> shape =
+      dims.shapeOf(spanOf(typeOf(link.root).getShape(), graph.linkStrides(node, link)));
   Value root = emitted.contains(link.root) ? emitted.lookup(link.root) : link.root;
   Value operand = reshapeTo(builder, root.getLoc(), root, shape);
   auto it = llvm::find(operands, operand);
@@ -112,7 +118,8 @@ void KernelEmitter::emitNode(int index) {
   IRMapping mapping;
   SmallVector<Value> newOperands(op->getNumOperands());
 
-  // Constants and iotas need only the dimensions in which they vary, as long as the others give the op its shape.
+  // Constants and iotas need only the dimensions in which they vary, as long as the others give the
+  // op its shape.
   SmallVector<int64_t> covered;
   auto cover = [&](const Span &span) {
     SmallVector<int64_t> axes = dims.axesOf(span);
@@ -134,22 +141,24 @@ void KernelEmitter::emitNode(int index) {
     }
   }
   bool broadcasts = op->getNumOperands() > 1 && !op->hasTrait<OpTrait::SameTypeOperands>();
-  bool othersGiveShape =
-      broadcasts && llvm::all_of(dims.axesOf(resultSpan), [&](int64_t axis) { return llvm::is_contained(covered, axis); });
+  bool othersGiveShape = broadcasts && llvm::all_of(dims.axesOf(resultSpan), [&](int64_t axis) {
+                           return llvm::is_contained(covered, axis);
+                         });
   for (const FusionLink &link : node.links) {
     if (!isMadeInKernels(link.root)) {
       newOperands[link.operand] = operandFor(index, link);
       continue;
     }
-    Span span = othersGiveShape ? iotaSpan(link)
-                                : spanOf(typeOf(link.root).getShape(), graph.linkStrides(index, link));
+    Span span = othersGiveShape
+                    ? iotaSpan(link)
+                    : spanOf(typeOf(link.root).getShape(), graph.linkStrides(index, link));
     auto constant = link.root.getDefiningOp<ConstantOp>();
     if (constant && othersGiveShape) {
       RankedTensorType scalar = typeOf(link.root).clone(ArrayRef<int64_t>{});
       auto splat = cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
       OpBuilder detached(builder.getContext());
-      newOperands[link.operand] =
-          insertOnce(detached.create<ConstantOp>(link.root.getLoc(), DenseElementsAttr::get(scalar, splat)));
+      newOperands[link.operand] = insertOnce(
+          detached.create<ConstantOp>(link.root.getLoc(), DenseElementsAttr::get(scalar, splat)));
       continue;
     }
     Span full = spanOf(typeOf(link.root).getShape(), graph.linkStrides(index, link));
@@ -157,7 +166,8 @@ void KernelEmitter::emitNode(int index) {
     Value value = made(link.root, varying);
     if (dims.shapeOf(span) != dims.shapeOf(varying)) {
       OpBuilder detached(builder.getContext());
-      value = insertOnce(detached.create<BroadcastOp>(link.root.getLoc(), typeOf(value).clone(dims.shapeOf(span)), value));
+      value = insertOnce(detached.create<BroadcastOp>(
+          link.root.getLoc(), typeOf(value).clone(dims.shapeOf(span)), value));
     }
     newOperands[link.operand] = value;
   }
@@ -172,7 +182,8 @@ void KernelEmitter::emitNode(int index) {
   clone->getResult(0).setType(newType);
   if (auto reduce = dyn_cast<ReduceOp>(clone)) {
     int64_t rows = dims.rowRank(node.columns), rank = static_cast<int64_t>(dims.shape().size());
-    auto axes = node.reduce == ReduceSpan::row ? llvm::seq<int64_t>(rows, rank) : llvm::seq<int64_t>(0, rows);
+    auto axes = node.reduce == ReduceSpan::row ? llvm::seq<int64_t>(rows, rank)
+                                               : llvm::seq<int64_t>(0, rows);
     reduce.setAxes(llvm::to_vector(axes));
   }
   inBody[op->getResult(0)] = insertOnce(clone);
@@ -206,10 +217,11 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
     }
   }
   for (Operation &op : *body) {
-    if (auto reduce = dyn_cast<ReduceOp>(op); reduce && group.hasColumn && reduce.getAxes()[0] == 0 &&
-                                              dims.rowRank(group.columns) > 0) {
+    if (auto reduce = dyn_cast<ReduceOp>(op);
+        reduce && group.hasColumn && reduce.getAxes()[0] == 0 && dims.rowRank(group.columns) > 0) {
       ++columnReductions;
-      widest = std::max(widest, elementBytes(statisticsType(typeOf(reduce.getY()).getElementType())));
+      widest =
+          std::max(widest, elementBytes(statisticsType(typeOf(reduce.getY()).getElementType())));
     }
   }
   Location loc = location();
@@ -222,17 +234,21 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
                     : group.hasColumn               ? KernelKind::column
                                                     : KernelKind::elementwise;
   SmallVector<int64_t> domain = dims.shape();
-  int64_t rowRank = group.columns != 0 ? dims.rowRank(group.columns) : static_cast<int64_t>(domain.size());
+  int64_t rowRank =
+      group.columns != 0 ? dims.rowRank(group.columns) : static_cast<int64_t>(domain.size());
   int64_t scratch = 0;
   if (group.hasColumn) {
-    scratch = columnScratchBytes(group.points / group.columns, group.columns, columnReductions, widest);
+    scratch =
+        columnScratchBytes(group.points / group.columns, group.columns, columnReductions, widest);
   }
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
-  auto kernel = builder.create<KernelOp>(loc, TypeRange(ValueRange(yielded)), operands, kind, domain, rowRank, scratch,
-                                         reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
+  auto kernel = builder.create<KernelOp>(
+      loc, TypeRange(ValueRange(yielded)), operands, kind, domain, rowRank, scratch,
+      reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
   kernel.getBody().push_back(body.release());
   for (auto &[value, index] : replaced) {
-    Value view = reshapeTo(builder, value.getLoc(), kernel.getResult(index), typeOf(value).getShape());
+    Value view =
+        reshapeTo(builder, value.getLoc(), kernel.getResult(index), typeOf(value).getShape());
     value.replaceAllUsesWith(view);
     emitted[value] = view;
   }
@@ -255,9 +271,10 @@ static void emitLoops(OpBuilder &builder, Operation *op, ArrayRef<std::string> r
   Operation *clone = inside.clone(*op, mapping);
   inside.create<YieldOp>(op->getLoc(), clone->getResults());
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
-  auto kernel = builder.create<KernelOp>(op->getLoc(), op->getResultTypes(), operands, KernelKind::loops,
-                                         typeOf(op->getResult(0)).getShape(), 0, 0,
-                                         reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
+  auto kernel =
+      builder.create<KernelOp>(op->getLoc(), op->getResultTypes(), operands, KernelKind::loops,
+                               typeOf(op->getResult(0)).getShape(), 0, 0,
+                               reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
   kernel.getBody().push_back(body.release());
   for (auto [value, result] : llvm::zip_equal(op->getResults(), kernel.getResults())) {
     value.replaceAllUsesWith(result);
@@ -265,7 +282,8 @@ static void emitLoops(OpBuilder &builder, Operation *op, ArrayRef<std::string> r
   }
 }
 
-void dsc::emitKernels(Block &block, const FusionGraph &graph, ArrayRef<SmallVector<std::string>> refused) {
+void dsc::emitKernels(Block &block, const FusionGraph &graph,
+                      ArrayRef<SmallVector<std::string>> refused) {
   // Everything is appended behind the old ops in the new order; what is then left of those goes.
   SmallVector<Operation *> views, old;
   for (Operation &op : block) {

@@ -1,5 +1,6 @@
-// Groups ops into kernels: first each op with the producers of its operands, in program order, then groups that read the
-// same value, until nothing changes. What may not join is remembered and written beside the kernel.
+// Groups ops into kernels: first each op with the producers of its operands, in program order, then
+// groups that read the same value, until nothing changes. What may not join is remembered and
+// written beside the kernel.
 
 #include "passes/Passes.h"
 #include "passes/fusion/EmitKernels.h"
@@ -27,12 +28,13 @@ static bool joinProducers(FusionGraph &graph) {
       }
     }
     llvm::sort(links, [&](const FusionLink *a, const FusionLink *b) {
-      return std::pair(-graph.nodes[a->producer].points, a->operand) < std::pair(-graph.nodes[b->producer].points, b->operand);
+      return std::pair(-graph.nodes[a->producer].points, a->operand) <
+             std::pair(-graph.nodes[b->producer].points, b->operand);
     });
     for (const FusionLink *link : links) {
       if (std::optional<Fusion> fusion = mayJoinProducer(graph, consumer, *link).fusion) {
-        graph.join(graph.nodes[consumer].group, graph.nodes[link->producer].group, fusion->scaleConsumer,
-                   fusion->scaleProducer);
+        graph.join(graph.nodes[consumer].group, graph.nodes[link->producer].group,
+                   fusion->scaleConsumer, fusion->scaleProducer);
         changed = true;
       }
     }
@@ -64,7 +66,8 @@ static SmallVector<SmallVector<std::string>> collectReasons(const FusionGraph &g
         continue; // operands from libraries, globals and loops need no excuse
       }
       FusionAnswer answer = mayJoinProducer(graph, consumer, link);
-      std::string from = producer.op->getName().getStringRef().str(), name = nameOf(producer.op->getLoc());
+      std::string from = producer.op->getName().getStringRef().str(),
+                  name = nameOf(producer.op->getLoc());
       std::string reason = from + (name.empty() ? "" : " (" + name + ")") + ": " + answer.reason;
       SmallVector<std::string> &own = reasons[node.group];
       if (!llvm::is_contained(own, reason)) {

@@ -1,5 +1,5 @@
-// Bias additions behind matrix products and convolutions become their operand, where the target applies it on the way, and
-// library calls learn how much workspace they may use.
+// Bias additions behind matrix products and convolutions become their operand, where the target
+// applies it on the way, and library calls learn how much workspace they may use.
 
 #include "passes/Passes.h"
 
@@ -25,12 +25,15 @@ static bool isVectorAlong(Value bias, RankedTensorType result, int64_t axis) {
 }
 
 namespace {
-/// add(matmul(a, b), bias) -> matmul(a, b, bias); a reshape between that keeps the last dimension moves behind.
+/// add(matmul(a, b), bias) -> matmul(a, b, bias); a reshape between that keeps the last dimension
+/// moves behind.
 struct AddIntoMatmul : OpRewritePattern<AddOp> {
-  AddIntoMatmul(MLIRContext *context, const Target &target) : OpRewritePattern(context), target(target) {}
+  AddIntoMatmul(MLIRContext *context, const Target &target)
+      : OpRewritePattern(context), target(target) {}
 
   LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
-    for (auto [product, bias] : {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+    for (auto [product, bias] :
+         {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
       RankedTensorType type = typeOf(product);
       if (!product.hasOneUse() || type != add.getResult().getType()) {
         continue;
@@ -38,19 +41,21 @@ struct AddIntoMatmul : OpRewritePattern<AddOp> {
       auto reshape = product.getDefiningOp<ReshapeOp>();
       Value source = reshape ? reshape.getX() : product;
       auto matmul = source.getDefiningOp<MatmulOp>();
-      if (!matmul || !source.hasOneUse() || matmul.getBias() || matmul.getActivation() != Epilogue::none ||
+      if (!matmul || !source.hasOneUse() || matmul.getBias() ||
+          matmul.getActivation() != Epilogue::none ||
           !target.takesEpilogue(matmul, Epilogue::none)) {
         continue;
       }
       int64_t last = typeOf(source).getShape().back();
-      if (type.getRank() == 0 || type.getShape().back() != last || !isVectorAlong(bias, type, type.getRank() - 1)) {
+      if (type.getRank() == 0 || type.getShape().back() != last ||
+          !isVectorAlong(bias, type, type.getRank() - 1)) {
         continue;
       }
       Location loc = rewriter.getFusedLoc({matmul.getLoc(), add.getLoc()});
       Value vector = rewriter.createOrFold<ReshapeOp>(loc, typeOf(bias).clone({last}), bias);
-      Value result = rewriter.create<MatmulOp>(loc, source.getType(), matmul.getA(), matmul.getB(), vector,
-                                               matmul.getAccumulator(), matmul.getTransposeAAttr(),
-                                               matmul.getTransposeBAttr(), matmul.getActivationAttr());
+      Value result = rewriter.create<MatmulOp>(
+          loc, source.getType(), matmul.getA(), matmul.getB(), vector, matmul.getAccumulator(),
+          matmul.getTransposeAAttr(), matmul.getTransposeBAttr(), matmul.getActivationAttr());
       rewriter.replaceOp(add, rewriter.createOrFold<ReshapeOp>(loc, type, result));
       return success();
     }
@@ -61,13 +66,16 @@ struct AddIntoMatmul : OpRewritePattern<AddOp> {
 
 /// add(conv(x, w), bias[C, 1, ..]) -> conv(x, w, bias)
 struct AddIntoConv : OpRewritePattern<AddOp> {
-  AddIntoConv(MLIRContext *context, const Target &target) : OpRewritePattern(context), target(target) {}
+  AddIntoConv(MLIRContext *context, const Target &target)
+      : OpRewritePattern(context), target(target) {}
 
   LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
-    for (auto [product, bias] : {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+    for (auto [product, bias] :
+         {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
       auto conv = product.getDefiningOp<ConvOp>();
-      if (!conv || !product.hasOneUse() || conv.getBias() || conv.getActivation() != Epilogue::none ||
-          !target.takesEpilogue(conv, Epilogue::none) || product.getType() != add.getResult().getType()) {
+      if (!conv || !product.hasOneUse() || conv.getBias() ||
+          conv.getActivation() != Epilogue::none || !target.takesEpilogue(conv, Epilogue::none) ||
+          product.getType() != add.getResult().getType()) {
         continue;
       }
       RankedTensorType type = typeOf(product);
@@ -76,7 +84,8 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
         continue;
       }
       Location loc = rewriter.getFusedLoc({conv.getLoc(), add.getLoc()});
-      Value vector = rewriter.createOrFold<ReshapeOp>(loc, typeOf(bias).clone({type.getDimSize(channels)}), bias);
+      Value vector = rewriter.createOrFold<ReshapeOp>(
+          loc, typeOf(bias).clone({type.getDimSize(channels)}), bias);
       auto fused = cast<ConvOp>(rewriter.clone(*conv));
       fused->setLoc(loc);
       rewriter.modifyOpInPlace(fused, [&] { fused.getBiasMutable().assign(vector); });

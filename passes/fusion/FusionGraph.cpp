@@ -35,8 +35,8 @@ void dsc::forEachReader(Value value, function_ref<void(Operation *)> visit) {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-/// Which points `op` combines and how many columns that makes, by its axes: trailing dimensions are columns, leading
-/// ones rows. All dimensions together are one row.
+/// Which points `op` combines and how many columns that makes, by its axes: trailing dimensions are
+/// columns, leading ones rows. All dimensions together are one row.
 static std::pair<ReduceSpan, int64_t> classifyReduce(ReduceOp op) {
   RankedTensorType type = typeOf(op.getX());
   Strides strides = spaceStrides(type.getShape());
@@ -98,7 +98,8 @@ void FusionGraph::addNode(Operation *op, int segment) {
       FusionLink link{operand.getOperandNumber(), operand.get(), -1, false,
                       broadcastStrides(typeOf(operand.get()).getShape(), space, strides)};
       Value root = lookThroughReshapes(operand.get());
-      std::optional<Strides> seen = reshapeStrides(typeOf(operand.get()).getShape(), link.strides, typeOf(root).getShape());
+      std::optional<Strides> seen =
+          reshapeStrides(typeOf(operand.get()).getShape(), link.strides, typeOf(root).getShape());
       link.isOpaque = !seen;
       if (seen) {
         link.root = root;
@@ -187,7 +188,9 @@ Strides FusionGraph::linkStrides(int node, const FusionLink &link) const {
   return scaled(link.strides, nodes[node].scale);
 }
 
-Strides FusionGraph::resultStrides(int node) const { return scaled(nodes[node].result, nodes[node].scale); }
+Strides FusionGraph::resultStrides(int node) const {
+  return scaled(nodes[node].result, nodes[node].scale);
+}
 
 bool FusionGraph::wouldCycle(int a, int b) const {
   int first = position[a] < position[b] ? a : b, last = first == a ? b : a;
@@ -202,7 +205,8 @@ bool FusionGraph::wouldCycle(int a, int b) const {
         if (next == last && group != first) {
           return true;
         }
-        if (next != last && next != group && position[next] < position[last] && seen.insert(next).second) {
+        if (next != last && next != group && position[next] < position[last] &&
+            seen.insert(next).second) {
           stack.push_back(next);
         }
       }

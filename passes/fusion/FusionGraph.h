@@ -1,6 +1,6 @@
-// The ops of one entry as nodes, and the groups of nodes that become kernels. Groups stay in an order in which they can
-// run; joining two keeps it valid. Reshapes, splat constants and iotas are no nodes: links look through the first, the
-// others are made again in every kernel that uses them.
+// The ops of one entry as nodes, and the groups of nodes that become kernels. Groups stay in an
+// order in which they can run; joining two keeps it valid. Reshapes, splat constants and iotas are
+// no nodes: links look through the first, the others are made again in every kernel that uses them.
 
 #ifndef DSC_PASSES_FUSION_FUSIONGRAPH_H
 #define DSC_PASSES_FUSION_FUSIONGRAPH_H
@@ -11,8 +11,9 @@
 
 namespace dsc {
 
-/// One operand of a node as its kernel would read it. `root` is the operand behind reshapes; where its elements do not lie
-/// evenly in the node's space it is the operand itself, `isOpaque` is set, and the two ops cannot share a kernel.
+/// One operand of a node as its kernel would read it. `root` is the operand behind reshapes; where
+/// its elements do not lie evenly in the node's space it is the operand itself, `isOpaque` is set,
+/// and the two ops cannot share a kernel.
 struct FusionLink {
   unsigned operand;
   mlir::Value root;
@@ -26,7 +27,8 @@ enum class ReduceSpan { none, row, column };
 
 struct FusionNode {
   mlir::Operation *op;
-  bool fusable = false; // an elementwise op, broadcast, or a reduction over leading or trailing dimensions
+  bool fusable =
+      false; // an elementwise op, broadcast, or a reduction over leading or trailing dimensions
   int group = -1;
   int segment = 0;   // 0 before `gradients`, 1 after
   int64_t scale = 1; // of the node's own strides in its group's space
@@ -53,7 +55,7 @@ public:
 
   std::vector<FusionNode> nodes;
   std::vector<FusionGroup> groups;
-  std::vector<int> order;           // of groups
+  std::vector<int> order; // of groups
   llvm::DenseMap<mlir::Operation *, int> nodeOf;
 
   FusionGroup &groupOf(int node) { return groups[nodes[node].group]; }
@@ -65,8 +67,8 @@ public:
   /// Whether a path from the earlier to the later of two groups goes through a third one.
   bool wouldCycle(int a, int b) const;
 
-  /// Joins group `b` to `a`, whose nodes keep their scale; those of `b` are multiplied by `scaleB`, those of `a` by
-  /// `scaleA`. Returns the joined group.
+  /// Joins group `b` to `a`, whose nodes keep their scale; those of `b` are multiplied by `scaleB`,
+  /// those of `a` by `scaleA`. Returns the joined group.
   int join(int a, int b, int64_t scaleA, int64_t scaleB);
 
   /// Whether a result of `node` is read outside of the groups `a` and `b`.

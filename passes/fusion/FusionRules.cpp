@@ -11,8 +11,9 @@ static FusionAnswer refuse(const Twine &reason) { return {std::nullopt, reason.s
 
 /// Ops whose repetition is dearer than a trip to memory when it happens more than once.
 static bool isExpensive(Operation *op) {
-  return isa<ExpOp, Expm1Op, LogOp, Log1pOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, AsinhOp,
-             AcoshOp, AtanhOp, TanhOp, ErfOp, SigmoidOp, SoftplusOp, GeluOp, GeluGradOp, PowOp, ModOp>(op);
+  return isa<ExpOp, Expm1Op, LogOp, Log1pOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp,
+             CoshOp, AsinhOp, AcoshOp, AtanhOp, TanhOp, ErfOp, SigmoidOp, SoftplusOp, GeluOp,
+             GeluGradOp, PowOp, ModOp>(op);
 }
 
 namespace {
@@ -51,12 +52,18 @@ struct Joined {
     return strides;
   }
   Strides resultStrides(int node) const { return scaled(graph.resultStrides(node), node); }
-  Strides linkStrides(int node, const FusionLink &link) const { return scaled(graph.linkStrides(node, link), node); }
+  Strides linkStrides(int node, const FusionLink &link) const {
+    return scaled(graph.linkStrides(node, link), node);
+  }
   Span resultSpan(int node) const {
     return spanOf(typeOf(graph.nodes[node].op->getResult(0)).getShape(), resultStrides(node));
   }
-  bool isFull(const Span &span) const { return points == 1 ? span.empty() : span == Span{{1, points}}; }
-  bool isRow(const Span &span) const { return columns == points ? span.empty() : span == Span{{columns, points}}; }
+  bool isFull(const Span &span) const {
+    return points == 1 ? span.empty() : span == Span{{1, points}};
+  }
+  bool isRow(const Span &span) const {
+    return columns == points ? span.empty() : span == Span{{columns, points}};
+  }
 };
 } // namespace
 
@@ -71,7 +78,8 @@ static std::string describe(const FusionGroup &group) {
   return text;
 }
 
-/// Values that pass between the two groups lie at the same points in both, and complete when they are read.
+/// Values that pass between the two groups lie at the same points in both, and complete when they
+/// are read.
 static std::string checkLinks(const Joined &joined) {
   for (int consumer : joined.nodes) {
     for (const FusionLink &link : joined.graph.nodes[consumer].links) {
@@ -95,7 +103,8 @@ static std::string checkLinks(const Joined &joined) {
 /// What others read is stored whole, or one element a row or column.
 static std::string checkResults(const Joined &joined) {
   for (int node : joined.nodes) {
-    if (joined.graph.nodes[node].reduce == ReduceSpan::column || !joined.graph.isReadOutside(node, joined.a, joined.b)) {
+    if (joined.graph.nodes[node].reduce == ReduceSpan::column ||
+        !joined.graph.isReadOutside(node, joined.a, joined.b)) {
       continue;
     }
     Span span = joined.resultSpan(node);
@@ -119,8 +128,8 @@ static std::string checkSize(const Joined &joined) {
     results += joined.graph.isReadOutside(node, joined.a, joined.b);
   }
   if (operands.size() + results > kMaxKernelValues) {
-    return "the kernel would have " + std::to_string(operands.size() + results) + " operands and results, more than " +
-           std::to_string(kMaxKernelValues);
+    return "the kernel would have " + std::to_string(operands.size() + results) +
+           " operands and results, more than " + std::to_string(kMaxKernelValues);
   }
   if (joined.nodes.size() > kMaxKernelOps) {
     return "the kernel would have " + std::to_string(joined.nodes.size()) + " ops, more than " +
@@ -129,8 +138,8 @@ static std::string checkSize(const Joined &joined) {
   return "";
 }
 
-/// Rows with reductions are passed over once for each level of reductions and once more to store; an op of full size is
-/// repeated in each pass that needs it. Bit i of a mask is pass i.
+/// Rows with reductions are passed over once for each level of reductions and once more to store;
+/// an op of full size is repeated in each pass that needs it. Bit i of a mask is pass i.
 static unsigned mostPasses(const Joined &joined, Operation *&worst) {
   llvm::SmallDenseMap<int, unsigned> level, passes;
   unsigned lastLevel = 0;
@@ -152,7 +161,8 @@ static unsigned mostPasses(const Joined &joined, Operation *&worst) {
     bool isFull = joined.isFull(joined.resultSpan(node));
     if (n.reduce == ReduceSpan::row) {
       mask = 1u << std::min(level[node] - 1, 31u);
-    } else if (n.reduce == ReduceSpan::column || (isFull && joined.graph.isReadOutside(node, joined.a, joined.b))) {
+    } else if (n.reduce == ReduceSpan::column ||
+               (isFull && joined.graph.isReadOutside(node, joined.a, joined.b))) {
       mask |= 1u << std::min(lastLevel, 31u);
     }
     if (isFull && isExpensive(n.op) && static_cast<unsigned>(llvm::popcount(mask)) > most) {
@@ -161,7 +171,8 @@ static unsigned mostPasses(const Joined &joined, Operation *&worst) {
     }
     for (const FusionLink &link : n.links) {
       // A row's value is kept from pass to pass; only full values are computed again.
-      if (link.producer >= 0 && joined.contains(link.producer) && joined.graph.nodes[link.producer].reduce == ReduceSpan::none) {
+      if (link.producer >= 0 && joined.contains(link.producer) &&
+          joined.graph.nodes[link.producer].reduce == ReduceSpan::none) {
         passes[link.producer] |= mask;
       }
     }
@@ -185,8 +196,8 @@ static std::string checkRepetition(const Joined &joined) {
   if (passes <= before) {
     return "";
   }
-  return ("'" + worst->getName().getStringRef() + "' would be computed in each of " + Twine(passes) +
-          " passes over a row")
+  return ("'" + worst->getName().getStringRef() + "' would be computed in each of " +
+          Twine(passes) + " passes over a row")
       .str();
 }
 
@@ -216,7 +227,8 @@ static std::string checkPair(const FusionGraph &graph, int a, int b) {
   if (a == b) {
     return "they are one kernel";
   }
-  if (graph.nodes[graph.groups[a].nodes[0]].segment != graph.nodes[graph.groups[b].nodes[0]].segment) {
+  if (graph.nodes[graph.groups[a].nodes[0]].segment !=
+      graph.nodes[graph.groups[b].nodes[0]].segment) {
     return "the end of the gradients stands between them";
   }
   return "";
@@ -245,28 +257,34 @@ FusionAnswer dsc::mayJoinProducer(const FusionGraph &graph, int consumer, const 
   Strides made = graph.resultStrides(link.producer), read = graph.linkStrides(consumer, link);
   if (from.points == to.points) {
     if (made != read) {
-      return refuse("they run over different iteration spaces: " + describe(from) + " and " + describe(to));
+      return refuse("they run over different iteration spaces: " + describe(from) + " and " +
+                    describe(to));
     }
   } else if (from.points < to.points) {
     std::optional<int64_t> ratio = strideRatio(read, made);
     if (from.columns != 0 || !ratio || to.points % (from.points * *ratio) != 0) {
-      return refuse("they run over different iteration spaces: " + describe(from) + " and " + describe(to));
+      return refuse("they run over different iteration spaces: " + describe(from) + " and " +
+                    describe(to));
     }
     if (from.points == 1) {
       return refuse("scalar arithmetic runs once, not for every element");
     }
-    bool dear = llvm::any_of(from.nodes, [&](int node) { return isExpensive(graph.nodes[node].op); });
+    bool dear =
+        llvm::any_of(from.nodes, [&](int node) { return isExpensive(graph.nodes[node].op); });
     if (dear && !to.hasRow) {
-      return refuse("the smaller one's dear ops would be repeated for every element that reads their value");
+      return refuse(
+          "the smaller one's dear ops would be repeated for every element that reads their value");
     }
     fusion.scaleProducer = *ratio;
   } else {
     std::optional<int64_t> ratio = strideRatio(made, read);
     if (to.columns != 0 || !ratio || from.points % (to.points * *ratio) != 0) {
-      return refuse("they run over different iteration spaces: " + describe(from) + " and " + describe(to));
+      return refuse("they run over different iteration spaces: " + describe(from) + " and " +
+                    describe(to));
     }
     if (!from.hasRow) {
-      return refuse("they run over different iteration spaces: " + describe(from) + " and " + describe(to));
+      return refuse("they run over different iteration spaces: " + describe(from) + " and " +
+                    describe(to));
     }
     fusion.scaleConsumer = *ratio;
   }
@@ -278,14 +296,14 @@ FusionAnswer dsc::mayJoinSiblings(const FusionGraph &graph, int a, int b) {
     return refuse(reason);
   }
   if (graph.groups[a].points != graph.groups[b].points) {
-    return refuse("they run over different iteration spaces: " + describe(graph.groups[a]) + " and " +
-                  describe(graph.groups[b]));
+    return refuse("they run over different iteration spaces: " + describe(graph.groups[a]) +
+                  " and " + describe(graph.groups[b]));
   }
   return checkJoined(Joined(graph, a, b, 1, 1), {});
 }
 
-std::optional<SpaceDims> dsc::dimsOf(const FusionGraph &graph, ArrayRef<int> nodes, int64_t points, int64_t columns,
-                                     function_ref<int64_t(int)> factor) {
+std::optional<SpaceDims> dsc::dimsOf(const FusionGraph &graph, ArrayRef<int> nodes, int64_t points,
+                                     int64_t columns, function_ref<int64_t(int)> factor) {
   SmallVector<int64_t> cuts{1, points};
   if (columns != 0) {
     cuts.push_back(columns);

@@ -15,7 +15,8 @@ Strides dsc::spaceStrides(ArrayRef<int64_t> shape) {
   return strides;
 }
 
-Strides dsc::broadcastStrides(ArrayRef<int64_t> operand, ArrayRef<int64_t> domain, const Strides &strides) {
+Strides dsc::broadcastStrides(ArrayRef<int64_t> operand, ArrayRef<int64_t> domain,
+                              const Strides &strides) {
   Strides result(operand.size(), 0);
   size_t missing = domain.size() - operand.size();
   for (size_t i = 0; i < operand.size(); ++i) {
@@ -119,5 +120,6 @@ SmallVector<int64_t> SpaceDims::axesOf(const Span &span) const {
 }
 
 int64_t SpaceDims::rowRank(int64_t columns) const {
-  return llvm::count_if(ArrayRef<int64_t>(cuts).drop_back(), [&](int64_t cut) { return cut >= columns; });
+  return llvm::count_if(ArrayRef<int64_t>(cuts).drop_back(),
+                        [&](int64_t cut) { return cut >= columns; });
 }

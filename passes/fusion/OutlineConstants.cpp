@@ -1,5 +1,6 @@
-// Constants that kernels cannot make become globals of role `constant`. Splats are made in kernels; where a library call or
-// a loops kernel reads one, small ones become globals too and large ones a broadcast, which is a kernel that fills.
+// Constants that kernels cannot make become globals of role `constant`. Splats are made in kernels;
+// where a library call or a loops kernel reads one, small ones become globals too and large ones a
+// broadcast, which is a kernel that fills.
 
 #include "passes/Passes.h"
 
@@ -38,7 +39,8 @@ struct OutlineConstants : public dsc::impl::OutlineConstantsBase<OutlineConstant
     }
   }
 
-  void outline(ConstantOp op, ModuleOp module, SymbolTable &symbols, DenseMap<Attribute, GlobalOp> &globals) {
+  void outline(ConstantOp op, ModuleOp module, SymbolTable &symbols,
+               DenseMap<Attribute, GlobalOp> &globals) {
     auto type = cast<RankedTensorType>(op.getResult().getType());
     bool splat = op.getValue().isSplat();
     auto staysMade = [&](OpOperand &use) { return splat && isFusable(use.getOwner()); };
@@ -49,18 +51,22 @@ struct OutlineConstants : public dsc::impl::OutlineConstantsBase<OutlineConstant
     builder.setInsertionPointAfter(op);
     Value value;
     if (splat && type.getNumElements() > kStoredSplat) {
-      auto scalar = DenseElementsAttr::get(type.clone(ArrayRef<int64_t>{}),
-                                           cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>());
-      value = builder.create<BroadcastOp>(op.getLoc(), type, builder.create<ConstantOp>(op.getLoc(), scalar));
+      auto scalar =
+          DenseElementsAttr::get(type.clone(ArrayRef<int64_t>{}),
+                                 cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>());
+      value = builder.create<BroadcastOp>(op.getLoc(), type,
+                                          builder.create<ConstantOp>(op.getLoc(), scalar));
     } else {
       GlobalOp &global = globals[op.getValue()];
       if (!global) {
         OpBuilder atTop = OpBuilder::atBlockBegin(module.getBody());
-        global = atTop.create<GlobalOp>(op.getLoc(), "constant", type, GlobalRole::constant, op.getValue(), SourceAttr(),
-                                        ArrayAttr(), StringAttr(), FlatSymbolRefAttr(), StringAttr(), SlotAttr());
+        global = atTop.create<GlobalOp>(op.getLoc(), "constant", type, GlobalRole::constant,
+                                        op.getValue(), SourceAttr(), ArrayAttr(), StringAttr(),
+                                        FlatSymbolRefAttr(), StringAttr(), SlotAttr());
         symbols.insert(global);
       }
-      value = builder.create<GetGlobalOp>(op.getLoc(), type, FlatSymbolRefAttr::get(global.getSymNameAttr()));
+      value = builder.create<GetGlobalOp>(op.getLoc(), type,
+                                          FlatSymbolRefAttr::get(global.getSymNameAttr()));
     }
     op.getResult().replaceUsesWithIf(value, [&](OpOperand &use) {
       return !staysMade(use) && use.getOwner() != value.getDefiningOp();

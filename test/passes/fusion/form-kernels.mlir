@@ -60,7 +60,7 @@ func.func @column(%dy: tensor<64x8xf32>, %y: tensor<64x8xf32>) -> (tensor<64x8xf
 
 // A matrix product between two ops keeps them apart: the kernel of both would need its own result.
 // CHECK-LABEL: func.func @cycle
-// CHECK: dsc.kernel(%arg0)
+// CHECK: dsc.kernel(%{{.+}})
 // CHECK: dsc.matmul
 // CHECK: dsc.kernel(%{{.+}}, %{{.+}}) attributes {{.*}}refused = ["dsc.tanh: an op between them needs the one and feeds the other"]
 func.func @cycle(%x: tensor<4x4xf32>, %w: tensor<4x4xf32>) -> tensor<4x4xf32> {

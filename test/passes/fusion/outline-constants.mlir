@@ -4,8 +4,8 @@
 // CHECK: dsc.global @[[INDICES:constant.*]] : tensor<2xi64> {role = #dsc.role<constant>, value = dense<[0, 2]>
 // CHECK-LABEL: func.func @indices
 // CHECK: %[[FIRST:.+]] = dsc.get_global @[[INDICES]]
-// CHECK: dsc.gather %arg0, %[[FIRST]]
 // CHECK: %[[SECOND:.+]] = dsc.get_global @[[INDICES]]
+// CHECK: dsc.gather %arg0, %[[FIRST]]
 // CHECK: dsc.gather %{{.+}}, %[[SECOND]]
 func.func @indices(%x: tensor<4xf32>) -> tensor<2xf32> {
   %c = dsc.constant dense<[0, 2]> : tensor<2xi64>
@@ -19,8 +19,8 @@ func.func @indices(%x: tensor<4xf32>) -> tensor<2xf32> {
 // Splats stay where kernels make them; a large one that a library call reads is filled in.
 // CHECK-LABEL: func.func @splats
 // CHECK: %[[ONE:.+]] = dsc.constant dense<1.000000e+00> : tensor<f32>
-// CHECK: dsc.add %arg0, %[[ONE]]
 // CHECK: %[[FILLED:.+]] = dsc.broadcast %{{.+}} : (tensor<f32>) -> tensor<64x64xf32>
+// CHECK: dsc.add %arg0, %[[ONE]]
 // CHECK: dsc.matmul %arg0, %[[FILLED]]
 func.func @splats(%x: tensor<64x64xf32>) -> (tensor<64x64xf32>, tensor<64x64xf32>) {
   %one = dsc.constant dense<1.0> : tensor<f32>
