@@ -1,4 +1,4 @@
-"""Makes everything in this folder: MODEL-EXPORTER+OPSET[-fresh][-dynamic].onnx, MODEL.data.npz, references.json, parameters.json.
+"""Makes everything in this folder: MODEL-EXPORTER+OPSET[-fresh][-dynamic][-..].onnx, MODEL.data.npz, references.json, parameters.json.
 
 Needs torch, onnx, onnxscript, onnxruntime, transformers, numpy; run it here. Exporters: D and R are torch.onnx.export with
 optimize=True and False, T and Tt the older TorchScript one in eval and in training mode. README.md describes the results."""
@@ -45,7 +45,7 @@ HF_BIASES = {"lost": r"\.(c_attn|c_proj|c_fc)\.bias$"}
 CASES = [  # (model, exporter, opset, options)
     ("mlp", "D", 20, {"fresh": True}), ("mlp", "R", 20, {}), ("mlp", "T", 20, {}), ("mlp", "Tt", 20, {}),
     ("mlp", "R", 20, {"dynamic": True}), ("mlp", "T", 13, {"unnamed": True}), ("mlp", "Tt", 9, {"fresh": True}), ("mlp", "D", 18, {}),
-    ("mlp", "R", 23, {}),
+    ("mlp", "R", 23, {}), ("mlp", "R", 20, {"external": True}),
     ("mlp_batchnorm", "D", 20, FOLDED), ("mlp_batchnorm", "R", 20, {}), ("mlp_batchnorm", "T", 20, {}), ("mlp_batchnorm", "Tt", 20, {}),
     ("mlp_batchnorm", "Tt", 13, {"fresh": True}),
     ("mlp_mixer", "D", 20, {}), ("mlp_mixer", "R", 20, {}), ("mlp_mixer", "T", 20, {"fresh": True}), ("mlp_mixer", "Tt", 13, {}),
@@ -192,7 +192,7 @@ def parameters(module):
 def without_bulk(path):
     """Drops what makes half of a file and tells an importer nothing: the exporting program's stack (with its paths), and
     the class names around each node, which pkg.torch.onnx.name_scopes has in short."""
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)
     for node in model.graph.node:
         kept = [p for p in node.metadata_props
                 if p.key not in ("namespace", "pkg.torch.onnx.stack_trace", "pkg.torch.onnx.class_hierarchy")]
@@ -212,7 +212,7 @@ def export(path, model, exporter, opset, options):
     if not options.get("unnamed"):
         arguments |= dict(input_names=names, output_names=["logits"])
     if exporter in "DR":
-        arguments |= dict(dynamo=True, optimize=exporter == "D", external_data=False, verbose=False)
+        arguments |= dict(dynamo=True, optimize=exporter == "D", external_data=options.get("external", False), verbose=False)
         if options.get("dynamic"):
             arguments["dynamic_shapes"] = tuple(axes for _ in names)
     else:
@@ -228,7 +228,7 @@ def export(path, model, exporter, opset, options):
 
 def check(path, proto, module, args):
     """Runs the file: ONNX Runtime, or the reference evaluator for training-mode batch norms, which the former has not."""
-    onnx.checker.check_model(proto, full_check=True)
+    onnx.checker.check_model(path, full_check=True)
     feed = {i.name: a.numpy() for i, a in zip(proto.graph.input, args)}
     with torch.no_grad():
         want = copy.deepcopy(module)(*args).numpy()
@@ -259,7 +259,7 @@ def main(only):
         data = make_data(model)
         np.savez(f"{model}.data.npz", **data)
     for model, exporter, opset, options in CASES:
-        flags = [flag for flag in ("fresh", "dynamic", "unnamed") if options.get(flag)]
+        flags = [flag for flag in ("fresh", "dynamic", "unnamed", "external") if options.get(flag)]
         path = "-".join([model, f"{exporter}{opset}", *flags]) + ".onnx"
         if only and not path.startswith(tuple(only)):
             continue
