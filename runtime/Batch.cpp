@@ -28,6 +28,9 @@ Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler
       DSC_RETURN_IF_FAILED(data.copy(i, sampler.at(position + slot), session.input(input), slot));
     }
   }
+  for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
+    data.prefetch(sampler.at(position + manifest.microBatch + slot));
+  }
   return {};
 }
 

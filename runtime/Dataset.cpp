@@ -10,9 +10,13 @@
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 using namespace dsc;
+
+/// Data of at most this size is read ahead by nobody: one pass brings it into the page cache.
+static constexpr int64_t prefetchBytes = int64_t(256) << 20;
 
 static bool endsWith(const std::string &text, const char *end) {
   size_t length = std::strlen(end);
@@ -51,6 +55,7 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const Manifest &manifest,
     dataset->total += shard.samples;
   }
   dataset->begins.push_back(dataset->total);
+  dataset->large = dataset->bytes() > prefetchBytes;
   if (dataset->total == 0) {
     return Status::user(options.path + ": holds no samples");
   }
@@ -337,10 +342,35 @@ Status Dataset::describeBad(const Shard &shard, size_t index, int64_t sample,
                              input.name.c_str(), wide(sample), place.c_str(), bad.why.c_str()));
 }
 
-Status Dataset::copy(size_t index, int64_t sample, std::byte *target, int64_t slot) const {
+const Shard &Dataset::shardOf(int64_t sample, int64_t &local) const {
   auto after = std::upper_bound(begins.begin(), begins.end(), sample);
-  const Shard &shard = parts[static_cast<size_t>(after - begins.begin()) - 1];
-  int64_t local = sample - *(after - 1);
+  local = sample - *(after - 1);
+  return parts[static_cast<size_t>(after - begins.begin()) - 1];
+}
+
+void Dataset::prefetch(int64_t sample) const {
+  if (!large) {
+    return;
+  }
+  int64_t local;
+  const Shard &shard = shardOf(sample, local);
+  for (const std::optional<Column> &column : shard.columns) {
+    if (!column) {
+      continue;
+    }
+    const int64_t size = dtypeSize(column->source.dtype);
+    auto begin = reinterpret_cast<uintptr_t>(column->source.data) +
+                 static_cast<uintptr_t>((column->first + local * column->stride) * size);
+    uintptr_t page = begin & ~uintptr_t(4095);
+    // Only advice: what fails here is read when it is needed.
+    madvise(reinterpret_cast<void *>(page),
+            begin - page + static_cast<size_t>(column->stride * size), MADV_WILLNEED);
+  }
+}
+
+Status Dataset::copy(size_t index, int64_t sample, std::byte *target, int64_t slot) const {
+  int64_t local;
+  const Shard &shard = shardOf(sample, local);
   const InputSpec &input = manifest.inputs[index];
   const std::optional<Column> &column = shard.columns[index];
   if (!column) {

@@ -61,6 +61,9 @@ public:
 
   /// Copies sample `sample` into slot `slot` of input number `input` at `target`.
   Status copy(size_t input, int64_t sample, std::byte *target, int64_t slot) const;
+  /// Asks the kernel to read a sample ahead; does nothing for data that is small enough to stay in
+  /// its cache.
+  void prefetch(int64_t sample) const;
   /// Checks every value of every sample, and the archives' checksums.
   Status checkValues() const;
 
@@ -70,6 +73,8 @@ private:
   Status addFolder(const DataOptions &options);
   Status addArrays(Shard shard, const std::vector<TensorView> &arrays);
   Status addTokens(const std::string &path, const DataOptions &options);
+  /// The shard of a sample, whose number within it is written to `local`.
+  const Shard &shardOf(int64_t sample, int64_t &local) const;
   Status describeBad(const Shard &shard, size_t input, int64_t sample, const BadValue &bad) const;
   ValueRange rangeOf(const InputSpec &input) const;
   void note(const std::string &text);
@@ -79,6 +84,7 @@ private:
   /// First sample of each shard, and the total at the end.
   std::vector<int64_t> begins;
   int64_t total = 0;
+  bool large = false;
   std::vector<std::string> remarks;
 };
 

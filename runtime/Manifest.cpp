@@ -51,8 +51,10 @@ const InputSpec *Manifest::labels() const {
 
 static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
 
-/// Reads what all planned tensors have and checks that it lies inside its space: `space`, unless it names another.
-static void readPlanned(Fields &fields, PlannedTensor &tensor, const Manifest &manifest, dsc_space space) {
+/// Reads what all planned tensors have and checks that it lies inside its space: `space`, unless it
+/// names another.
+static void readPlanned(Fields &fields, PlannedTensor &tensor, const Manifest &manifest,
+                        dsc_space space) {
   tensor.space = space;
   if (fields.has("space")) {
     std::string name = fields.string("space");
@@ -213,8 +215,8 @@ static void readRunTimeValues(Fields &root, Manifest &manifest) {
   }
 }
 
-static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key, const Manifest &manifest,
-                                              dsc_space space) {
+static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key,
+                                              const Manifest &manifest, dsc_space space) {
   std::vector<PlannedTensor> tensors;
   std::set<std::string> names;
   for (Fields &fields : owner.objects(key)) {
@@ -298,8 +300,8 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   readInputs(root, manifest);
   Fields results = root.object("results");
   for (const std::string &entry : results.keys()) {
-    manifest.results.emplace_back(
-        entry, readTensors(results, entry.c_str(), manifest, DSC_SPACE_IO));
+    manifest.results.emplace_back(entry,
+                                  readTensors(results, entry.c_str(), manifest, DSC_SPACE_IO));
   }
   manifest.gradients = readTensors(root, "gradients", manifest, DSC_SPACE_ARENA);
   manifest.values = readTensors(root, "values", manifest, DSC_SPACE_IO);

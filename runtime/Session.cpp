@@ -2,11 +2,13 @@
 
 #include "runtime/Session.h"
 
+#include "runtime/CpuFeatures.h"
 #include "runtime/cpu/CpuDevice.h"
 
 #include <cerrno>
 #include <cstring>
 #include <sys/mman.h>
+#include <unistd.h>
 
 using namespace dsc;
 
@@ -22,6 +24,15 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
     return Status::machine(format("this program was compiled for the target \"%s\", which this "
                                   "runner does not have; compile with --target=cpu",
                                   manifest.targetKind.c_str()));
+  }
+  std::string missing;
+  for (const std::string &feature : missingCpuFeatures(manifest.targetFeatures)) {
+    missing += (missing.empty() ? "" : ", ") + feature;
+  }
+  if (!missing.empty()) {
+    return Status::machine("this processor, or its kernel, lacks " + missing +
+                           ", which the program was compiled for; compile with --cpu=x86-64-v3, or "
+                           "on this machine with --cpu=native");
   }
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
@@ -68,6 +79,14 @@ Status Session::findEntries() {
 }
 
 Status Session::allocate() {
+  // The kernel would promise the memory and kill the process once it is touched.
+  const int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  if (memory > 0 && plannedBytes() > memory) {
+    return Status::machine(
+        format("the plan needs %lld bytes and this machine has %lld; compile with "
+               "a smaller micro-batch",
+               static_cast<long long>(plannedBytes()), static_cast<long long>(memory)));
+  }
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
     int64_t bytes = manifest().spaceBytes[static_cast<size_t>(i)];
     if (i == DSC_SPACE_CONSTANTS) {

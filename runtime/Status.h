@@ -14,7 +14,7 @@
 
 namespace dsc {
 
-/// Exit codes of all programs (docs/contract of the executables).
+/// Exit codes of all programs (docs/training-executable.md).
 enum class ExitCode : int {
   Done = 0,
   User = 1,      ///< the user's input or data

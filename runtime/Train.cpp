@@ -18,6 +18,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 using namespace dsc;
@@ -35,6 +36,7 @@ public:
 private:
   Status prepareLength();
   Status prepareWeightsPath();
+  Status checkFreeSpace() const;
   Status logStart();
   Status step(int64_t number);
   Status evaluateNow(int64_t number);
@@ -91,6 +93,26 @@ Status Training::prepareWeightsPath() {
     return Status::user("--save " + folder + ": cannot be written");
   }
   weightsPath = folder + "/weights.safetensors";
+  return {};
+}
+
+Status Training::checkFreeSpace() const {
+  int64_t needed = 0;
+  for (const GlobalSpec &global : executable.manifest().globals) {
+    if (global.role == GlobalRole::Trained || global.role == GlobalRole::Buffer) {
+      needed += global.bytes;
+    }
+  }
+  std::string folder = weightsPath.substr(0, weightsPath.rfind('/'));
+  struct statvfs info;
+  if (statvfs(folder.c_str(), &info) != 0) {
+    return {};
+  }
+  auto free = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+  if (needed > free) {
+    return Status::machine(format("%s: has %s free and the trained weights need %s", folder.c_str(),
+                                  bytesText(free).c_str(), bytesText(needed).c_str()));
+  }
   return {};
 }
 
@@ -163,6 +185,7 @@ Status Training::prepare() {
   }
   DSC_RETURN_IF_FAILED(prepareLength());
   DSC_RETURN_IF_FAILED(prepareWeightsPath());
+  DSC_RETURN_IF_FAILED(checkFreeSpace());
   Result<std::unique_ptr<Session>> made = openSession(executable, line);
   if (made.failed()) {
     return made.status();

@@ -4,6 +4,7 @@
 #include "TestExecutable.h"
 
 #include "runtime/CommandLine.h"
+#include "runtime/CpuFeatures.h"
 #include "runtime/Manifest.h"
 #include "runtime/Sha256.h"
 
@@ -178,6 +179,14 @@ TEST(CompileLine, ReplacesTheFlagItNames) {
   EXPECT_EQ(compileLineWith(line, "--dim", "seq=4"),
             "dsc compile m.onnx --loss=mse --dim batch=8 --zero 1 --fp16 -o 'a b' --dim=seq=4");
   EXPECT_EQ(compileLineWith("", "--freeze", "a|b"), "dsc compile MODEL.onnx --freeze='a|b'");
+}
+
+TEST(CpuFeatures, KnowWhatTheCompilerKnows) {
+  EXPECT_TRUE(missingCpuFeatures("").empty());
+  EXPECT_TRUE(missingCpuFeatures("+sse3,+popcnt,-avx512f,+unheard-of").empty());
+  EXPECT_EQ(missingCpuFeatures("+avx2").empty(), __builtin_cpu_supports("avx2") != 0);
+  EXPECT_EQ(missingCpuFeatures("+avx512f,+avx512vl").empty(),
+            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"));
 }
 
 TEST(Numbers, AreWholeOrNothing) {

@@ -180,6 +180,54 @@ TEST_F(RunnerTest, StartsFromOtherWeightsByTheirOnnxName) {
   EXPECT_NEAR((*json)["loss"].get<double>(), 0, 1e-10);
 }
 
+TEST_F(RunnerTest, ContinuesFromTheWeightsItSaved) {
+  ASSERT_EQ(
+      model_({"train", "--data", folder / "data.npz", "--steps=3", "--save", folder / "a"}).code,
+      0);
+  ASSERT_EQ(model_({"train", "--data", folder / "data.npz", "--steps=0", "--weights", folder / "a",
+                    "--save", folder / "b"})
+                .code,
+            0);
+  auto bytes = [&](const char *name) {
+    Result<Safetensors> file = Safetensors::open(folder / name);
+    EXPECT_TRUE(file.ok());
+    const TensorView *weight = file->find("linear.weight");
+    return std::string(reinterpret_cast<const char *>(weight->data), 12);
+  };
+  EXPECT_EQ(bytes("a/weights.safetensors"), bytes("b/weights.safetensors"));
+  EXPECT_NE(bytes("a/weights.safetensors"), bytes("model.weights.safetensors"));
+}
+
+TEST_F(RunnerTest, FilesHoldPaddedWeightsWithoutThePadding) {
+  OrderedJson manifest = fakeManifest();
+  manifest["globals"][0]["strides"] = {2};
+  model = makeExecutable(folder, manifest);
+  writeArrays(folder / "w.safetensors", {{"linear.weight", DSC_F32, {3}, bytesOf<float>({1, 2, 3})},
+                                         {"linear.bias", DSC_F32, {1}, bytesOf<float>({4})}});
+  ASSERT_EQ(model_({"train", "--data", folder / "data.npz", "--steps=0", "--weights",
+                    folder / "w.safetensors", "--save", folder / "a"})
+                .code,
+            0);
+  Result<Safetensors> file = Safetensors::open(folder / "a/weights.safetensors");
+  ASSERT_TRUE(file.ok());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.weight")->data, i), i + 1);
+  }
+}
+
+TEST_F(RunnerTest, RefusesAMachineThatCannotRunTheProgram) {
+  OrderedJson manifest = fakeManifest();
+  manifest["spaces"]["arena"] = int64_t(1) << 45;
+  model = makeExecutable(folder, manifest);
+  RunResult result = model_({"bench"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("and this machine has"));
+  manifest = fakeManifest();
+  manifest["target"]["kind"] = "cuda";
+  model = makeExecutable(folder, manifest);
+  EXPECT_EQ(model_({"bench"}).code, 2);
+}
+
 TEST_F(RunnerTest, ListsWeightsThatDoNotFit) {
   writeArrays(folder / "w.safetensors", {{"linear.weight", DSC_F32, {2}, bytesOf<float>({1, 2})},
                                          {"other", DSC_F32, {1}, bytesOf<float>({3})}});
