@@ -203,8 +203,8 @@ Status Training::prepare() {
 
 Status Training::logStart() {
   const Manifest &manifest = session->manifest();
-  progress->line(format("1 rank, %d threads; %lld samples, %lld a step, %lld steps; %s planned",
-                        session->threads(), wide(data->samples()), wide(samplesPerStep),
+  progress->line(format("1 rank, %d thread%s; %lld samples, %lld a step, %lld steps; %s planned",
+                        session->threads(), session->threads() == 1 ? "" : "s", wide(data->samples()), wide(samplesPerStep),
                         wide(steps), bytesText(session->plannedBytes()).c_str()));
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
@@ -334,10 +334,10 @@ Status Training::run() {
       failure = save(done, false);
     }
   }
+  progress->finish();
   if (failure.ok() && evalData && evaluatedAt != done && !stopSignal()) {
     failure = evaluateNow(done);
   }
-  progress->finish();
   // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told.
   Status saved = save(done, true);
   failure = failure.failed() ? failure : saved;
