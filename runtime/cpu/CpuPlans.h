@@ -8,6 +8,7 @@
 #ifndef DSC_RUNTIME_CPU_CPUPLANS_H
 #define DSC_RUNTIME_CPU_CPUPLANS_H
 
+#include "runtime/cpu/Attention.h"
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/Matmul.h"
 #include "runtime/cpu/ThreadTeam.h"
@@ -20,6 +21,7 @@ namespace dsc {
 struct CpuDevice {
   ThreadTeam team;
   std::vector<std::unique_ptr<MatmulPlan>> matmuls;
+  std::vector<std::unique_ptr<AttentionPlan>> attentions;
 };
 
 /// Puts `plan` at `index` of `plans`; programs number their plans densely from 0.

@@ -11,7 +11,8 @@ namespace {
 
 void tile(int rows, int columns, int64_t k, const float *a, const float *b, int64_t bStride,
           float *c, int64_t cStride, const dsc::TileEnd &end) {
-  TileRow<1, 1, 2, 3, 4, 5, 6>::functions[rows](columns, k, a, b, bStride, c, cStride, end);
+  TileRow<1, 1, 1, 2, 3, 4, 5, 6>::functions[rows](columns, k, a, rows, b, bStride, c, cStride,
+                                                   end);
 }
 
 } // namespace

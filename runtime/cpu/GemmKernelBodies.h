@@ -29,10 +29,11 @@ inline Vec activated(Vec x, int32_t epilogue) {
   }
 }
 
-/// R x V*16 accumulators that live in registers.
-template <int R, int V>
-void tileOf(int columns, int64_t k, const float *a, const float *b, int64_t bStride, float *c,
-            int64_t cStride, const dsc::TileEnd &end) {
+/// R x V*16 accumulators that live in registers. Rows of a are Apart floats apart, steps of k
+/// aStride: 1 and the tile's height for packed operands.
+template <int R, int V, int Apart>
+void tileOf(int columns, int64_t k, const float *a, int64_t aStride, const float *b,
+            int64_t bStride, float *c, int64_t cStride, const dsc::TileEnd &end) {
   Vec sum[R][V];
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; ++r) {
@@ -58,13 +59,13 @@ void tileOf(int columns, int64_t k, const float *a, const float *b, int64_t bStr
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; ++r) {
-      Vec left = splat(a[r]);
+      Vec left = splat(a[r * Apart]);
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; ++v) {
         sum[r][v] = fma(left, row[v], sum[r][v]);
       }
     }
-    a += R;
+    a += aStride;
     b += bStride;
   }
   bool plain = !end.accumulate && !end.bias && end.epilogue == DSC_EPILOGUE_NONE;
@@ -118,11 +119,12 @@ void tileOf(int columns, int64_t k, const float *a, const float *b, int64_t bStr
   }
 }
 
-using TileFunction = void (*)(int, int64_t, const float *, const float *, int64_t, float *, int64_t,
-                              const dsc::TileEnd &);
+using TileFunction = void (*)(int, int64_t, const float *, int64_t, const float *, int64_t, float *,
+                              int64_t, const dsc::TileEnd &);
 
-template <int V, int... R> struct TileRow {
-  static constexpr TileFunction functions[] = {nullptr, tileOf<R, V>...};
+/// The tiles of 1, 2, .. rows; the number of rows is the index.
+template <int V, int Apart, int... R> struct TileRow {
+  static constexpr TileFunction functions[] = {nullptr, tileOf<R, V, Apart>...};
 };
 
 /// Writes the transpose of the 16 x 16 block at `from`, whose rows are `stride` apart and of which
@@ -176,8 +178,8 @@ inline void transposeBlock(int rows, const float *from, int64_t stride, float *t
   }
 }
 
-void packRows(int rows, int64_t k, const float *a, int64_t rowStride, int64_t kStride,
-              float *packed) {
+inline void packRows(int rows, int64_t k, const float *a, int64_t rowStride, int64_t kStride,
+                     float *packed) {
   if (kStride == 1) {
     int64_t p = 0;
     for (; p + 16 <= k; p += 16) {
@@ -253,7 +255,8 @@ void packColumns(int columns, int64_t k, const float *b, int64_t kStride, int64_
 }
 
 /// Four columns at a time share the loads of a.
-void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, int64_t bStride, float *c) {
+inline void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, int64_t bStride,
+                   float *c) {
   int64_t whole = k / Lanes * Lanes;
   int rest = static_cast<int>(k - whole);
   int64_t j = 0;
@@ -292,7 +295,7 @@ void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, int64_t 
   }
 }
 
-void finishRow(int64_t count, float *c, const float *bias, int32_t epilogue) {
+inline void finishRow(int64_t count, float *c, const float *bias, int32_t epilogue) {
   for (int64_t j = 0; j < count; j += Lanes) {
     int lanes = count - j < Lanes ? static_cast<int>(count - j) : Lanes;
     Vec value = lanes == Lanes ? load(c + j) : loadFirst(c + j, lanes);

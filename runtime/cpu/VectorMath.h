@@ -87,6 +87,31 @@ inline Vec exponential(Vec x) {
   return x != x ? x : y;
 }
 
+/// log(x) to 1 ulp for normal x > 0; -infinity for 0.
+inline Vec logarithm(Vec x) {
+  IntVec bits = __builtin_bit_cast(IntVec, x);
+  // The exponent for which the mantissa is in [sqrt(1/2), sqrt(2)).
+  IntVec e = (bits - 0x3f3504f3) >> 23;
+  Vec m = __builtin_bit_cast(Vec, bits - (e << 23)) - 1.0f;
+  Vec n = __builtin_convertvector(e, Vec);
+  Vec z = m * m;
+  Vec p = splat(7.0376836292e-2f);
+  p = fma(p, m, splat(-1.1514610310e-1f));
+  p = fma(p, m, splat(1.1676998740e-1f));
+  p = fma(p, m, splat(-1.2420140846e-1f));
+  p = fma(p, m, splat(1.4249322787e-1f));
+  p = fma(p, m, splat(-1.6668057665e-1f));
+  p = fma(p, m, splat(2.0000714765e-1f));
+  p = fma(p, m, splat(-2.4999993993e-1f));
+  p = fma(p, m, splat(3.3333331174e-1f));
+  Vec y = fma(n, splat(-2.12194440e-4f), p * m * z);
+  y = fma(z, splat(-0.5f), y);
+  y = fma(n, splat(0.693359375f), m + y);
+  y = x == 0.0f ? splat(-__builtin_inff()) : y;
+  y = x == __builtin_inff() ? x : y;
+  return x != x ? x : y;
+}
+
 /// erf(x) to a few ulp: odd rational function on [-4, 4], outside of which it is +-1.
 inline Vec errorFunction(Vec x) {
   Vec c = x < -3.8325066f ? splat(-3.8325066f) : x;

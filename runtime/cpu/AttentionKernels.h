@@ -1,0 +1,53 @@
+//===- AttentionKernels.h - The blocks of f32 attention --------------------===//
+//
+// A table of functions per instruction set, like GemmKernels: the bits are the same in each.
+// Work items are independent; each is done by one thread with its own scratch.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DSC_RUNTIME_CPU_ATTENTIONKERNELS_H
+#define DSC_RUNTIME_CPU_ATTENTIONKERNELS_H
+
+#include <stdint.h>
+
+namespace dsc {
+
+/// Shape of attention; strides are in elements.
+struct AttentionShape {
+  int64_t batch, heads, kvHeads, qLength, kvLength, width;
+  double scale;
+  bool causal;
+  int32_t maskType;                                           ///< 0 for none, else a dsc_dtype
+  int64_t maskStrides[4];                                     ///< batch, head, q, k
+  int64_t qStrides[3], kStrides[3], vStrides[3], oStrides[3]; ///< batch, position, head
+};
+
+/// Operands and results of one call; gradients have the strides of what they are gradients of.
+template <typename T> struct AttentionOperands {
+  const T *q, *k, *v;
+  const void *mask;
+  T *o;
+  T *lse;      ///< [batch, heads, qLength]
+  const T *dO; ///< backward only, like the following
+  T *dq, *dk, *dv;
+  T *delta; ///< [batch, heads, qLength], written first
+};
+
+struct AttentionKernels {
+  /// The widest head that the kernels' scratch has room for.
+  static constexpr int64_t MostWidth = 256;
+
+  /// One block of queries of one head; items are batch x heads x blocks of queries.
+  void (*forward)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,
+                  void *scratch, int64_t scratchBytes);
+  /// All that depends on one head of k and v; items are batch x kvHeads.
+  void (*backward)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,
+                   void *scratch, int64_t scratchBytes);
+};
+
+extern const AttentionKernels attentionKernelsAvx2;
+extern const AttentionKernels attentionKernelsAvx512;
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_CPU_ATTENTIONKERNELS_H
