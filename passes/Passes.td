@@ -84,6 +84,50 @@ def RaiseActivation : Pass<"dsc-raise-activation", "::mlir::ModuleOp"> {
   }];
 }
 
+def RaiseAttention : Pass<"dsc-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "softmax(scale q k^T + mask) v becomes dsc.attention";
+  let description = [{
+    Assumes: after dsc-canonicalize-contractions. Scales may stand on q, on k or on the scores; masks may be added or
+    chosen. Not raised, with the reason in `dsc.patterns`: probabilities that are used elsewhere or go through a
+    dropout, masks that are trained, a softmax over another dimension.
+
+    Before:
+    ```mlir
+    %s = dsc.matmul %q, %k {transpose_b = true} : (tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x4x4xf32>
+    %t = dsc.mul %s, %scale : (tensor<2x3x4x4xf32>, tensor<f32>) -> tensor<2x3x4x4xf32>
+    %p = dsc.softmax %t {axis = 3 : i64} : (tensor<2x3x4x4xf32>) -> tensor<2x3x4x4xf32>
+    %o = dsc.matmul %p, %v : (tensor<2x3x4x4xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32>
+    ```
+    ==> (with q, k, v and the result transposed and reshaped around it)
+    ```mlir
+    %o, %lse = dsc.attention %q1, %k1, %v1 {heads = 3 : i64, kv_heads = 3 : i64, scale = 0.35 : f64}
+        : (tensor<2x4x24xf32>, tensor<2x4x24xf32>, tensor<2x4x24xf32>) -> (tensor<2x4x24xf32>, tensor<2x3x4xf32>)
+    ```
+  }];
+}
+
+def PackAttention : Pass<"dsc-pack-attention", "::mlir::ModuleOp"> {
+  let summary = "Attention reads q, k, v where the projections wrote them";
+  let description = [{
+    Head splits and merges, however they are written, slices of one projection, keys repeated for several heads,
+    constant factors and constant masks become attributes of the op and its choice of operands.
+
+    Before:
+    ```mlir
+    %q = dsc.slice %qkv {starts = array<i64: 0, 0, 0>, sizes = array<i64: 2, 4, 24>, steps = array<i64: 1, 1, 1>}
+        : (tensor<2x4x72xf32>) -> tensor<2x4x24xf32>
+    ... %k and %v the same with starts 24 and 48 ...
+    %o, %lse = dsc.attention %q, %k, %v {heads = 3 : i64, kv_heads = 3 : i64, scale = 0.35 : f64}
+        : (tensor<2x4x24xf32>, tensor<2x4x24xf32>, tensor<2x4x24xf32>) -> (tensor<2x4x24xf32>, tensor<2x3x4xf32>)
+    ```
+    ==>
+    ```mlir
+    %o, %lse = dsc.attention %qkv {heads = 3 : i64, kv_heads = 3 : i64, scale = 0.35 : f64}
+        : (tensor<2x4x72xf32>) -> (tensor<2x4x24xf32>, tensor<2x3x4xf32>)
+    ```
+  }];
+}
+
 // autodiff
 
 def BuildEntries : Pass<"dsc-build-entries", "::mlir::ModuleOp"> {

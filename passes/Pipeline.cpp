@@ -15,6 +15,10 @@ static void buildRaise(OpPassManager &manager) {
   manager.addPass(createCanonicalizeContractions());
   manager.addPass(createRaiseNormalization());
   manager.addPass(createRaiseActivation());
+  manager.addPass(createRaiseAttention());
+  manager.addPass(createPackAttention());
+  manager.addPass(createCanonicalizeViews()); // what the new ops' operands left behind
+  manager.addPass(createCSEPass());
 }
 
 static void buildAutodiff(OpPassManager &manager) {
