@@ -141,7 +141,9 @@ bool dsc::evaluate(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vecto
   for (Type type : op->getResultTypes()) {
     results.emplace_back(cast<RankedTensorType>(type));
   }
-  if (!evaluateElementwise(op, operands, results) && !evaluateShape(op, operands, results) &&
+  if (!evaluateNormalization(op, operands, results) && !evaluateConvolution(op, operands, results) &&
+      !evaluateAttention(op, operands, results) && !evaluateOptimizer(op, operands, results) &&
+      !evaluateElementwise(op, operands, results) && !evaluateShape(op, operands, results) &&
       !evaluateReduction(op, operands, results)) {
     return false;
   }

@@ -47,6 +47,14 @@ bool evaluateShape(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands
                    std::vector<EvaluatedTensor> &results);
 bool evaluateReduction(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
                        std::vector<EvaluatedTensor> &results);
+bool evaluateNormalization(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                           std::vector<EvaluatedTensor> &results);
+bool evaluateConvolution(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                         std::vector<EvaluatedTensor> &results);
+bool evaluateAttention(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                       std::vector<EvaluatedTensor> &results);
+bool evaluateOptimizer(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+                       std::vector<EvaluatedTensor> &results);
 
 } // namespace dsc
 
