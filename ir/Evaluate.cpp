@@ -53,7 +53,8 @@ void EvaluatedTensor::roundToType() {
   bool isUnsigned = element.isUnsignedInteger() || width == 1;
   for (int64_t &value : integers) {
     uint64_t bits = static_cast<uint64_t>(value) << (64 - width);
-    value = isUnsigned ? static_cast<int64_t>(bits >> (64 - width)) : static_cast<int64_t>(bits) >> (64 - width);
+    value = isUnsigned ? static_cast<int64_t>(bits >> (64 - width))
+                       : static_cast<int64_t>(bits) >> (64 - width);
   }
 }
 
@@ -74,7 +75,8 @@ EvaluatedTensor EvaluatedTensor::fromAttribute(DenseElementsAttr attribute) {
   } else {
     bool isUnsigned = element.isUnsignedInteger() || element.isInteger(1);
     for (const APInt &value : attribute.getValues<APInt>()) {
-      tensor.integers[i++] = isUnsigned ? static_cast<int64_t>(value.getZExtValue()) : value.getSExtValue();
+      tensor.integers[i++] =
+          isUnsigned ? static_cast<int64_t>(value.getZExtValue()) : value.getSExtValue();
     }
   }
   return tensor;
@@ -94,14 +96,16 @@ DenseElementsAttr EvaluatedTensor::toAttribute() const {
     for (double value : floats) {
       bool losesInfo;
       values.emplace_back(value);
-      values.back().convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven, &losesInfo);
+      values.back().convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                            &losesInfo);
     }
     return DenseElementsAttr::get(type, values);
   }
   std::vector<APInt> values;
   unsigned width = element.getIntOrFloatBitWidth();
   for (int64_t value : integers) {
-    values.emplace_back(width, static_cast<uint64_t>(value) & (width == 64 ? ~0ull : (1ull << width) - 1));
+    values.emplace_back(width,
+                        static_cast<uint64_t>(value) & (width == 64 ? ~0ull : (1ull << width) - 1));
   }
   return DenseElementsAttr::get(type, values);
 }
@@ -118,7 +122,8 @@ SmallVector<int64_t> dsc::rowMajorStrides(ArrayRef<int64_t> shape) {
   return strides;
 }
 
-void dsc::forEachIndex(ArrayRef<int64_t> shape, llvm::function_ref<void(int64_t, ArrayRef<int64_t>)> visit) {
+void dsc::forEachIndex(ArrayRef<int64_t> shape,
+                       llvm::function_ref<void(int64_t, ArrayRef<int64_t>)> visit) {
   int64_t count = 1;
   for (int64_t size : shape) {
     count *= size;
@@ -126,7 +131,8 @@ void dsc::forEachIndex(ArrayRef<int64_t> shape, llvm::function_ref<void(int64_t,
   SmallVector<int64_t> index(shape.size(), 0);
   for (int64_t linear = 0; linear < count; ++linear) {
     visit(linear, index);
-    for (int64_t dim = static_cast<int64_t>(shape.size()) - 1; dim >= 0 && ++index[dim] == shape[dim]; --dim) {
+    for (int64_t dim = static_cast<int64_t>(shape.size()) - 1;
+         dim >= 0 && ++index[dim] == shape[dim]; --dim) {
       index[dim] = 0;
     }
   }
@@ -136,15 +142,17 @@ void dsc::forEachIndex(ArrayRef<int64_t> shape, llvm::function_ref<void(int64_t,
 // Dispatch and folding
 //===----------------------------------------------------------------------===//
 
-bool dsc::evaluate(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results) {
+bool dsc::evaluate(Operation *op, ArrayRef<EvaluatedTensor> operands,
+                   std::vector<EvaluatedTensor> &results) {
   results.clear();
   for (Type type : op->getResultTypes()) {
     results.emplace_back(cast<RankedTensorType>(type));
   }
-  if (!evaluateNormalization(op, operands, results) && !evaluateConvolution(op, operands, results) &&
-      !evaluateAttention(op, operands, results) && !evaluateOptimizer(op, operands, results) &&
-      !evaluateElementwise(op, operands, results) && !evaluateShape(op, operands, results) &&
-      !evaluateReduction(op, operands, results)) {
+  if (!evaluateNormalization(op, operands, results) &&
+      !evaluateConvolution(op, operands, results) && !evaluateAttention(op, operands, results) &&
+      !evaluateOptimizer(op, operands, results) &&
+      !(op->hasTrait<Elementwise>() && evaluateElementwise(op, operands, results)) &&
+      !evaluateShape(op, operands, results) && !evaluateReduction(op, operands, results)) {
     return false;
   }
   for (EvaluatedTensor &result : results) {
@@ -167,5 +175,6 @@ OpFoldResult dsc::foldByEvaluation(Operation *op, ArrayRef<Attribute> operands) 
     values.push_back(EvaluatedTensor::fromAttribute(value));
   }
   std::vector<EvaluatedTensor> results;
-  return evaluate(op, values, results) ? OpFoldResult(results.front().toAttribute()) : OpFoldResult();
+  return evaluate(op, values, results) ? OpFoldResult(results.front().toAttribute())
+                                       : OpFoldResult();
 }

@@ -85,6 +85,7 @@ ArrayRef<GradRow> dsc::gradTable() {
       zero<CompareOp>(kIntegers),
       rule<SelectOp, gradSelect>(),
       never<GeluGradOp>(kSecond),
+      zero<IotaOp>(kIntegers),
       // Shape
       zero<ConstantOp>("is a constant"),
       rule<ReshapeOp, gradReshape>(),
