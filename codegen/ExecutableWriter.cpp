@@ -42,8 +42,9 @@ static FailureOr<std::unique_ptr<llvm::MemoryBuffer>> linkProgram(const Executab
     }
   }
   std::string output = (folder + "/program.so").str();
-  std::vector<const char *> arguments{"ld.lld", "-shared", "--threads=1", "-Bsymbolic", "--build-id=none",
-                                      "--gc-sections", "-z", "noexecstack", "-o", output.c_str()};
+  std::vector<const char *> arguments{
+      "ld.lld",        "-shared", "--threads=1", "-Bsymbolic", "--build-id=none",
+      "--gc-sections", "-z",      "noexecstack", "-o",         output.c_str()};
   for (const std::string &path : paths) {
     arguments.push_back(path.c_str());
   }
@@ -53,8 +54,9 @@ static FailureOr<std::unique_ptr<llvm::MemoryBuffer>> linkProgram(const Executab
   if (result.retCode != 0) {
     return emitError(loc) << "linking the program failed: " << messages;
   }
-  auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false,
-                                            /*IsVolatile=*/true);
+  auto buffer =
+      llvm::MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false,
+                                  /*IsVolatile=*/true);
   if (!buffer) {
     return emitError(loc) << "cannot read " << output << ": " << buffer.getError().message();
   }
@@ -126,9 +128,11 @@ static FailureOr<std::string> constantsOf(ModuleOp module) {
 LogicalResult dsc::writeExecutable(const ExecutableParts &parts, StringRef path) {
   ModuleOp module = parts.module;
   Location loc = module.getLoc();
-  auto runner = llvm::MemoryBuffer::getFile(parts.runner, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto runner =
+      llvm::MemoryBuffer::getFile(parts.runner, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!runner) {
-    return emitError(loc) << "cannot read the runner " << parts.runner << ": " << runner.getError().message()
+    return emitError(loc) << "cannot read the runner " << parts.runner << ": "
+                          << runner.getError().message()
                           << "; it is built and installed beside dsc";
   }
   FailureOr<std::unique_ptr<llvm::MemoryBuffer>> program = linkProgram(parts);
@@ -138,11 +142,12 @@ LogicalResult dsc::writeExecutable(const ExecutableParts &parts, StringRef path)
     return failure();
   }
 
-  auto temporary = llvm::sys::fs::TempFile::create(path + ".tmp-%%%%%%", llvm::sys::fs::all_read |
-                                                                             llvm::sys::fs::all_exe |
-                                                                             llvm::sys::fs::owner_write);
+  auto temporary = llvm::sys::fs::TempFile::create(
+      path + ".tmp-%%%%%%",
+      llvm::sys::fs::all_read | llvm::sys::fs::all_exe | llvm::sys::fs::owner_write);
   if (!temporary) {
-    return emitError(loc) << "cannot create a file beside " << path << ": " << llvm::toString(temporary.takeError());
+    return emitError(loc) << "cannot create a file beside " << path << ": "
+                          << llvm::toString(temporary.takeError());
   }
   uint64_t sections[3][2];
   {
@@ -175,7 +180,8 @@ LogicalResult dsc::writeExecutable(const ExecutableParts &parts, StringRef path)
     }
   }
   if (llvm::Error error = temporary->keep(path)) {
-    return emitError(loc) << "cannot rename to " << path << ": " << llvm::toString(std::move(error));
+    return emitError(loc) << "cannot rename to " << path << ": "
+                          << llvm::toString(std::move(error));
   }
   return success();
 }

@@ -1,5 +1,5 @@
-// Makes the training executable: links the program's object into a shared object and appends it, the constants and the
-// manifest to the prebuilt runner (docs/executable-format.md).
+// Makes the training executable: links the program's object into a shared object and appends it,
+// the constants and the manifest to the prebuilt runner (docs/executable-format.md).
 
 #ifndef DSC_CODEGEN_EXECUTABLEWRITER_H
 #define DSC_CODEGEN_EXECUTABLEWRITER_H
@@ -9,13 +9,13 @@
 namespace dsc {
 
 struct ExecutableParts {
-  std::string runner;                                // path of the prebuilt runner
-  std::vector<llvm::SmallVector<char, 0>> objects;   // ELF objects of kernels and host program
-  mlir::ModuleOp module;                             // for the constants and the manifest
+  std::string runner;                              // path of the prebuilt runner
+  std::vector<llvm::SmallVector<char, 0>> objects; // ELF objects of kernels and host program
+  mlir::ModuleOp module;                           // for the constants and the manifest
 };
 
-/// Writes the executable to `path`: aside first, then renamed. Errors: the runner cannot be read, the link fails, the
-/// disk is full.
+/// Writes the executable to `path`: aside first, then renamed. Errors: the runner cannot be read,
+/// the link fails, the disk is full.
 mlir::LogicalResult writeExecutable(const ExecutableParts &parts, llvm::StringRef path);
 
 } // namespace dsc

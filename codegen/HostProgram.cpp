@@ -16,7 +16,8 @@ using namespace dsc;
 std::string dsc::kernelEntryName(StringRef symbol) { return (symbol + "_entry").str(); }
 
 static bool callsRuntime(Operation &op) {
-  return isa<LaunchOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp>(op);
+  return isa<LaunchOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
+             AttentionGradOp>(op);
 }
 
 llvm::DenseMap<Operation *, int32_t> dsc::numberRuntimeOps(ModuleOp module) {
@@ -32,12 +33,14 @@ llvm::DenseMap<Operation *, int32_t> dsc::numberRuntimeOps(ModuleOp module) {
 }
 
 namespace {
-/// One LLVM function under construction: (ctx, spaces) -> status, left at the first call that fails.
+/// One LLVM function under construction: (ctx, spaces) -> status, left at the first call that
+/// fails.
 class EntryBuilder {
 public:
   EntryBuilder(RuntimeCalls &calls, ModuleOp module, StringRef name, Location loc)
       : calls(calls), b(OpBuilder::atBlockEnd(module.getBody())), loc(loc) {
-    function = b.create<LLVM::LLVMFuncOp>(loc, name, LLVM::LLVMFunctionType::get(calls.i32(), {calls.ptr(), calls.ptr()}));
+    function = b.create<LLVM::LLVMFuncOp>(
+        loc, name, LLVM::LLVMFunctionType::get(calls.i32(), {calls.ptr(), calls.ptr()}));
     Block *entry = function.addEntryBlock(b);
     b.setInsertionPointToStart(entry);
     context = entry->getArgument(0);
@@ -58,7 +61,8 @@ public:
     if (!slot) {
       return calls.null(b, loc);
     }
-    return b.create<LLVM::GEPOp>(loc, calls.ptr(), b.getI8Type(), bases[static_cast<int>(slot.getSpace())],
+    return b.create<LLVM::GEPOp>(loc, calls.ptr(), b.getI8Type(),
+                                 bases[static_cast<int>(slot.getSpace())],
                                  ArrayRef<LLVM::GEPArg>{offset(slot.getOffset() + extraBytes)});
   }
 
@@ -127,7 +131,8 @@ class EntryLowering {
 public:
   EntryLowering(func::FuncOp entry, RuntimeCalls &calls, LibraryPlans &plans,
                 const llvm::DenseMap<Operation *, int32_t> &numbers)
-      : entry(entry), module(entry->getParentOfType<ModuleOp>()), calls(calls), plans(plans), numbers(numbers) {}
+      : entry(entry), module(entry->getParentOfType<ModuleOp>()), calls(calls), plans(plans),
+        numbers(numbers) {}
 
   LogicalResult run() {
     for (BlockArgument argument : entry.getArguments()) {
@@ -170,44 +175,66 @@ private:
         .Case<MatmulOp>([&](MatmulOp matmul) {
           // An accumulator lies where the result does: the plan adds to it.
           planned(op, "dsc_rt_matmul", plans.matmul(matmul, numbers.lookup(&op)), b,
-                  {{slotOf(matmul.getA())}, {slotOf(matmul.getB())}, {slotOf(matmul.getBias())},
-                   {slotOf(matmul.getResult())}, {scratchOf(op)}});
+                  {{slotOf(matmul.getA())},
+                   {slotOf(matmul.getB())},
+                   {slotOf(matmul.getBias())},
+                   {slotOf(matmul.getResult())},
+                   {scratchOf(op)}});
           return success();
         })
         .Case<ConvOp>([&](ConvOp conv) {
           planned(op, "dsc_rt_conv", plans.conv(conv, numbers.lookup(&op)), b,
-                  {{slotOf(conv.getX())}, {slotOf(conv.getW())}, {slotOf(conv.getBias())}, {slotOf(conv.getY())},
+                  {{slotOf(conv.getX())},
+                   {slotOf(conv.getW())},
+                   {slotOf(conv.getBias())},
+                   {slotOf(conv.getY())},
                    {scratchOf(op)}});
           return success();
         })
         .Case<ConvGradInputOp>([&](ConvGradInputOp conv) {
           planned(op, "dsc_rt_conv", plans.convGradInput(conv, numbers.lookup(&op)), b,
-                  {{slotOf(conv.getDy())}, {slotOf(conv.getW())}, {}, {slotOf(conv.getDx())}, {scratchOf(op)}});
+                  {{slotOf(conv.getDy())},
+                   {slotOf(conv.getW())},
+                   {},
+                   {slotOf(conv.getDx())},
+                   {scratchOf(op)}});
           return success();
         })
         .Case<ConvGradWeightOp>([&](ConvGradWeightOp conv) {
           planned(op, "dsc_rt_conv", plans.convGradWeight(conv, numbers.lookup(&op)), b,
-                  {{slotOf(conv.getX())}, {slotOf(conv.getDy())}, {}, {slotOf(conv.getDw())}, {scratchOf(op)}});
+                  {{slotOf(conv.getX())},
+                   {slotOf(conv.getDy())},
+                   {},
+                   {slotOf(conv.getDw())},
+                   {scratchOf(op)}});
           return success();
         })
         .Case<AttentionOp>([&](AttentionOp attention) {
-          SmallVector<Address> addresses = projections(attention.getQkv(), attention.getHeads(),
-                                                       attention.getKvHeads());
-          addresses.append({{slotOf(attention.getMask())}, {slotOf(attention.getOut())},
-                            {slotOf(attention.getLse())}, {scratchOf(op)}});
-          planned(op, "dsc_rt_attention", plans.attention(attention, numbers.lookup(&op)), b, addresses);
+          SmallVector<Address> addresses =
+              projections(attention.getQkv(), attention.getHeads(), attention.getKvHeads());
+          addresses.append({{slotOf(attention.getMask())},
+                            {slotOf(attention.getOut())},
+                            {slotOf(attention.getLse())},
+                            {scratchOf(op)}});
+          planned(op, "dsc_rt_attention", plans.attention(attention, numbers.lookup(&op)), b,
+                  addresses);
           return success();
         })
         .Case<AttentionGradOp>([&](AttentionGradOp grad) {
-          SmallVector<Address> addresses = projections(grad.getQkv(), grad.getHeads(), grad.getKvHeads());
-          addresses.append({{slotOf(grad.getMask())}, {slotOf(grad.getOut())}, {slotOf(grad.getLse())},
+          SmallVector<Address> addresses =
+              projections(grad.getQkv(), grad.getHeads(), grad.getKvHeads());
+          addresses.append({{slotOf(grad.getMask())},
+                            {slotOf(grad.getOut())},
+                            {slotOf(grad.getLse())},
                             {slotOf(grad.getDout())}});
           addresses.append(projections(grad.getDqkv(), grad.getHeads(), grad.getKvHeads()));
           addresses.push_back({scratchOf(op)});
-          planned(op, "dsc_rt_attention_grad", plans.attentionGrad(grad, numbers.lookup(&op)), b, addresses);
+          planned(op, "dsc_rt_attention_grad", plans.attentionGrad(grad, numbers.lookup(&op)), b,
+                  addresses);
           return success();
         })
-        .Case<ReshapeOp, SliceOp, GetGlobalOp, SetGlobalOp, func::ReturnOp>([](auto) { return success(); })
+        .Case<ReshapeOp, SliceOp, GetGlobalOp, SetGlobalOp, func::ReturnOp>(
+            [](auto) { return success(); })
         .Default([](Operation *other) { return other->emitError("no runtime call for this op"); });
   }
 
@@ -227,8 +254,10 @@ private:
     return {{slot, 0}, {slot, heads * head}, {slot, (heads + kvHeads) * head}};
   }
 
-  void planned(Operation &op, StringRef function, int32_t plan, EntryBuilder &b, ArrayRef<Address> addresses) {
-    SmallVector<Value> operands{b.ctx(), b.constant(numbers.lookup(&op), false), b.constant(plan, false)};
+  void planned(Operation &op, StringRef function, int32_t plan, EntryBuilder &b,
+               ArrayRef<Address> addresses) {
+    SmallVector<Value> operands{b.ctx(), b.constant(numbers.lookup(&op), false),
+                                b.constant(plan, false)};
     for (const Address &address : addresses) {
       operands.push_back(b.address(address.slot, address.extraBytes));
     }
@@ -247,15 +276,17 @@ private:
       arguments.push_back(scratch);
     }
     if (arguments.size() > EntryBuilder::kMaxArguments) {
-      return launch.emitError("kernel has ") << arguments.size() << " operands and results, the limit is "
-                                             << EntryBuilder::kMaxArguments;
+      return launch.emitError("kernel has ")
+             << arguments.size() << " operands and results, the limit is "
+             << EntryBuilder::kMaxArguments;
     }
     Value array = b.argumentArray(arguments);
-    for (auto [symbol, units, grain] : llvm::zip(launch.getKernels(), launch.getUnits(), launch.getGrains())) {
+    for (auto [symbol, units, grain] :
+         llvm::zip(launch.getKernels(), launch.getUnits(), launch.getGrains())) {
       std::string name = kernelEntryName(cast<FlatSymbolRefAttr>(symbol).getValue());
       Value kernel = b.builder().create<LLVM::AddressOfOp>(launch.getLoc(), calls.ptr(), name);
-      b.call("dsc_rt_parallel_for", {b.ctx(), b.constant(numbers.lookup(launch), false), kernel, array,
-                                     b.constant(units, true), b.constant(grain, true)});
+      b.call("dsc_rt_parallel_for", {b.ctx(), b.constant(numbers.lookup(launch), false), kernel,
+                                     array, b.constant(units, true), b.constant(grain, true)});
     }
     return success();
   }

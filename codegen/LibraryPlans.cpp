@@ -47,14 +47,17 @@ LibraryPlans::LibraryPlans(ModuleOp module, RuntimeCalls &calls)
 void LibraryPlans::finish() {
   b.create<LLVM::ReturnOp>(module.getLoc(), status);
   b.setInsertionPointToEnd(module.getBody());
-  auto version = b.create<LLVM::LLVMFuncOp>(module.getLoc(), "dsc_program_abi_version",
-                                            LLVM::LLVMFunctionType::get(calls.i32(), ArrayRef<Type>{}));
+  auto version =
+      b.create<LLVM::LLVMFuncOp>(module.getLoc(), "dsc_program_abi_version",
+                                 LLVM::LLVMFunctionType::get(calls.i32(), ArrayRef<Type>{}));
   b.setInsertionPointToStart(version.addEntryBlock(b));
-  Value value = b.create<LLVM::ConstantOp>(module.getLoc(), calls.i32(), b.getI32IntegerAttr(DSC_ABI_VERSION));
+  Value value = b.create<LLVM::ConstantOp>(module.getLoc(), calls.i32(),
+                                           b.getI32IntegerAttr(DSC_ABI_VERSION));
   b.create<LLVM::ReturnOp>(module.getLoc(), value);
 }
 
-int32_t LibraryPlans::plan(StringRef function, Location loc, int32_t number, ArrayRef<Parameter> parameters) {
+int32_t LibraryPlans::plan(StringRef function, Location loc, int32_t number,
+                           ArrayRef<Parameter> parameters) {
   std::string key = function.str();
   for (const Parameter &p : parameters) {
     key += llvm::formatv("|{0},{1}", p.integer, p.real).str();
@@ -80,10 +83,12 @@ int32_t LibraryPlans::plan(StringRef function, Location loc, int32_t number, Arr
       operands.push_back(integer(calls.i64(), p.integer));
       break;
     case Parameter::Double:
-      operands.push_back(b.create<LLVM::ConstantOp>(loc, b.getF64Type(), b.getF64FloatAttr(p.real)));
+      operands.push_back(
+          b.create<LLVM::ConstantOp>(loc, b.getF64Type(), b.getF64FloatAttr(p.real)));
       break;
     case Parameter::Array:
-      operands.push_back(p.array.empty() ? calls.null(b, loc) : calls.constantArray(b, loc, p.array));
+      operands.push_back(p.array.empty() ? calls.null(b, loc)
+                                         : calls.constantArray(b, loc, p.array));
       break;
     }
   }
@@ -106,7 +111,8 @@ namespace {
 struct Strided {
   SmallVector<int64_t> dims, strides;
 
-  explicit Strided(RankedTensorType type) : dims(type.getShape()), strides(rowMajorStrides(type.getShape())) {}
+  explicit Strided(RankedTensorType type)
+      : dims(type.getShape()), strides(rowMajorStrides(type.getShape())) {}
 
   void swapLastTwo() {
     std::swap(dims.end()[-1], dims.end()[-2]);
@@ -133,9 +139,8 @@ struct Strided {
 int32_t LibraryPlans::matmul(MatmulOp op, int32_t number) {
   Strided a(typeOf(op.getA())), bOperand(typeOf(op.getB())), c(typeOf(op.getResult()));
   // Rows of a batch that share one matrix are one product.
-  bool shared = bOperand.dims.size() == 2 || llvm::all_of(ArrayRef(bOperand.dims).drop_back(2), [](int64_t d) {
-    return d == 1;
-  });
+  bool shared = bOperand.dims.size() == 2 || llvm::all_of(ArrayRef(bOperand.dims).drop_back(2),
+                                                          [](int64_t d) { return d == 1; });
   if (shared && !op.getTransposeA() && a.dims.size() >= c.dims.size() - 0 && a.dims.size() > 2 &&
       ArrayRef(a.dims).drop_back(2) == ArrayRef(c.dims).drop_back(2)) {
     a.collapseRows();
@@ -153,10 +158,11 @@ int32_t LibraryPlans::matmul(MatmulOp op, int32_t number) {
   a.padRank(rank);
   bOperand.padRank(rank);
   return plan("dsc_rt_matmul_plan", op.getLoc(), number,
-              {int32(abiType(typeOf(op.getResult()).getElementType())), int32(rank), array(a.dims), array(a.strides),
-               array(bOperand.dims), array(bOperand.strides), array(c.dims), array(c.strides),
-               int32(op.getBias() ? 1 : 0), int32(static_cast<int32_t>(op.getActivation())),
-               int32(op.getAccumulator() ? 1 : 0), int64(workspaceOf(op))});
+              {int32(abiType(typeOf(op.getResult()).getElementType())), int32(rank), array(a.dims),
+               array(a.strides), array(bOperand.dims), array(bOperand.strides), array(c.dims),
+               array(c.strides), int32(op.getBias() ? 1 : 0),
+               int32(static_cast<int32_t>(op.getActivation())), int32(op.getAccumulator() ? 1 : 0),
+               int64(workspaceOf(op))});
 }
 
 //===----------------------------------------------------------------------===//
@@ -173,46 +179,51 @@ static Strided imageOf(RankedTensorType type, ConvLayout layout) {
   return image;
 }
 
-int32_t LibraryPlans::convolution(Operation *op, int32_t kind, RankedTensorType x, RankedTensorType w,
-                                  RankedTensorType y, int32_t number, bool bias, Epilogue epilogue) {
+int32_t LibraryPlans::convolution(Operation *op, int32_t kind, RankedTensorType x,
+                                  RankedTensorType w, RankedTensorType y, int32_t number, bool bias,
+                                  Epilogue epilogue) {
   auto layout = cast<ConvLayoutAttr>(op->getAttr("layout")).getValue();
   Strided image = imageOf(x, layout), result = imageOf(y, layout), weight(w);
-  auto list = [&](StringRef name) { return array(cast<DenseI64ArrayAttr>(op->getAttr(name)).asArrayRef()); };
+  auto list = [&](StringRef name) {
+    return array(cast<DenseI64ArrayAttr>(op->getAttr(name)).asArrayRef());
+  };
   return plan("dsc_rt_conv_plan", op->getLoc(), number,
-              {int32(kind), int32(abiType(x.getElementType())), int32(x.getRank()), array(image.dims),
-               array(image.strides), array(weight.dims), array(weight.strides), array(result.dims),
-               array(result.strides), list("strides"), list("dilations"), list("pads_begin"), list("pads_end"),
+              {int32(kind), int32(abiType(x.getElementType())), int32(x.getRank()),
+               array(image.dims), array(image.strides), array(weight.dims), array(weight.strides),
+               array(result.dims), array(result.strides), list("strides"), list("dilations"),
+               list("pads_begin"), list("pads_end"),
                int64(cast<IntegerAttr>(op->getAttr("groups")).getInt()), int32(bias),
                int32(static_cast<int32_t>(epilogue)), int64(workspaceOf(op))});
 }
 
 int32_t LibraryPlans::conv(ConvOp op, int32_t number) {
-  return convolution(op, DSC_CONV_FORWARD, typeOf(op.getX()), typeOf(op.getW()), typeOf(op.getY()), number,
-                     op.getBias() != nullptr, op.getActivation());
+  return convolution(op, DSC_CONV_FORWARD, typeOf(op.getX()), typeOf(op.getW()), typeOf(op.getY()),
+                     number, op.getBias() != nullptr, op.getActivation());
 }
 
 int32_t LibraryPlans::convGradInput(ConvGradInputOp op, int32_t number) {
-  return convolution(op, DSC_CONV_GRAD_INPUT, typeOf(op.getDx()), typeOf(op.getW()), typeOf(op.getDy()), number, false,
-                     Epilogue::none);
+  return convolution(op, DSC_CONV_GRAD_INPUT, typeOf(op.getDx()), typeOf(op.getW()),
+                     typeOf(op.getDy()), number, false, Epilogue::none);
 }
 
 int32_t LibraryPlans::convGradWeight(ConvGradWeightOp op, int32_t number) {
-  return convolution(op, DSC_CONV_GRAD_WEIGHT, typeOf(op.getX()), typeOf(op.getDw()), typeOf(op.getDy()), number, false,
-                     Epilogue::none);
+  return convolution(op, DSC_CONV_GRAD_WEIGHT, typeOf(op.getX()), typeOf(op.getDw()),
+                     typeOf(op.getDy()), number, false, Epilogue::none);
 }
 
 //===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//
 
-int32_t LibraryPlans::attentionPlan(Operation *op, ValueRange qkv, Value mask, int64_t heads, int64_t kvHeads,
-                                    double scale, bool causal, int32_t number) {
+int32_t LibraryPlans::attentionPlan(Operation *op, ValueRange qkv, Value mask, int64_t heads,
+                                    int64_t kvHeads, double scale, bool causal, int32_t number) {
   RankedTensorType q = typeOf(qkv.front());
   bool packed = qkv.size() == 1;
   int64_t qLength = q.getDimSize(1), kvLength = packed ? qLength : typeOf(qkv[1]).getDimSize(1);
   int64_t qRow = q.getDimSize(2), width = qRow / (packed ? heads + 2 * kvHeads : heads);
   int64_t kvRow = packed ? qRow : kvHeads * width;
-  SmallVector<int64_t> qStrides{qLength * qRow, qRow, width}, kvStrides{kvLength * kvRow, kvRow, width};
+  SmallVector<int64_t> qStrides{qLength * qRow, qRow, width},
+      kvStrides{kvLength * kvRow, kvRow, width};
   SmallVector<int64_t> outStrides{qLength * heads * width, heads * width, width}, maskStrides;
   int32_t maskType = 0;
   if (mask) {
@@ -223,17 +234,18 @@ int32_t LibraryPlans::attentionPlan(Operation *op, ValueRange qkv, Value mask, i
     }
   }
   return plan("dsc_rt_attention_plan", op->getLoc(), number,
-              {int32(abiType(q.getElementType())), int64(q.getDimSize(0)), int64(heads), int64(kvHeads), int64(qLength),
-               int64(kvLength), int64(width), real(scale), int32(causal), int32(maskType), array(maskStrides),
-               array(qStrides), array(kvStrides), array(kvStrides), array(outStrides), int64(workspaceOf(op))});
+              {int32(abiType(q.getElementType())), int64(q.getDimSize(0)), int64(heads),
+               int64(kvHeads), int64(qLength), int64(kvLength), int64(width), real(scale),
+               int32(causal), int32(maskType), array(maskStrides), array(qStrides),
+               array(kvStrides), array(kvStrides), array(outStrides), int64(workspaceOf(op))});
 }
 
 int32_t LibraryPlans::attention(AttentionOp op, int32_t number) {
-  return attentionPlan(op, op.getQkv(), op.getMask(), op.getHeads(), op.getKvHeads(), op.getScale().convertToDouble(),
-                       op.getCausal(), number);
+  return attentionPlan(op, op.getQkv(), op.getMask(), op.getHeads(), op.getKvHeads(),
+                       op.getScale().convertToDouble(), op.getCausal(), number);
 }
 
 int32_t LibraryPlans::attentionGrad(AttentionGradOp op, int32_t number) {
-  return attentionPlan(op, op.getQkv(), op.getMask(), op.getHeads(), op.getKvHeads(), op.getScale().convertToDouble(),
-                       op.getCausal(), number);
+  return attentionPlan(op, op.getQkv(), op.getMask(), op.getHeads(), op.getKvHeads(),
+                       op.getScale().convertToDouble(), op.getCausal(), number);
 }

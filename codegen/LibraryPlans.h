@@ -1,5 +1,6 @@
-// Plans of library calls: what dsc_program_init tells the runtime once about every matrix product, convolution and
-// attention, as shapes and strides. Equal calls share a plan, so an op and its clones take the same algorithm.
+// Plans of library calls: what dsc_program_init tells the runtime once about every matrix product,
+// convolution and attention, as shapes and strides. Equal calls share a plan, so an op and its
+// clones take the same algorithm.
 
 #ifndef DSC_CODEGEN_LIBRARYPLANS_H
 #define DSC_CODEGEN_LIBRARYPLANS_H
@@ -47,11 +48,13 @@ private:
     return {Parameter::Array, 0, 0, llvm::SmallVector<int64_t>(values)};
   }
 
-  int32_t plan(llvm::StringRef function, mlir::Location loc, int32_t number, llvm::ArrayRef<Parameter> parameters);
-  int32_t convolution(mlir::Operation *op, int32_t kind, mlir::RankedTensorType x, mlir::RankedTensorType w,
-                      mlir::RankedTensorType y, int32_t number, bool bias, Epilogue epilogue);
-  int32_t attentionPlan(mlir::Operation *op, mlir::ValueRange qkv, mlir::Value mask, int64_t heads, int64_t kvHeads,
-                        double scale, bool causal, int32_t number);
+  int32_t plan(llvm::StringRef function, mlir::Location loc, int32_t number,
+               llvm::ArrayRef<Parameter> parameters);
+  int32_t convolution(mlir::Operation *op, int32_t kind, mlir::RankedTensorType x,
+                      mlir::RankedTensorType w, mlir::RankedTensorType y, int32_t number, bool bias,
+                      Epilogue epilogue);
+  int32_t attentionPlan(mlir::Operation *op, mlir::ValueRange qkv, mlir::Value mask, int64_t heads,
+                        int64_t kvHeads, double scale, bool causal, int32_t number);
 };
 
 /// ONNX's number of an element type (runtime/abi.h, dsc_dtype).

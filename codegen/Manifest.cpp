@@ -48,7 +48,8 @@ static llvm::json::Object tensorObject(StringRef name, RankedTensorType type, Sl
 static void collectNodeNames(Location loc, llvm::SetVector<StringAttr> &names) {
   if (auto name = dyn_cast<NameLoc>(loc)) {
     if (isa<NameLoc, FusedLoc>(name.getChildLoc())) {
-      collectNodeNames(name.getChildLoc(), names); // a role such as "grad" around the forward op's location
+      collectNodeNames(name.getChildLoc(),
+                       names); // a role such as "grad" around the forward op's location
     } else {
       names.insert(name.getName());
     }
@@ -93,9 +94,11 @@ static llvm::json::Array globalsOf(ModuleOp module) {
     }
     if (auto source = global.getSource()) {
       object["init"] = llvm::json::Object{{"weights", source->getName().str()}};
-    } else if (auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr()); value && value.isSplat()) {
-      double fill = isa<FloatType>(type.getElementType()) ? value.getSplatValue<APFloat>().convertToDouble()
-                                                         : value.getSplatValue<APInt>().getSExtValue();
+    } else if (auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr());
+               value && value.isSplat()) {
+      double fill = isa<FloatType>(type.getElementType())
+                        ? value.getSplatValue<APFloat>().convertToDouble()
+                        : value.getSplatValue<APInt>().getSExtValue();
       object["init"] = llvm::json::Object{{"fill", fill}};
     }
     globals.push_back(std::move(object));
@@ -113,8 +116,9 @@ static llvm::json::Array inputsOf(ModuleOp module) {
       if (!name || !seen.insert(name.getValue()).second) {
         continue;
       }
-      llvm::json::Object object = tensorObject(name.getValue(), cast<RankedTensorType>(argument.getType()),
-                                               entry.getArgAttrOfType<SlotAttr>(i, "dsc.slot"));
+      llvm::json::Object object =
+          tensorObject(name.getValue(), cast<RankedTensorType>(argument.getType()),
+                       entry.getArgAttrOfType<SlotAttr>(i, "dsc.slot"));
       auto role = entry.getArgAttrOfType<StringAttr>(i, "dsc.role");
       object["role"] = role ? role.getValue().str() : "input";
       if (auto classes = entry.getArgAttrOfType<IntegerAttr>(i, "dsc.classes")) {
@@ -142,7 +146,8 @@ static llvm::json::Array resultsOf(func::FuncOp entry) {
 static llvm::json::Array gradientsOf(func::FuncOp entry) {
   llvm::json::Array gradients;
   for (auto boundary : entry.getOps<GradientsOp>()) {
-    for (auto [value, name] : llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
+    for (auto [value, name] :
+         llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
       auto result = cast<OpResult>(value);
       auto slots = result.getOwner()->getAttrOfType<ArrayAttr>("dsc.slots");
       gradients.push_back(tensorObject(name.getValue(), cast<RankedTensorType>(value.getType()),
@@ -174,12 +179,13 @@ static llvm::json::Array opsOf(ModuleOp module) {
       title += " " + names.front().getValue().str();
     }
     Cost cost = costOf(op);
-    list.push_back(llvm::json::Object{{"name", title},
-                                      {"kind", kind},
-                                      {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
-                                      {"onnx", std::move(onnx)},
-                                      {"flops", cost.flops},
-                                      {"bytes", cost.bytes}});
+    list.push_back(
+        llvm::json::Object{{"name", title},
+                           {"kind", kind},
+                           {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
+                           {"onnx", std::move(onnx)},
+                           {"flops", cost.flops},
+                           {"bytes", cost.bytes}});
   }
   return list;
 }
@@ -193,7 +199,8 @@ struct RunTimeValue {
 };
 } // namespace
 
-/// The run-time values of contract section 3 that a program may hold; those whose global exists are offered.
+/// The run-time values of contract section 3 that a program may hold; those whose global exists are
+/// offered.
 static const RunTimeValue kRunTimeValues[] = {
     {"lr", "rt.lr", "--lr", "learning rate"},
     {"weight-decay", "rt.weight_decay", "--weight-decay", "weight decay"},
@@ -307,10 +314,13 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"version", text("dsc.version")},
       {"compile_command", text("dsc.command")},
       {"options", optionsOf(module)},
-      {"target", llvm::json::Object{{"kind", options->target}, {"features", text("dsc.cpu_features")}, {"lanes", DSC_LANES}}},
+      {"target", llvm::json::Object{{"kind", options->target},
+                                    {"features", text("dsc.cpu_features")},
+                                    {"lanes", DSC_LANES}}},
       {"spaces", std::move(spaces)},
       {"entries", std::move(entries)},
-      {"accumulate", options->accumulate == 0 ? llvm::json::Value("any") : llvm::json::Value(options->accumulate)},
+      {"accumulate", options->accumulate == 0 ? llvm::json::Value("any")
+                                              : llvm::json::Value(options->accumulate)},
       {"micro_batch", microBatch},
       {"tokens_per_sample", tokens},
       {"inputs", std::move(inputs)},

@@ -7,8 +7,8 @@
 
 namespace dsc {
 
-/// Makes the manifest of a module after the kernels phase and stores it as the module attribute `dsc.manifest`, so that
-/// the device dump holds everything an executable needs.
+/// Makes the manifest of a module after the kernels phase and stores it as the module attribute
+/// `dsc.manifest`, so that the device dump holds everything an executable needs.
 mlir::LogicalResult attachManifest(mlir::ModuleOp module);
 
 } // namespace dsc

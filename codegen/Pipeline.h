@@ -10,7 +10,8 @@ namespace dsc {
 /// Registers the dialects that code generation needs.
 void registerCodegenDialects(mlir::DialectRegistry &registry);
 
-/// Phase 9: outlines kernels to functions over vectors and memrefs; entries launch them. Attaches the manifest.
+/// Phase 9: outlines kernels to functions over vectors and memrefs; entries launch them. Attaches
+/// the manifest.
 mlir::LogicalResult runKernelsPhase(mlir::ModuleOp module);
 
 /// Phase 10: kernels and entries to the LLVM dialect.

@@ -1,5 +1,5 @@
-// Types of the abi functions follow from their C parameters through overloads, so that the header's list is the only
-// place that states a signature.
+// Types of the abi functions follow from their C parameters through overloads, so that the header's
+// list is the only place that states a signature.
 
 #include "codegen/RuntimeCalls.h"
 
@@ -26,7 +26,8 @@ struct AbiTypes {
     }
   }
 
-  template <typename Result, typename... Parameters> LLVM::LLVMFunctionType of(Result (*)(Parameters...)) const {
+  template <typename Result, typename... Parameters>
+  LLVM::LLVMFunctionType of(Result (*)(Parameters...)) const {
     return LLVM::LLVMFunctionType::get(get<Result>(), {get<Parameters>()...});
   }
 };
@@ -35,9 +36,9 @@ struct AbiTypes {
 /// Type of the abi function `name`; null for an unknown name.
 static LLVM::LLVMFunctionType abiType(MLIRContext *context, StringRef name) {
   AbiTypes types{context};
-#define DSC_RT_TYPE(result, function, parameters)                                                                      \
-  if (name == #function) {                                                                                             \
-    return types.of(static_cast<decltype(&function)>(nullptr));                                                        \
+#define DSC_RT_TYPE(result, function, parameters)                                                  \
+  if (name == #function) {                                                                         \
+    return types.of(static_cast<decltype(&function)>(nullptr));                                    \
   }
   DSC_RT_FUNCTIONS(DSC_RT_TYPE)
 #undef DSC_RT_TYPE
@@ -47,7 +48,9 @@ static LLVM::LLVMFunctionType abiType(MLIRContext *context, StringRef name) {
 RuntimeCalls::RuntimeCalls(ModuleOp module)
     : module(module), pointer(LLVM::LLVMPointerType::get(module.getContext())) {}
 
-Value RuntimeCalls::null(OpBuilder &b, Location loc) const { return b.create<LLVM::ZeroOp>(loc, pointer); }
+Value RuntimeCalls::null(OpBuilder &b, Location loc) const {
+  return b.create<LLVM::ZeroOp>(loc, pointer);
+}
 
 Value RuntimeCalls::call(OpBuilder &b, Location loc, StringRef name, ValueRange operands) {
   LLVM::LLVMFunctionType type = abiType(module.getContext(), name);
@@ -65,8 +68,9 @@ Value RuntimeCalls::constantArray(OpBuilder &b, Location loc, ArrayRef<int64_t> 
   if (inserted) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    b.create<LLVM::GlobalOp>(module.getLoc(), LLVM::LLVMArrayType::get(i64(), values.size()), /*isConstant=*/true,
-                             LLVM::Linkage::Internal, it->second, attribute, /*alignment=*/8);
+    b.create<LLVM::GlobalOp>(module.getLoc(), LLVM::LLVMArrayType::get(i64(), values.size()),
+                             /*isConstant=*/true, LLVM::Linkage::Internal, it->second, attribute,
+                             /*alignment=*/8);
   }
   return b.create<LLVM::AddressOfOp>(loc, pointer, it->second);
 }

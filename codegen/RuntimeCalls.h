@@ -18,7 +18,8 @@ public:
   mlir::Value null(mlir::OpBuilder &b, mlir::Location loc) const;
 
   /// Calls the abi function `name`, declaring it on first use; returns its status.
-  mlir::Value call(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef name, mlir::ValueRange operands);
+  mlir::Value call(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef name,
+                   mlir::ValueRange operands);
 
   /// The address of a private constant array of i64; equal arrays are one.
   mlir::Value constantArray(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<int64_t> values);

@@ -1,0 +1,359 @@
+// Elementwise ops as vector operations.
+
+#include "codegen/cpu/EmitElementwise.h"
+
+#include "codegen/cpu/EmitMath.h"
+#include "codegen/cpu/EmitOptimizer.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace dsc;
+using arith::CmpFPredicate;
+using arith::CmpIPredicate;
+
+static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()); }
+
+bool dsc::isElementwise(Operation *op) {
+  return op->hasTrait<Elementwise>() || isa<BroadcastOp, AdamOp, SgdOp>(op);
+}
+
+bool dsc::isExpensive(Operation *op) {
+  return isa<ExpOp, Expm1Op, LogOp, Log1pOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp,
+             CoshOp, AsinhOp, AcoshOp, AtanhOp, TanhOp, ErfOp, SigmoidOp, SoftplusOp, GeluOp,
+             GeluGradOp, PowOp, DivOp, ModOp>(op);
+}
+
+//===----------------------------------------------------------------------===//
+// Combinations and casts
+//===----------------------------------------------------------------------===//
+
+Value dsc::emitCombine(VectorBuilder &b, ReduceKind kind, Type element, Value x, Value y) {
+  bool isFloat = isa<FloatType>(element), isBool = element.isInteger(1);
+  switch (kind) {
+  case ReduceKind::sum:
+    return isBool ? b.create<arith::OrIOp>(x, y).getResult() : b.add(x, y);
+  case ReduceKind::prod:
+    return isBool ? b.create<arith::AndIOp>(x, y).getResult() : b.mul(x, y);
+  case ReduceKind::max:
+    return isFloat                      ? b.create<arith::MaximumFOp>(x, y).getResult()
+           : isUnsignedElement(element) ? b.create<arith::MaxUIOp>(x, y).getResult()
+                                        : b.create<arith::MaxSIOp>(x, y).getResult();
+  case ReduceKind::min:
+    return isFloat                      ? b.create<arith::MinimumFOp>(x, y).getResult()
+           : isUnsignedElement(element) ? b.create<arith::MinUIOp>(x, y).getResult()
+                                        : b.create<arith::MinSIOp>(x, y).getResult();
+  }
+  llvm_unreachable("all kinds handled");
+}
+
+Value dsc::neutralElement(VectorBuilder &b, ReduceKind kind, Type element, Type type) {
+  if (kind == ReduceKind::sum || kind == ReduceKind::prod) {
+    return b.constant(type, kind == ReduceKind::prod ? 1 : 0);
+  }
+  bool lowest = kind == ReduceKind::max;
+  if (isa<FloatType>(element)) {
+    double infinity = std::numeric_limits<double>::infinity();
+    return b.constant(type, lowest ? -infinity : infinity);
+  }
+  unsigned width = getElementTypeOrSelf(type).getIntOrFloatBitWidth();
+  bool isUnsigned = isUnsignedElement(element);
+  APInt value = lowest ? (isUnsigned ? APInt::getMinValue(width) : APInt::getSignedMinValue(width))
+                       : (isUnsigned ? APInt::getMaxValue(width) : APInt::getSignedMaxValue(width));
+  return b.constantInt(type, value.getSExtValue());
+}
+
+Value dsc::emitCast(VectorBuilder &b, Type from, Type to, Value value) {
+  Type source = computeType(from), target = computeType(to);
+  auto vector = dyn_cast<VectorType>(value.getType());
+  Type type = vector ? Type(VectorType::get(vector.getShape(), target)) : target;
+  if (to.isInteger(1)) {
+    if (from.isInteger(1)) {
+      return value;
+    }
+    return isa<FloatType>(source)
+               ? b.cmpf(CmpFPredicate::UNE, value, 0.0)
+               : b.cmpi(CmpIPredicate::ne, value, b.constantInt(value.getType(), 0));
+  }
+  if (isa<FloatType>(source) && isa<FloatType>(target)) {
+    int64_t have = source.getIntOrFloatBitWidth(), want = target.getIntOrFloatBitWidth();
+    if (have < want) {
+      value = b.create<arith::ExtFOp>(type, value);
+    } else if (have > want) {
+      value = b.create<arith::TruncFOp>(type, value);
+    }
+    return b.roundTo(to, value);
+  }
+  if (isa<FloatType>(source)) {
+    return to.isUnsignedInteger() ? b.create<arith::FPToUIOp>(type, value).getResult()
+                                  : b.create<arith::FPToSIOp>(type, value).getResult();
+  }
+  if (isa<FloatType>(target)) {
+    value = isUnsignedElement(from) ? b.create<arith::UIToFPOp>(type, value).getResult()
+                                    : b.create<arith::SIToFPOp>(type, value).getResult();
+    return b.roundTo(to, value);
+  }
+  int64_t have = source.getIntOrFloatBitWidth(), want = target.getIntOrFloatBitWidth();
+  if (have > want) {
+    return b.create<arith::TruncIOp>(type, value);
+  }
+  if (have == want) {
+    return value;
+  }
+  return isUnsignedElement(from) ? b.create<arith::ExtUIOp>(type, value).getResult()
+                                 : b.create<arith::ExtSIOp>(type, value).getResult();
+}
+
+//===----------------------------------------------------------------------===//
+// Ops that take more than one operation
+//===----------------------------------------------------------------------===//
+
+static Value emitCompare(VectorBuilder &b, ComparePredicate predicate, Type element, Value x,
+                         Value y) {
+  if (isa<FloatType>(element)) {
+    static constexpr CmpFPredicate table[] = {CmpFPredicate::OEQ, CmpFPredicate::UNE,
+                                              CmpFPredicate::OLT, CmpFPredicate::OLE,
+                                              CmpFPredicate::OGT, CmpFPredicate::OGE};
+    return b.cmpf(table[static_cast<int>(predicate)], x, y);
+  }
+  static constexpr CmpIPredicate whenSigned[] = {CmpIPredicate::eq,  CmpIPredicate::ne,
+                                                 CmpIPredicate::slt, CmpIPredicate::sle,
+                                                 CmpIPredicate::sgt, CmpIPredicate::sge};
+  static constexpr CmpIPredicate whenUnsigned[] = {CmpIPredicate::eq,  CmpIPredicate::ne,
+                                                   CmpIPredicate::ult, CmpIPredicate::ule,
+                                                   CmpIPredicate::ugt, CmpIPredicate::uge};
+  return b.cmpi(
+      (isUnsignedElement(element) ? whenUnsigned : whenSigned)[static_cast<int>(predicate)], x, y);
+}
+
+/// A divisor with which integer division cannot trap: 0, and -1 under the smallest number,
+/// become 1.
+static Value safeDivisor(VectorBuilder &b, Type element, Value x, Value y) {
+  Type type = y.getType();
+  Value one = b.constantInt(type, 1);
+  y = b.select(b.cmpi(CmpIPredicate::eq, y, b.constantInt(type, 0)), one, y);
+  if (isUnsignedElement(element)) {
+    return y;
+  }
+  unsigned width = getElementTypeOrSelf(type).getIntOrFloatBitWidth();
+  Value lowest = b.constantInt(type, APInt::getSignedMinValue(width).getSExtValue());
+  Value overflows = b.create<arith::AndIOp>(b.cmpi(CmpIPredicate::eq, x, lowest),
+                                            b.cmpi(CmpIPredicate::eq, y, b.constantInt(type, -1)));
+  return b.select(overflows, one, y);
+}
+
+static Value emitDiv(VectorBuilder &b, Type element, Value x, Value y) {
+  if (isa<FloatType>(element)) {
+    return b.div(x, y);
+  }
+  Value divisor = safeDivisor(b, element, x, y);
+  return isUnsignedElement(element) ? b.create<arith::DivUIOp>(x, divisor).getResult()
+                                    : b.create<arith::DivSIOp>(x, divisor).getResult();
+}
+
+static Value emitMod(VectorBuilder &b, Type element, bool fmod, Value x, Value y) {
+  Type type = x.getType();
+  Value zero = b.constant(type, 0), remainder, differs, nonZero;
+  if (isa<FloatType>(element)) {
+    remainder = b.create<arith::RemFOp>(x, y);
+    if (fmod) {
+      return remainder;
+    }
+    nonZero = b.cmpf(CmpFPredicate::UNE, remainder, zero);
+    differs = b.create<arith::XOrIOp>(b.cmpf(CmpFPredicate::OLT, remainder, zero),
+                                      b.cmpf(CmpFPredicate::OLT, y, zero));
+  } else {
+    Value divisor = safeDivisor(b, element, x, y);
+    if (isUnsignedElement(element)) {
+      return b.create<arith::RemUIOp>(x, divisor);
+    }
+    remainder = b.create<arith::RemSIOp>(x, divisor);
+    if (fmod) {
+      return remainder;
+    }
+    nonZero = b.cmpi(CmpIPredicate::ne, remainder, zero);
+    differs = b.create<arith::XOrIOp>(b.cmpi(CmpIPredicate::slt, remainder, zero),
+                                      b.cmpi(CmpIPredicate::slt, y, zero));
+  }
+  return b.select(b.create<arith::AndIOp>(nonZero, differs), b.add(remainder, y), remainder);
+}
+
+static Value emitIntegerPow(VectorBuilder &b, Type element, Value x, Value y) {
+  // Through f64, exact while the result has at most 53 bits.
+  Type wide = b.getF64Type();
+  Value power = b.libm("pow", {emitCast(b, element, wide, x), emitCast(b, element, wide, y)});
+  return emitCast(b, wide, element, power);
+}
+
+static Value emitShift(VectorBuilder &b, Type element, bool left, Value x, Value y) {
+  // Shifts by the width or more give 0 (all signs, for signed right shifts) as repeated shifting
+  // would.
+  unsigned width = getElementTypeOrSelf(x.getType()).getIntOrFloatBitWidth();
+  Value last = b.constantInt(y.getType(), width - 1);
+  Value inside = b.cmpi(CmpIPredicate::ule, y, last), amount = b.select(inside, y, last);
+  if (!left && !isUnsignedElement(element)) {
+    return b.create<arith::ShRSIOp>(x, amount);
+  }
+  Value shifted = left ? b.create<arith::ShLIOp>(x, amount).getResult()
+                       : b.create<arith::ShRUIOp>(x, amount).getResult();
+  return b.select(inside, shifted, b.constantInt(x.getType(), 0));
+}
+
+static Value emitSign(VectorBuilder &b, Type element, Value x) {
+  Type type = x.getType();
+  Value zero = b.constant(type, 0), one = b.constant(type, 1);
+  if (isa<FloatType>(element)) {
+    Value negative = b.select(b.cmpf(CmpFPredicate::OLT, x, zero), b.constant(type, -1), x);
+    return b.select(b.cmpf(CmpFPredicate::OGT, x, zero), one, negative);
+  }
+  if (isUnsignedElement(element)) {
+    return b.select(b.cmpi(CmpIPredicate::eq, x, zero), zero, one);
+  }
+  Value negative = b.select(b.cmpi(CmpIPredicate::slt, x, zero), b.constantInt(type, -1), zero);
+  return b.select(b.cmpi(CmpIPredicate::sgt, x, zero), one, negative);
+}
+
+static constexpr double kSqrtHalf = 0.70710678118654752, kSqrtTwoOverPi = 0.79788456080286536;
+static constexpr double kGeluCubic = 0.044715, kInverseSqrtTwoPi = 0.39894228040143268;
+
+static Value geluTanh(VectorBuilder &b, Value x) {
+  Value cubic = b.mul(b.mul(b.mul(x, x), x), kGeluCubic);
+  return emitTanh(b, b.mul(b.add(x, cubic), kSqrtTwoOverPi));
+}
+
+static Value emitGelu(VectorBuilder &b, GeluKind kind, Value x) {
+  Value inner = kind == GeluKind::erf ? emitErf(b, b.mul(x, kSqrtHalf)) : geluTanh(b, x);
+  return b.mul(b.mul(x, 0.5), b.add(inner, 1.0));
+}
+
+static Value emitGeluGrad(VectorBuilder &b, GeluKind kind, Value x, Value dy) {
+  Value derivative;
+  if (kind == GeluKind::erf) {
+    Value phi = b.mul(b.add(emitErf(b, b.mul(x, kSqrtHalf)), 1.0), 0.5);
+    Value density = b.mul(emitExp(b, b.mul(b.mul(x, x), -0.5)), kInverseSqrtTwoPi);
+    derivative = b.fma(x, density, phi);
+  } else {
+    // 0.5 (1 + t) + 0.5 x (1 - t^2) sqrt(2 / pi) (1 + 3 c x^2)
+    Value t = geluTanh(b, x), one = b.constant(x.getType(), 1.0);
+    Value slope =
+        b.mul(b.fma(b.mul(x, x), b.constant(x.getType(), 3 * kGeluCubic), one), kSqrtTwoOverPi);
+    Value right = b.mul(b.mul(b.mul(x, 0.5), b.fma(b.neg(t), t, one)), slope);
+    derivative = b.fma(b.add(t, 1.0), b.constant(x.getType(), 0.5), right);
+  }
+  return b.mul(dy, derivative);
+}
+
+static Value emitIsInf(VectorBuilder &b, IsInfOp op, Value x) {
+  double infinity = std::numeric_limits<double>::infinity();
+  Value result = b.constantInt(VectorBuilder::vectorOf(b.getI1Type()), 0);
+  if (!isa<FloatType>(elementOf(op.getX()))) {
+    return result;
+  }
+  if (op.getPositive()) {
+    result = b.create<arith::OrIOp>(result, b.cmpf(CmpFPredicate::OEQ, x, infinity));
+  }
+  if (op.getNegative()) {
+    result = b.create<arith::OrIOp>(result, b.cmpf(CmpFPredicate::OEQ, x, -infinity));
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// The table
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> dsc::emitInvariants(VectorBuilder &b, Operation *op, ValueRange operands) {
+  if (isa<AdamOp, SgdOp>(op)) {
+    return emitOptimizerInvariants(b, op, operands);
+  }
+  return {};
+}
+
+static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
+  Type element = elementOf(op->getOperand(0));
+  bool isFloat = isa<FloatType>(element);
+  auto one = [&] { return b.constant(v[0].getType(), 1.0); };
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](NegOp) { return b.neg(v[0]); })
+      .Case([&](AbsOp) { return isUnsignedElement(element) ? v[0] : b.abs(v[0]); })
+      .Case([&](SignOp) { return emitSign(b, element, v[0]); })
+      .Case([&](ExpOp) { return emitExp(b, v[0]); })
+      .Case([&](Expm1Op) { return emitExpm1(b, v[0]); })
+      .Case([&](LogOp) { return emitLog(b, v[0]); })
+      .Case([&](Log1pOp) { return emitLog1p(b, v[0]); })
+      .Case([&](SqrtOp) { return b.create<math::SqrtOp>(v[0]); })
+      .Case([&](RsqrtOp) { return b.div(one(), b.create<math::SqrtOp>(v[0])); })
+      .Case([&](ReciprocalOp) { return b.div(one(), v[0]); })
+      .Case([&](SinOp) { return emitSin(b, v[0]); })
+      .Case([&](CosOp) { return emitCos(b, v[0]); })
+      .Case([&](TanOp) { return emitTan(b, v[0]); })
+      .Case([&](AsinOp) { return b.libm("asin", v[0]); })
+      .Case([&](AcosOp) { return b.libm("acos", v[0]); })
+      .Case([&](AtanOp) { return b.libm("atan", v[0]); })
+      .Case([&](SinhOp) { return b.libm("sinh", v[0]); })
+      .Case([&](CoshOp) { return b.libm("cosh", v[0]); })
+      .Case([&](AsinhOp) { return b.libm("asinh", v[0]); })
+      .Case([&](AcoshOp) { return b.libm("acosh", v[0]); })
+      .Case([&](AtanhOp) { return b.libm("atanh", v[0]); })
+      .Case([&](TanhOp) { return emitTanh(b, v[0]); })
+      .Case([&](ErfOp) { return emitErf(b, v[0]); })
+      .Case([&](SigmoidOp) { return emitSigmoid(b, v[0]); })
+      .Case([&](SoftplusOp) { return emitSoftplus(b, v[0]); })
+      .Case([&](ReluOp) {
+        Value zero = b.constant(v[0].getType(), 0);
+        if (isUnsignedElement(element)) {
+          return v[0];
+        }
+        return isFloat ? b.select(b.cmpf(CmpFPredicate::OLT, v[0], zero), zero, v[0])
+                       : b.create<arith::MaxSIOp>(v[0], zero).getResult();
+      })
+      .Case([&](FloorOp) { return b.create<math::FloorOp>(v[0]); })
+      .Case([&](CeilOp) { return b.create<math::CeilOp>(v[0]); })
+      .Case([&](RoundOp) { return b.create<math::RoundEvenOp>(v[0]); })
+      .Case([&](NotOp) { return b.create<arith::XOrIOp>(v[0], b.constantInt(v[0].getType(), -1)); })
+      .Case([&](GeluOp gelu) { return emitGelu(b, gelu.getKind(), v[0]); })
+      .Case([&](GeluGradOp grad) { return emitGeluGrad(b, grad.getKind(), v[0], v[1]); })
+      .Case([&](IsNanOp) {
+        return isFloat ? b.cmpf(CmpFPredicate::UNO, v[0], v[0])
+                       : b.constantInt(VectorBuilder::vectorOf(b.getI1Type()), 0);
+      })
+      .Case([&](IsInfOp test) { return emitIsInf(b, test, v[0]); })
+      .Case([&](CastOp cast) { return emitCast(b, element, elementOf(cast.getY()), v[0]); })
+      .Case([&](AddOp) { return emitCombine(b, ReduceKind::sum, element, v[0], v[1]); })
+      .Case([&](SubOp) { return b.sub(v[0], v[1]); })
+      .Case([&](MulOp) { return emitCombine(b, ReduceKind::prod, element, v[0], v[1]); })
+      .Case([&](DivOp) { return emitDiv(b, element, v[0], v[1]); })
+      .Case([&](MaxOp) { return emitCombine(b, ReduceKind::max, element, v[0], v[1]); })
+      .Case([&](MinOp) { return emitCombine(b, ReduceKind::min, element, v[0], v[1]); })
+      .Case([&](PowOp) {
+        return isFloat ? emitPow(b, v[0], v[1]) : emitIntegerPow(b, element, v[0], v[1]);
+      })
+      .Case([&](AndOp) { return b.create<arith::AndIOp>(v[0], v[1]); })
+      .Case([&](OrOp) { return b.create<arith::OrIOp>(v[0], v[1]); })
+      .Case([&](XorOp) { return b.create<arith::XOrIOp>(v[0], v[1]); })
+      .Case([&](ShiftLeftOp) { return emitShift(b, element, true, v[0], v[1]); })
+      .Case([&](ShiftRightOp) { return emitShift(b, element, false, v[0], v[1]); })
+      .Case([&](ModOp mod) { return emitMod(b, element, mod.getFmod(), v[0], v[1]); })
+      .Case([&](CompareOp compare) {
+        return emitCompare(b, compare.getPredicate(), element, v[0], v[1]);
+      })
+      .Case([&](SelectOp) { return b.select(v[0], v[1], v[2]); })
+      .Case([&](BroadcastOp) { return v[0]; })
+      .Default([](Operation *) { return Value(); });
+}
+
+FailureOr<SmallVector<Value>> dsc::emitElementwise(VectorBuilder &b, Operation *op,
+                                                   ValueRange operands, ValueRange invariants) {
+  SmallVector<Value> results;
+  if (isa<AdamOp, SgdOp>(op)) {
+    results = emitOptimizer(b, op, operands, invariants);
+  } else if (Value result = emitOne(b, op, operands)) {
+    results.push_back(result);
+  } else {
+    return op->emitOpError("has no CPU code as an elementwise op of a kernel");
+  }
+  for (auto [result, value] : llvm::zip_equal(op->getResults(), results)) {
+    value = b.roundTo(elementOf(result), value);
+  }
+  return results;
+}

@@ -1,0 +1,27 @@
+// Elementary functions on f32 vectors, expanded to polynomials of our own (errors of 1 to 3 ulp),
+// and on f64 by libm. Every target gives the same bits: only IEEE operations, fma and integer
+// arithmetic are used.
+
+#ifndef DSC_CODEGEN_CPU_EMITMATH_H
+#define DSC_CODEGEN_CPU_EMITMATH_H
+
+#include "codegen/cpu/VectorBuilder.h"
+
+namespace dsc {
+
+mlir::Value emitExp(VectorBuilder &b, mlir::Value x);
+mlir::Value emitExpm1(VectorBuilder &b, mlir::Value x);
+mlir::Value emitLog(VectorBuilder &b, mlir::Value x);
+mlir::Value emitLog1p(VectorBuilder &b, mlir::Value x);
+mlir::Value emitTanh(VectorBuilder &b, mlir::Value x);
+mlir::Value emitErf(VectorBuilder &b, mlir::Value x);
+mlir::Value emitSigmoid(VectorBuilder &b, mlir::Value x);
+mlir::Value emitSoftplus(VectorBuilder &b, mlir::Value x);
+mlir::Value emitSin(VectorBuilder &b, mlir::Value x);
+mlir::Value emitCos(VectorBuilder &b, mlir::Value x);
+mlir::Value emitTan(VectorBuilder &b, mlir::Value x);
+mlir::Value emitPow(VectorBuilder &b, mlir::Value x, mlir::Value y);
+
+} // namespace dsc
+
+#endif // DSC_CODEGEN_CPU_EMITMATH_H
