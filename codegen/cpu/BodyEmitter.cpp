@@ -67,6 +67,7 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   rowValues_.clear();
   rowOffsets_.clear();
   elementValues_.clear();
+  row_ = row;
   rowCoordinates_ = b.delinearize(row, space_.rowDims());
   for (Value argument : space_.kernel().getBody().getArguments()) {
     // Offsets first: they stand before the loops over columns that use them.
@@ -167,6 +168,10 @@ LogicalResult BodyEmitter::emitOp(Operation *op) {
                                 : splat.getSplatValue<APInt>().getSExtValue());
     return success();
   }
+  if (auto iota = dyn_cast<IotaOp>(op)) {
+    values[iota] = emitIota(iota);
+    return success();
+  }
   if (!isElementwise(op)) {
     return op->emitOpError("is needed before its reduction is finished");
   }
@@ -187,6 +192,28 @@ LogicalResult BodyEmitter::emitOp(Operation *op) {
     values[result] = value;
   }
   return success();
+}
+
+Value BodyEmitter::emitIota(IotaOp iota) {
+  Type element = computeType(elementOf(iota));
+  VectorType type = VectorBuilder::vectorOf(element);
+  if (space_.level(iota) == Level::kernel) {
+    return b.constantInt(type, 0);
+  }
+  KernelSpace::IotaPlace place = space_.placeOf(iota);
+  if (!place.overColumns) {
+    Value index = b.remIndex(b.divIndex(row_, place.inner), place.size);
+    return b.splat(b.create<arith::IndexCastOp>(element, index));
+  }
+  if (place.inner == 1 && place.size == space_.columns()) {
+    return b.add(b.splat(b.create<arith::IndexCastOp>(element, column_)), b.lanes(type));
+  }
+  VectorType wide = VectorBuilder::vectorOf(b.getI64Type());
+  Value column = b.splat(b.create<arith::IndexCastOp>(b.getI64Type(), column_));
+  Value index =
+      b.create<arith::DivUIOp>(b.add(column, b.lanes(wide)), b.constantInt(wide, place.inner));
+  index = b.create<arith::RemUIOp>(index, b.constantInt(wide, place.size));
+  return element.isInteger(64) ? index : b.create<arith::TruncIOp>(type, index).getResult();
 }
 
 FailureOr<Value> BodyEmitter::get(Value value) {

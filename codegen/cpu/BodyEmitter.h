@@ -73,6 +73,7 @@ public:
 
 private:
   mlir::LogicalResult emitOp(mlir::Operation *op);
+  mlir::Value emitIota(IotaOp iota);
   mlir::FailureOr<mlir::Value> getArgument(mlir::BlockArgument argument);
   mlir::Value rowOffset(mlir::Value tensor);
   mlir::Value loadColumns(mlir::BlockArgument argument, const Access &access);
@@ -86,7 +87,7 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> invariants_;
   llvm::DenseMap<mlir::Value, mlir::Value> rowOffsets_;
   llvm::SmallVector<mlir::Value> rowCoordinates_;
-  mlir::Value column_, mask_;
+  mlir::Value row_, column_, mask_;
 };
 
 } // namespace dsc

@@ -95,6 +95,17 @@ Access KernelSpace::access(Value tensor) const {
   return access;
 }
 
+KernelSpace::IotaPlace KernelSpace::placeOf(IotaOp iota) const {
+  ArrayRef<int64_t> domain = kernel_.getDomain();
+  int64_t axis = iota.getAxis() + domain.size() - shapeOf(iota).size(), inner = 1;
+  for (size_t dim = axis + 1; dim < domain.size(); ++dim) {
+    inner *= domain[dim];
+  }
+  int64_t size = shapeOf(iota)[iota.getAxis()];
+  bool overColumns = inner * size <= columns_;
+  return {overColumns, overColumns ? inner : inner / columns_, size};
+}
+
 /// Whether a reduction runs over rows: its axes are dimensions of the domain before the columns.
 static bool reducesRows(KernelOp kernel, ReduceOp reduce) {
   int64_t offset = kernel.getDomain().size() - shapeOf(reduce.getX()).size();
@@ -136,6 +147,9 @@ void KernelSpace::findStages() {
         rowReductions_.push_back(reduce);
         maxRowStage_ = std::max(maxRowStage_, ++rowStage);
       }
+    }
+    if (auto iota = dyn_cast<IotaOp>(op); iota && shapeOf(iota)[iota.getAxis()] != 1) {
+      level = placeOf(iota).overColumns ? Level::element : Level::row;
     }
     for (Value result : op.getResults()) {
       levels_[result] = level;

@@ -40,6 +40,13 @@ public:
 
   Access access(mlir::Value tensor) const;
 
+  /// How an iota's value follows from the flat row (column) index: index / inner % size.
+  struct IotaPlace {
+    bool overColumns;
+    int64_t inner, size;
+  };
+  IotaPlace placeOf(IotaOp iota) const;
+
   Level level(mlir::Value value) const { return levels_.lookup(value); }
   /// Number of row reductions (column reductions) that must be finished, one after the other,
   /// before `value` is known.

@@ -3,6 +3,8 @@
 
 #include "codegen/cpu/LowerToLlvm.h"
 
+#include "codegen/HostProgram.h"
+
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -74,19 +76,17 @@ public:
 
 } // namespace
 
-/// Renames `body` and gives its name to a function that unpacks the addresses.
+/// The function with the C ABI that unpacks the addresses for `body`.
 static void addEntry(LLVM::LLVMFuncOp body) {
   OpBuilder builder(body.getContext());
   builder.setInsertionPointAfter(body);
   Location loc = body.getLoc();
-  std::string name = body.getSymName().str();
-  body.setSymName(name + "_body");
   body.setLinkage(LLVM::Linkage::Internal);
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
   Type i64 = builder.getI64Type();
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()),
                                           {pointer, i64, i64});
-  auto entry = builder.create<LLVM::LLVMFuncOp>(loc, name, type);
+  auto entry = builder.create<LLVM::LLVMFuncOp>(loc, kernelEntryName(body.getSymName()), type);
   entry.setVisibility_(LLVM::Visibility::Hidden);
   Block *block = entry.addEntryBlock(builder);
   builder.setInsertionPointToStart(block);

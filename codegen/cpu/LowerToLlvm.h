@@ -15,7 +15,8 @@ void registerKernelDialects(mlir::DialectRegistry &registry);
 bool isKernelSymbol(llvm::StringRef name);
 
 /// Lowers every kernel function of `module` in place, on several threads where the context allows.
-/// After it `void kernel_N(void *const *args, int64_t begin, int64_t end)` is what a launch names.
+/// After it `void kernel_N_entry(void *const *args, int64_t begin, int64_t end)` is what a launch
+/// names.
 mlir::LogicalResult lowerKernelsToLlvm(mlir::ModuleOp module);
 
 } // namespace dsc

@@ -81,6 +81,15 @@ Value VectorBuilder::constantInt(Type type, int64_t value) {
   return constantAttr(attr);
 }
 
+Value VectorBuilder::lanes(VectorType type) {
+  unsigned width = type.getElementTypeBitWidth();
+  SmallVector<APInt> values;
+  for (int64_t lane = 0; lane < DSC_LANES; ++lane) {
+    values.push_back(APInt(width, static_cast<uint64_t>(lane)));
+  }
+  return constantAttr(cast<TypedAttr>(Attribute(DenseElementsAttr::get(type, values))));
+}
+
 Value VectorBuilder::maskOf(int64_t count) {
   SmallVector<bool> lanes(DSC_LANES, false);
   std::fill_n(lanes.begin(), count, true);

@@ -81,6 +81,8 @@ public:
   /// Scalar `value` in all lanes.
   mlir::Value splat(mlir::Value value);
   mlir::Value extractLane(mlir::Value vector, int64_t lane);
+  /// 0, 1, 2, .. of an integer vector type.
+  mlir::Value lanes(mlir::VectorType type);
   /// The first `count` lanes.
   mlir::Value maskOf(int64_t count);
 

@@ -220,8 +220,8 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
     if (auto reduce = dyn_cast<ReduceOp>(op);
         reduce && group.hasColumn && reduce.getAxes()[0] == 0 && dims.rowRank(group.columns) > 0) {
       ++columnReductions;
-      widest =
-          std::max(widest, elementBytes(statisticsType(typeOf(reduce.getY()).getElementType())));
+      Type element = typeOf(reduce.getY()).getElementType();
+      widest = std::max({widest, elementBytes(element), elementBytes(statisticsType(element))});
     }
   }
   Location loc = location();

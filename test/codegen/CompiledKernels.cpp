@@ -3,6 +3,7 @@
 
 #include "test/codegen/CompiledKernels.h"
 
+#include "codegen/HostProgram.h"
 #include "codegen/cpu/EmitObject.h"
 #include "codegen/cpu/LowerToLlvm.h"
 
@@ -105,7 +106,7 @@ std::vector<Buffer> CompiledKernels::run(const std::vector<Buffer> &operands, si
     // Kernels are hidden symbols, which an ordinary lookup does not find.
     auto symbol = cantFail(session.lookup(
         {{&jit_->getMainJITDylib(), llvm::orc::JITDylibLookupFlags::MatchAllSymbols}},
-        jit_->mangleAndIntern(launch.symbol)));
+        jit_->mangleAndIntern(kernelEntryName(launch.symbol))));
     auto function = symbol.getAddress().toPtr<dsc_kernel_fn>();
     for (int piece = pieces - 1; piece >= 0; --piece) { // last piece first: units are independent
       int64_t begin = launch.units * piece / pieces, end = launch.units * (piece + 1) / pieces;
