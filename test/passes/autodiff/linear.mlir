@@ -28,7 +28,7 @@ module attributes {dsc.options = {loss = "mean", optimizer = "adam", accumulate 
 
 // The first micro-batch of a step starts the accumulators, the others add to them.
 // CHECK-LABEL: func.func @micro(
-// CHECK-SAME: %[[X:.+]]: tensor<4x10xf32> {dsc.name = "x", dsc.role = "input"}) {
+// CHECK-SAME: %[[X:[^ ]+]]: tensor<4x10xf32> {dsc.name = "x", dsc.role = "input"}) {
 // CHECK: %[[INDEX:.+]] = dsc.get_global @rt.micro_index
 // CHECK: %[[FIRST:.+]] = dsc.compare %[[INDEX]], {{.*}} {predicate = #dsc.compare_predicate<eq>}
 // CHECK: %[[DW:.+]] = dsc.matmul %[[DY:.+]], %[[X]] {transpose_a = true} : (tensor<4x1xf32>, tensor<4x10xf32>) -> tensor<1x10xf32>
@@ -65,6 +65,6 @@ module attributes {dsc.options = {loss = "mean", optimizer = "adam", accumulate 
 
 // Evaluation gives sums, so that batches of any weight can be averaged, and every output.
 // CHECK-LABEL: func.func @eval(
-// CHECK-SAME: %[[WEIGHT:.+]]: tensor<4xf32> {dsc.name = "sample_weight", dsc.role = "sample_weight"})
+// CHECK-SAME: %[[WEIGHT:[^ ]+]]: tensor<4xf32> {dsc.name = "sample_weight", dsc.role = "sample_weight"})
 // CHECK-SAME: -> (tensor<f32> {dsc.name = "loss_sum"}, tensor<f32> {dsc.name = "loss_weight"}, tensor<4x1xf32> {dsc.name = "y"})
 // CHECK-NOT: @forward
