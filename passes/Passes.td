@@ -128,6 +128,25 @@ def PackAttention : Pass<"dsc-pack-attention", "::mlir::ModuleOp"> {
   }];
 }
 
+def RaiseCrossEntropy : Pass<"dsc-raise-cross-entropy", "::mlir::ModuleOp"> {
+  let summary = "An element of log_softmax a row becomes dsc.cross_entropy";
+  let description = [{
+    Before:
+    ```mlir
+    %l = dsc.log_softmax %x {axis = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %p = dsc.gather_elements %l, %i {axis = 1 : i64} : (tensor<4x8xf32>, tensor<4x1xi64>) -> tensor<4x1xf32>
+    ```
+    ==> (no label is ignored: the index is the smallest there is)
+    ```mlir
+    %j = dsc.reshape %i : (tensor<4x1xi64>) -> tensor<4xi64>
+    %c, %lse = dsc.cross_entropy %x, %j {ignore_index = -9223372036854775808 : i64, label_smoothing = 0.0 : f64}
+        : (tensor<4x8xf32>, tensor<4xi64>) -> (tensor<4xf32>, tensor<4xf32>)
+    %n = dsc.reshape %c : (tensor<4xf32>) -> tensor<4x1xf32>
+    %p = dsc.neg %n : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    ```
+  }];
+}
+
 // autodiff
 
 def BuildEntries : Pass<"dsc-build-entries", "::mlir::ModuleOp"> {

@@ -15,6 +15,7 @@ static void buildRaise(OpPassManager &manager) {
   manager.addPass(createCanonicalizeContractions());
   manager.addPass(createRaiseNormalization());
   manager.addPass(createRaiseActivation());
+  manager.addPass(createRaiseCrossEntropy());
   manager.addPass(createRaiseAttention());
   manager.addPass(createPackAttention());
   manager.addPass(createCanonicalizeViews()); // what the new ops' operands left behind

@@ -1,5 +1,5 @@
 // Removes what exporters write around the arithmetic: changes of layout that undo each other, and ops that change
-// nothing (x * 1, x + 0, whole slices).
+// nothing (x * 1, x + 0, -(-x), whole slices).
 
 #include "passes/Passes.h"
 #include "passes/raise/Constants.h"
@@ -107,6 +107,19 @@ template <typename OpT> struct NeutralConstant : OpRewritePattern<OpT> {
   bool commutes;
 };
 
+/// -(-x) == x
+struct DoubleNegation : OpRewritePattern<NegOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(NegOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<NegOp>();
+    if (!inner) {
+      return failure();
+    }
+    rewriter.replaceOp(op, inner.getX());
+    return success();
+  }
+};
+
 /// concat of one operand, pad by nothing.
 struct SingleConcat : OpRewritePattern<ConcatOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -132,7 +145,8 @@ struct EmptyPad : OpRewritePattern<PadOp> {
 struct CanonicalizeViews : dsc::impl::CanonicalizeViewsBase<CanonicalizeViews> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ChainToReshape, ComposeTransposes, ComposeSlices, WholeSlice, SingleConcat, EmptyPad>(&getContext());
+    patterns.add<ChainToReshape, ComposeTransposes, ComposeSlices, WholeSlice, DoubleNegation, SingleConcat, EmptyPad>(
+        &getContext());
     patterns.add<NeutralConstant<MulOp>>(&getContext(), 1.0, true);
     patterns.add<NeutralConstant<DivOp>>(&getContext(), 1.0, false);
     patterns.add<NeutralConstant<AddOp>>(&getContext(), 0.0, true);
