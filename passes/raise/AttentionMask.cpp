@@ -24,8 +24,8 @@ static Effect effectOfAdded(const APFloat &added) {
 
 /// Kind of a mask of `shape` whose elements have the effects `effectOf(element)`.
 template <typename Range, typename EffectOf>
-static MaskKind classifyElements(Range elements, EffectOf effectOf, ArrayRef<int64_t> shape, int64_t queries,
-                                 int64_t keys) {
+static MaskKind classifyElements(Range elements, EffectOf effectOf, ArrayRef<int64_t> shape,
+                                 int64_t queries, int64_t keys) {
   int64_t rank = shape.size();
   int64_t rows = rank >= 2 ? shape[rank - 2] : 1, columns = rank >= 1 ? shape[rank - 1] : 1;
   bool nothing = true, causal = rows == queries && columns == keys;

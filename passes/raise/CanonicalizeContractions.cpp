@@ -1,5 +1,6 @@
-// Gives matrix products their final form: transposes of operands as flags, and rows left in the dimensions that the
-// model has ([batch, length, width]) where an exporter flattened them for the product alone.
+// Gives matrix products their final form: transposes of operands as flags, and rows left in the
+// dimensions that the model has ([batch, length, width]) where an exporter flattened them for the
+// product alone.
 
 #include "passes/Passes.h"
 #include "passes/raise/Constants.h"
@@ -53,14 +54,15 @@ struct FoldOperandTranspose : OpRewritePattern<MatmulOp> {
   }
 };
 
-/// matmul(reshape(x: [.., k] -> [rows, k]), w) == reshape(matmul(x, w)): Linear layers that flatten their input
-/// (GPT-2's Conv1D) keep the model's dimensions, so that the reshapes of neighbouring layers meet and vanish.
+/// matmul(reshape(x: [.., k] -> [rows, k]), w) == reshape(matmul(x, w)): Linear layers that flatten
+/// their input (GPT-2's Conv1D) keep the model's dimensions, so that the reshapes of neighbouring
+/// layers meet and vanish.
 struct UnflattenRows : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
     auto flatten = op.getA().getDefiningOp<ReshapeOp>();
-    if (!flatten || op.getTransposeA() || op.getBias() || op.getAccumulator() || typeOf(op.getA()).getRank() != 2 ||
-        typeOf(op.getB()).getRank() != 2) {
+    if (!flatten || op.getTransposeA() || op.getBias() || op.getAccumulator() ||
+        typeOf(op.getA()).getRank() != 2 || typeOf(op.getB()).getRank() != 2) {
       return failure();
     }
     Value x = flatten.getX();
@@ -68,14 +70,15 @@ struct UnflattenRows : OpRewritePattern<MatmulOp> {
     if (typeOf(x).getRank() < 3 || typeOf(x).getShape().back() != k) {
       return failure();
     }
-    Value product = createValue<MatmulOp>(rewriter, op.getLoc(), x, op.getB(), false, op.getTransposeB());
+    Value product =
+        createValue<MatmulOp>(rewriter, op.getLoc(), x, op.getB(), false, op.getTransposeB());
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), product);
     return success();
   }
 };
 
-/// reshape(y: [.., n] -> [rows, n]) + b == reshape(y + b) for a bias of the last dimension: the other half of a
-/// flattened Linear.
+/// reshape(y: [.., n] -> [rows, n]) + b == reshape(y + b) for a bias of the last dimension: the
+/// other half of a flattened Linear.
 struct SinkReshapeBelowBias : OpRewritePattern<AddOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(AddOp op, PatternRewriter &rewriter) const override {
@@ -99,7 +102,8 @@ struct SinkReshapeBelowBias : OpRewritePattern<AddOp> {
   }
 };
 
-struct CanonicalizeContractions : dsc::impl::CanonicalizeContractionsBase<CanonicalizeContractions> {
+struct CanonicalizeContractions
+    : dsc::impl::CanonicalizeContractionsBase<CanonicalizeContractions> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldOperandTranspose, UnflattenRows, SinkReshapeBelowBias>(&getContext());

@@ -1,5 +1,5 @@
-// Removes what exporters write around the arithmetic: changes of layout that undo each other, and ops that change
-// nothing (x * 1, x + 0, -(-x), whole slices).
+// Removes what exporters write around the arithmetic: changes of layout that undo each other, and
+// ops that change nothing (x * 1, x + 0, -(-x), whole slices).
 
 #include "passes/Passes.h"
 #include "passes/raise/Constants.h"
@@ -16,17 +16,20 @@ using namespace mlir;
 using namespace dsc;
 
 namespace {
-/// A chain of reshapes and transposes that leaves the elements in order is one reshape of its start.
+/// A chain of reshapes and transposes that leaves the elements in order is one reshape of its
+/// start.
 struct ChainToReshape : OpRewritePattern<TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
     SmallVector<Operation *> chain;
     Value start;
-    for (Operation *at = op; isa_and_nonnull<ReshapeOp, TransposeOp>(at); at = at->getOperand(0).getDefiningOp()) {
+    for (Operation *at = op; isa_and_nonnull<ReshapeOp, TransposeOp>(at);
+         at = at->getOperand(0).getDefiningOp()) {
       chain.push_back(at);
       Value base = at->getOperand(0);
       StridedView view = StridedView::contiguous(cast<RankedTensorType>(base.getType()).getShape());
-      bool valid = llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); });
+      bool valid =
+          llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); });
       if (valid && view.isContiguous()) {
         start = base;
       }
@@ -79,8 +82,9 @@ struct ComposeSlices : OpRewritePattern<SliceOp> {
 struct WholeSlice : OpRewritePattern<SliceOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
-    bool inOrder = llvm::all_of(llvm::zip(op.getSizes(), op.getSteps()),
-                                [](auto pair) { return std::get<1>(pair) == 1 || std::get<0>(pair) <= 1; });
+    bool inOrder = llvm::all_of(llvm::zip(op.getSizes(), op.getSteps()), [](auto pair) {
+      return std::get<1>(pair) == 1 || std::get<0>(pair) <= 1;
+    });
     if (!inOrder || op.getX().getType() != op.getType()) {
       return failure();
     }
@@ -96,7 +100,8 @@ template <typename OpT> struct NeutralConstant : OpRewritePattern<OpT> {
   LogicalResult matchAndRewrite(OpT op, PatternRewriter &rewriter) const override {
     for (unsigned i : {1u, 0u}) {
       Value x = op->getOperand(1 - i);
-      if ((i == 1 || commutes) && x.getType() == op.getType() && splatValue(op->getOperand(i)) == neutral) {
+      if ((i == 1 || commutes) && x.getType() == op.getType() &&
+          splatValue(op->getOperand(i)) == neutral) {
         rewriter.replaceOp(op, x);
         return success();
       }
@@ -145,8 +150,8 @@ struct EmptyPad : OpRewritePattern<PadOp> {
 struct CanonicalizeViews : dsc::impl::CanonicalizeViewsBase<CanonicalizeViews> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ChainToReshape, ComposeTransposes, ComposeSlices, WholeSlice, DoubleNegation, SingleConcat, EmptyPad>(
-        &getContext());
+    patterns.add<ChainToReshape, ComposeTransposes, ComposeSlices, WholeSlice, DoubleNegation,
+                 SingleConcat, EmptyPad>(&getContext());
     patterns.add<NeutralConstant<MulOp>>(&getContext(), 1.0, true);
     patterns.add<NeutralConstant<DivOp>>(&getContext(), 1.0, false);
     patterns.add<NeutralConstant<AddOp>>(&getContext(), 0.0, true);

@@ -43,7 +43,8 @@ std::optional<double> dsc::splatValue(Value value) {
 bool dsc::sameNumber(double a, double b, Type element) {
   double tolerance = 1e-5;
   if (auto type = dyn_cast<FloatType>(element)) {
-    tolerance = std::max(tolerance, std::ldexp(1.0, 1 - static_cast<int>(type.getFPMantissaWidth())));
+    tolerance =
+        std::max(tolerance, std::ldexp(1.0, 1 - static_cast<int>(type.getFPMantissaWidth())));
   }
   return std::abs(a - b) <= tolerance * std::max(std::abs(a), std::abs(b));
 }
@@ -60,6 +61,7 @@ std::optional<ScaledValue> dsc::matchScaled(Value value) {
     scaled = ScaledValue{op->getOperand(1), *c};
   }
   // A constant of higher rank would change the shape.
-  bool valid = scaled && scaled->x.getType() == value.getType() && std::isfinite(scaled->scale) && scaled->scale != 0;
+  bool valid = scaled && scaled->x.getType() == value.getType() && std::isfinite(scaled->scale) &&
+               scaled->scale != 0;
   return valid ? scaled : std::nullopt;
 }

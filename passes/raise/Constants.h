@@ -1,5 +1,5 @@
-// What the patterns of raise need to know about constant operands: scalars, and tensors whether they stand in a
-// `constant` op or in a global of that role.
+// What the patterns of raise need to know about constant operands: scalars, and tensors whether
+// they stand in a `constant` op or in a global of that role.
 
 #ifndef DSC_PASSES_RAISE_CONSTANTS_H
 #define DSC_PASSES_RAISE_CONSTANTS_H
@@ -16,8 +16,8 @@ mlir::DenseElementsAttr constantElements(mlir::Value value);
 /// The one value that all elements of the constant `value` have.
 std::optional<double> splatValue(mlir::Value value);
 
-/// Whether `a` and `b` are the same number as far as constants of `element` can tell: exporters round pi's and roots to
-/// the model's type, and some authors to five digits.
+/// Whether `a` and `b` are the same number as far as constants of `element` can tell: exporters
+/// round pi's and roots to the model's type, and some authors to five digits.
 bool sameNumber(double a, double b, mlir::Type element);
 
 /// An operand times a constant: x * c, c * x or x / c, with the shape of x.

@@ -1,10 +1,11 @@
 // Lets attention read q, k and v where the projections wrote them.
 //
-// Each operand is followed back through reshapes, transposes, slices, repetitions and constant factors; where a value
-// on the way holds the operand's rows as they are (with other columns beside them, perhaps), that value is read
-// instead. Three operands in one projection become one packed operand; keys repeated for several heads become fewer
-// kv_heads; factors on q and k (both exporters split the scale over them) become part of the scale; masks that are
-// constants of a known kind become flags.
+// Each operand is followed back through reshapes, transposes, slices, repetitions and constant
+// factors; where a value on the way holds the operand's rows as they are (with other columns beside
+// them, perhaps), that value is read instead. Three operands in one projection become one packed
+// operand; keys repeated for several heads become fewer kv_heads; factors on q and k (both
+// exporters split the scale over them) become part of the scale; masks that are constants of a
+// known kind become flags.
 
 #include "passes/Passes.h"
 #include "passes/raise/AttentionMask.h"
@@ -37,7 +38,8 @@ struct RowSource {
 };
 } // namespace
 
-/// Reads `view`, the [batch, length, heads, width] view of `source`, as rows; nothing where it is not one.
+/// Reads `view`, the [batch, length, heads, width] view of `source`, as rows; nothing where it is
+/// not one.
 static std::optional<RowSource> rowsOf(const StridedView &view, Value source) {
   SmallVector<int64_t> shape = view.shape();
   int64_t batch = shape[0], length = shape[1], heads = shape[2], width = shape[3];
@@ -74,10 +76,11 @@ static std::optional<RowSource> rowsOf(const StridedView &view, Value source) {
   return regular && covers && inside ? std::optional(rows) : std::nullopt;
 }
 
-/// All values that `operand` ([batch, length, heads * width]) can be read from, nearest first; the operand itself is
-/// one.
+/// All values that `operand` ([batch, length, heads * width]) can be read from, nearest first; the
+/// operand itself is one.
 static SmallVector<RowSource> findSources(Value operand, int64_t heads, bool takesScale) {
-  SmallVector<int64_t> split{shapeOf(operand)[0], shapeOf(operand)[1], heads, shapeOf(operand)[2] / heads};
+  SmallVector<int64_t> split{shapeOf(operand)[0], shapeOf(operand)[1], heads,
+                             shapeOf(operand)[2] / heads};
   SmallVector<RowSource> sources;
   SmallVector<Operation *> chain; // nearest first
   double scale = 1;
@@ -85,7 +88,8 @@ static SmallVector<RowSource> findSources(Value operand, int64_t heads, bool tak
   for (Value at = operand;;) {
     StridedView view = StridedView::contiguous(shapeOf(at));
     bool valid =
-        llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); }) && view.reshape(split);
+        llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); }) &&
+        view.reshape(split);
     if (std::optional<RowSource> rows = valid ? rowsOf(view, at) : std::nullopt) {
       rows->scale = scale;
       rows->copies = copies;
@@ -108,8 +112,8 @@ static SmallVector<RowSource> findSources(Value operand, int64_t heads, bool tak
   }
 }
 
-/// The best value to read one operand from: the farthest that holds nothing else, or else the nearest that holds it
-/// beside other columns, if that saves moving data.
+/// The best value to read one operand from: the farthest that holds nothing else, or else the
+/// nearest that holds it beside other columns, if that saves moving data.
 static RowSource chooseSource(ArrayRef<RowSource> sources, int64_t heads, int64_t width) {
   RowSource best = sources.front();
   for (const RowSource &source : sources) {
@@ -147,8 +151,8 @@ struct Operands {
       for (const RowSource &b : k) {
         for (const RowSource &c : v) {
           int64_t heads = op.getHeads();
-          if (a.value == b.value && b.value == c.value && a.heads == heads && b.heads == c.heads && a.offset == 0 &&
-              b.offset == heads * width && c.offset == (heads + b.heads) * width &&
+          if (a.value == b.value && b.value == c.value && a.heads == heads && b.heads == c.heads &&
+              a.offset == 0 && b.offset == heads * width && c.offset == (heads + b.heads) * width &&
               a.row == (heads + 2 * b.heads) * width) {
             return std::array<RowSource, 3>{a, b, c};
           }
@@ -171,17 +175,20 @@ struct Operands {
 } // namespace
 
 static Value reshapeTo(OpBuilder &builder, Location loc, Value value, ArrayRef<int64_t> shape) {
-  return shapeOf(value) == shape ? value : createValue<ReshapeOp>(builder, loc, typeOf(value).clone(shape), value);
+  return shapeOf(value) == shape
+             ? value
+             : createValue<ReshapeOp>(builder, loc, typeOf(value).clone(shape), value);
 }
 
 /// The columns of `source` that an operand with these dimensions reads.
-static Value readRows(OpBuilder &builder, Location loc, const RowSource &source, int64_t batch, int64_t length,
-                      int64_t columns) {
+static Value readRows(OpBuilder &builder, Location loc, const RowSource &source, int64_t batch,
+                      int64_t length, int64_t columns) {
   Value rows = reshapeTo(builder, loc, source.value, {batch, length, source.row});
   if (source.row == columns) {
     return rows;
   }
-  return createValue<SliceOp>(builder, loc, rows, builder.getDenseI64ArrayAttr({0, 0, source.offset}),
+  return createValue<SliceOp>(builder, loc, rows,
+                              builder.getDenseI64ArrayAttr({0, 0, source.offset}),
                               builder.getDenseI64ArrayAttr({batch, length, columns}),
                               builder.getDenseI64ArrayAttr({1, 1, 1}));
 }
@@ -220,9 +227,10 @@ static void packOperands(AttentionOp op, PatternLog &log) {
       RowSource q = chooseSource(operands.q, op.getHeads(), operands.width);
       // Where only repeated keys are at hand, the operand itself comes first in its sources.
       auto ofHeads = [&](ArrayRef<RowSource> sources) {
-        return chooseSource(llvm::to_vector(llvm::make_filter_range(
-                                sources, [&](const RowSource &source) { return source.heads == kvHeads; })),
-                            kvHeads, operands.width);
+        return chooseSource(
+            llvm::to_vector(llvm::make_filter_range(
+                sources, [&](const RowSource &source) { return source.heads == kvHeads; })),
+            kvHeads, operands.width);
       };
       RowSource k = ofHeads(operands.k), v = ofHeads(operands.v);
       scale *= q.scale * k.scale;
@@ -231,12 +239,13 @@ static void packOperands(AttentionOp op, PatternLog &log) {
              readRows(builder, loc, v, batch, keys, kvHeads * operands.width)};
     }
     if (kvHeads != static_cast<int64_t>(op.getKvHeads())) {
-      log.found("grouped_query", op, Twine(op.getHeads()) + " heads share " + Twine(kvHeads) + " of k and v");
+      log.found("grouped_query", op,
+                Twine(op.getHeads()) + " heads share " + Twine(kvHeads) + " of k and v");
     }
   }
-  auto packed =
-      builder.create<AttentionOp>(loc, ValueRange(qkv), mask, op.getHeadsAttr(), builder.getI64IntegerAttr(kvHeads),
-                                  builder.getF64FloatAttr(scale), builder.getBoolAttr(causal));
+  auto packed = builder.create<AttentionOp>(
+      loc, ValueRange(qkv), mask, op.getHeadsAttr(), builder.getI64IntegerAttr(kvHeads),
+      builder.getF64FloatAttr(scale), builder.getBoolAttr(causal));
   op.replaceAllUsesWith(packed.getResults());
   op.erase();
 }

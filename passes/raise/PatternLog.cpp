@@ -27,12 +27,16 @@ std::string dsc::locationName(Location loc) {
 void PatternLog::add(StringRef pattern, Operation *at, bool found, const Twine &detail) {
   MLIRContext *context = at->getContext();
   auto function = at->getParentOfType<func::FuncOp>();
-  auto entry = [&](StringRef name, Attribute value) { return NamedAttribute(StringAttr::get(context, name), value); };
+  auto entry = [&](StringRef name, Attribute value) {
+    return NamedAttribute(StringAttr::get(context, name), value);
+  };
   entries.push_back(DictionaryAttr::get(
-      context, {entry("pattern", StringAttr::get(context, pattern)),
-                entry("function", StringAttr::get(context, function ? function.getName() : StringRef())),
-                entry("at", StringAttr::get(context, locationName(at->getLoc()))),
-                entry("found", BoolAttr::get(context, found)), entry("detail", StringAttr::get(context, detail))}));
+      context,
+      {entry("pattern", StringAttr::get(context, pattern)),
+       entry("function", StringAttr::get(context, function ? function.getName() : StringRef())),
+       entry("at", StringAttr::get(context, locationName(at->getLoc()))),
+       entry("found", BoolAttr::get(context, found)),
+       entry("detail", StringAttr::get(context, detail))}));
 }
 
 void PatternLog::attach(ModuleOp module) {

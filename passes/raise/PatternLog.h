@@ -1,5 +1,5 @@
-// What the raise phase found and what it nearly found, kept in the module's `dsc.patterns` for readers of a dump and
-// for `dsc inspect --patterns`.
+// What the raise phase found and what it nearly found, kept in the module's `dsc.patterns` for
+// readers of a dump and for `dsc inspect --patterns`.
 
 #ifndef DSC_PASSES_RAISE_PATTERNLOG_H
 #define DSC_PASSES_RAISE_PATTERNLOG_H
@@ -9,14 +9,17 @@
 namespace dsc {
 
 /// Collects entries during one pass; `attach` appends them to the module. An entry is a dictionary:
-///   {pattern = "attention", function = "forward", at = "/h.0/attn/Softmax", found = true, detail = "causal, 4 heads"}
+///   {pattern = "attention", function = "forward", at = "/h.0/attn/Softmax", found = true, detail =
+///   "causal, 4 heads"}
 class PatternLog {
 public:
   void found(llvm::StringRef pattern, mlir::Operation *at, const llvm::Twine &detail) {
     add(pattern, at, true, detail);
   }
   /// A near miss: `why` names what differs from the form that is raised.
-  void missed(llvm::StringRef pattern, mlir::Operation *at, const llvm::Twine &why) { add(pattern, at, false, why); }
+  void missed(llvm::StringRef pattern, mlir::Operation *at, const llvm::Twine &why) {
+    add(pattern, at, false, why);
+  }
 
   void attach(mlir::ModuleOp module);
 

@@ -1,8 +1,8 @@
 // Finds GELU written out around erf or tanh.
 //
-// The anchor is the erf or tanh. Its operand must be the right polynomial in some x; from there on every op must be a
-// step from t to 0.5 x (1 + t), whatever the order of the factors. SiLU stays x * sigmoid(x): it is already two ops
-// that one kernel computes.
+// The anchor is the erf or tanh. Its operand must be the right polynomial in some x; from there on
+// every op must be a step from t to 0.5 x (1 + t), whatever the order of the factors. SiLU stays x
+// * sigmoid(x): it is already two ops that one kernel computes.
 
 #include "passes/Passes.h"
 #include "passes/raise/Constants.h"
@@ -45,7 +45,8 @@ static std::optional<Polynomial> multiply(const Polynomial &a, const Polynomial 
   return product;
 }
 
-/// `value` as a polynomial in x of degree at most 3; nothing where it is none, or not within `depth` ops.
+/// `value` as a polynomial in x of degree at most 3; nothing where it is none, or not within
+/// `depth` ops.
 static std::optional<Polynomial> polynomialIn(Value value, Value x, int depth = 8) {
   if (value == x) {
     return Polynomial{0, 1, 0, 0};
@@ -106,7 +107,8 @@ static bool isGeluArgument(const Polynomial &p, GeluKind kind, Type element) {
   return odd && sameNumber(p[1], root, element) && sameNumber(p[3], 0.044715 * root, element);
 }
 
-/// The x that `argument` is GELU's polynomial of, searched among the values that it is computed from.
+/// The x that `argument` is GELU's polynomial of, searched among the values that it is computed
+/// from.
 static Value findGeluInput(Value argument, GeluKind kind) {
   Type element = cast<RankedTensorType>(argument.getType()).getElementType();
   SmallVector<std::pair<Value, int>> queue{{argument, 0}};
@@ -175,19 +177,21 @@ static std::optional<GeluStep> advance(const GeluStep &step, Value x) {
   return next;
 }
 
-/// The value that is gelu(x) for t = erf or tanh of its argument; null where there is none, with what was found
-/// instead.
+/// The value that is gelu(x) for t = erf or tanh of its argument; null where there is none, with
+/// what was found instead.
 static Value findGeluResult(Value t, Value x, std::string &reason) {
   Type element = cast<RankedTensorType>(x.getType()).getElementType();
   GeluStep step{t};
   for (int i = 0; i < 5; ++i) {
     std::optional<GeluStep> next = advance(step, x);
     if (!next) {
-      reason = step.value.hasOneUse() ? "what follows is not 0.5 x (1 + t)" : "a part of it is used elsewhere";
+      reason = step.value.hasOneUse() ? "what follows is not 0.5 x (1 + t)"
+                                      : "a part of it is used elsewhere";
       return {};
     }
     step = *next;
-    if (step.power == 1 && sameNumber(step.constant, 0.5, element) && sameNumber(step.slope, 0.5, element)) {
+    if (step.power == 1 && sameNumber(step.constant, 0.5, element) &&
+        sameNumber(step.slope, 0.5, element)) {
       return step.value;
     }
   }

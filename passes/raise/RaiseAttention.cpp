@@ -1,9 +1,10 @@
 // Finds softmax(scale q k^T + mask) v.
 //
-// The anchor is the softmax. Above it the probabilities may only go into a matrix product, perhaps through a guard that
-// makes NaN rows (every key hidden) zero, which the attention op does by itself. Below it scales, masks and reshapes
-// are peeled off until the product of q and k. What is made has its operands in plain form (transposed and reshaped to
-// [batch, length, heads * width]); dsc-pack-attention then looks where they really come from.
+// The anchor is the softmax. Above it the probabilities may only go into a matrix product, perhaps
+// through a guard that makes NaN rows (every key hidden) zero, which the attention op does by
+// itself. Below it scales, masks and reshapes are peeled off until the product of q and k. What is
+// made has its operands in plain form (transposed and reshaped to [batch, length, heads * width]);
+// dsc-pack-attention then looks where they really come from.
 
 #include "passes/Passes.h"
 #include "passes/raise/AttentionMask.h"
@@ -69,7 +70,8 @@ static SelectOp findNanGuard(Value p) {
       return {};
     }
   }
-  if (!guard || guard.getY() != p || splatValue(guard.getX()) != 0.0 || guard.getType() != p.getType()) {
+  if (!guard || guard.getY() != p || splatValue(guard.getX()) != 0.0 ||
+      guard.getType() != p.getType()) {
     return {};
   }
   auto test = guard.getCondition().getDefiningOp<IsNanOp>();
@@ -85,7 +87,8 @@ static MatmulOp findOutput(SoftmaxOp softmax, std::string &reason) {
       continue;
     }
     if (!p.hasOneUse()) {
-      reason = p.use_empty() ? "the probabilities are not used" : "the probabilities are used more than once";
+      reason = p.use_empty() ? "the probabilities are not used"
+                             : "the probabilities are used more than once";
       return {};
     }
     Operation *user = *p.getUsers().begin();
@@ -94,13 +97,15 @@ static MatmulOp findOutput(SoftmaxOp softmax, std::string &reason) {
       continue;
     }
     if (auto matmul = dyn_cast<MatmulOp>(user)) {
-      if (matmul.getA() == p && !matmul.getTransposeA() && !matmul.getBias() && !matmul.getAccumulator()) {
+      if (matmul.getA() == p && !matmul.getTransposeA() && !matmul.getBias() &&
+          !matmul.getAccumulator()) {
         return matmul;
       }
       reason = "the probabilities are not the left operand of their product";
       return {};
     }
-    reason = "the probabilities go into '" + user->getName().getStringRef().str() + "', not into a product with v";
+    reason = "the probabilities go into '" + user->getName().getStringRef().str() +
+             "', not into a product with v";
     if (isa<func::ReturnOp>(user)) {
       reason = "the probabilities are a result of the model";
     }
@@ -114,7 +119,8 @@ static MatmulOp findOutput(SoftmaxOp softmax, std::string &reason) {
 // Below the softmax
 //===----------------------------------------------------------------------===//
 
-/// The operand of `op` that the scores come through, if `op` is one of those that may stand below the softmax.
+/// The operand of `op` that the scores come through, if `op` is one of those that may stand below
+/// the softmax.
 static Value scoresOperand(Operation *op);
 
 /// Whether `value` is a product, or scores made from one.
@@ -140,7 +146,9 @@ static bool hides(Value value) {
 }
 
 static Value scoresOperand(Operation *op) {
-  auto hasScoresType = [&](Value operand) { return operand.getType() == op->getResult(0).getType(); };
+  auto hasScoresType = [&](Value operand) {
+    return operand.getType() == op->getResult(0).getType();
+  };
   if (auto reshape = dyn_cast<ReshapeOp>(op); reshape && keepsMatrix(reshape)) {
     return reshape.getX();
   }
@@ -183,7 +191,8 @@ static bool matchScores(AttentionMatch &match, std::string &reason) {
     }
     Value operand = op ? scoresOperand(op) : Value();
     if (!operand) {
-      reason = op ? "'" + op->getName().getStringRef().str() + "' between the product of q and k and the softmax"
+      reason = op ? "'" + op->getName().getStringRef().str() +
+                        "' between the product of q and k and the softmax"
                   : std::string("the softmax is not of a product");
       return false;
     }
@@ -211,7 +220,8 @@ static bool matchScores(AttentionMatch &match, std::string &reason) {
 // Sizes and masks
 //===----------------------------------------------------------------------===//
 
-/// Batch and heads of scores with one batch dimension: how q's rows were put together, if that can be seen.
+/// Batch and heads of scores with one batch dimension: how q's rows were put together, if that can
+/// be seen.
 static std::pair<int64_t, int64_t> splitBatch(Value q, int64_t count) {
   SmallVector<Operation *> chain;
   for (Operation *op = q.getDefiningOp(); op; op = op->getOperand(0).getDefiningOp()) {
@@ -223,7 +233,8 @@ static std::pair<int64_t, int64_t> splitBatch(Value q, int64_t count) {
     }
     chain.push_back(op);
     StridedView view = StridedView::contiguous(shapeOf(op->getOperand(0)));
-    bool valid = llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); });
+    bool valid =
+        llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); });
     if (valid && view.dimension(0).size() == 2) {
       return {view.dimension(0)[0].size, view.dimension(0)[1].size};
     }
@@ -241,7 +252,8 @@ static bool matchSizes(AttentionMatch &match, std::string &reason) {
   ArrayRef<int64_t> shape = shapeOf(scores.getResult());
   match.queries = shape[shape.size() - 2];
   match.keys = shape.back();
-  match.width = shapeOf(scores.getA())[shapeOf(scores.getA()).size() - (scores.getTransposeA() ? 2 : 1)];
+  match.width =
+      shapeOf(scores.getA())[shapeOf(scores.getA()).size() - (scores.getTransposeA() ? 2 : 1)];
   if (shapeOf(output.getResult()).back() != match.width) {
     reason = "q and k are " + std::to_string(match.width) + " wide, v is " +
              std::to_string(shapeOf(output.getResult()).back());
@@ -272,7 +284,8 @@ static bool matchSizes(AttentionMatch &match, std::string &reason) {
     ArrayRef<int64_t> mine = batchOf(operand), all = batchOf(result);
     return !all.empty() && product(all) > 1 && mine.size() < all.size();
   };
-  if (lacksBatch(scores.getA(), scores.getResult()) || lacksBatch(scores.getB(), scores.getResult()) ||
+  if (lacksBatch(scores.getA(), scores.getResult()) ||
+      lacksBatch(scores.getB(), scores.getResult()) ||
       lacksBatch(output.getB(), output.getResult())) {
     reason = "one operand is the same matrix for the whole batch";
     return false;
@@ -314,15 +327,17 @@ struct AttentionBuilder {
   }
   Value scalar(double number) {
     auto type = RankedTensorType::get({}, typeOf(match.scores.getResult()).getElementType());
-    return createValue<ConstantOp>(builder, loc,
-                                   DenseElementsAttr::get(type, builder.getFloatAttr(type.getElementType(), number)));
+    return createValue<ConstantOp>(
+        builder, loc,
+        DenseElementsAttr::get(type, builder.getFloatAttr(type.getElementType(), number)));
   }
 
-  /// A matrix operand with batch dimensions as [batch, length, heads * width]; `all` are the product's batch
-  /// dimensions.
+  /// A matrix operand with batch dimensions as [batch, length, heads * width]; `all` are the
+  /// product's batch dimensions.
   Value rows(Value operand, bool transposed, ArrayRef<int64_t> all, int64_t length) {
     if (transposed) {
-      SmallVector<int64_t> permutation(llvm::to_vector(llvm::seq<int64_t>(0, typeOf(operand).getRank())));
+      SmallVector<int64_t> permutation(
+          llvm::to_vector(llvm::seq<int64_t>(0, typeOf(operand).getRank())));
       std::swap(permutation[permutation.size() - 1], permutation[permutation.size() - 2]);
       operand = transpose(operand, permutation);
     }
@@ -332,7 +347,8 @@ struct AttentionBuilder {
       operand = createValue<BroadcastOp>(builder, loc, typeOf(operand).clone(shape), operand);
     }
     Value split = reshape(operand, {match.batch, match.heads, length, match.width});
-    return reshape(transpose(split, {0, 2, 1, 3}), {match.batch, length, match.heads * match.width});
+    return reshape(transpose(split, {0, 2, 1, 3}),
+                   {match.batch, length, match.heads * match.width});
   }
 
   /// A mask as [batch or 1, heads or 1, queries or 1, keys or 1].
@@ -361,10 +377,12 @@ struct AttentionBuilder {
   Value combineMasks(bool &causal) {
     // Numbers added so far, or keys visible so far; never both.
     Value added, visible;
-    // A row whose keys are all hidden by numbers that are merely very negative is averaged over all of them: where
-    // another mask is known only at run time, the causal one stays a number too.
-    bool runtime = llvm::any_of(match.masks, [](const MaskTerm &t) { return t.kind == MaskKind::Runtime; });
-    for (const MaskTerm &term : llvm::reverse(match.masks)) { // from the product up, as the graph applies them
+    // A row whose keys are all hidden by numbers that are merely very negative is averaged over all
+    // of them: where another mask is known only at run time, the causal one stays a number too.
+    bool runtime =
+        llvm::any_of(match.masks, [](const MaskTerm &t) { return t.kind == MaskKind::Runtime; });
+    for (const MaskTerm &term :
+         llvm::reverse(match.masks)) { // from the product up, as the graph applies them
       bool boolean = typeOf(term.mask).getElementType().isInteger(1);
       bool removes = boolean && std::isinf(term.fill);
       if (term.kind == MaskKind::Nothing) {
@@ -405,17 +423,21 @@ struct AttentionBuilder {
     Value mask = combineMasks(causal);
     auto heads = builder.getI64IntegerAttr(match.heads);
     auto attention = builder.create<AttentionOp>(loc, ValueRange{q, k, v}, mask, heads, heads,
-                                                 builder.getF64FloatAttr(match.scale), builder.getBoolAttr(causal));
-    Value split = reshape(attention.getOut(), {match.batch, match.queries, match.heads, match.width});
+                                                 builder.getF64FloatAttr(match.scale),
+                                                 builder.getBoolAttr(causal));
+    Value split =
+        reshape(attention.getOut(), {match.batch, match.queries, match.heads, match.width});
     Value out = reshape(transpose(split, {0, 2, 1, 3}), shapeOf(output.getResult()));
     output.getResult().replaceAllUsesWith(out);
     log.found("attention", match.softmax,
-              Twine(match.heads) + " heads" + (causal ? ", causal" : "") + (mask ? ", with a mask" : ""));
+              Twine(match.heads) + " heads" + (causal ? ", causal" : "") +
+                  (mask ? ", with a mask" : ""));
   }
 };
 } // namespace
 
-/// Whether the product below the softmax looks like q k^T: not a Linear before the softmax of a classifier.
+/// Whether the product below the softmax looks like q k^T: not a Linear before the softmax of a
+/// classifier.
 static bool looksLikeScores(MatmulOp scores) {
   Value b = scores.getB();
   while (Operation *op = b.getDefiningOp()) {

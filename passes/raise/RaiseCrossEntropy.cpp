@@ -1,5 +1,5 @@
-// Finds the negative log likelihood written as an element of log_softmax: models with their loss inside that pick the
-// labels themselves. (SoftmaxCrossEntropyLoss is one op from import on.)
+// Finds the negative log likelihood written as an element of log_softmax: models with their loss
+// inside that pick the labels themselves. (SoftmaxCrossEntropyLoss is one op from import on.)
 
 #include "passes/Passes.h"
 #include "passes/raise/Constants.h"
@@ -19,13 +19,16 @@ using namespace dsc;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// What keeps gather_elements(log_softmax(x), labels) from being a cross-entropy; empty where it is one.
+/// What keeps gather_elements(log_softmax(x), labels) from being a cross-entropy; empty where it is
+/// one.
 static std::string whyNot(GatherElementsOp gather, LogSoftmaxOp logSoftmax) {
   int64_t last = typeOf(gather.getData()).getRank() - 1;
-  if (static_cast<int64_t>(logSoftmax.getAxis()) != last || static_cast<int64_t>(gather.getAxis()) != last) {
+  if (static_cast<int64_t>(logSoftmax.getAxis()) != last ||
+      static_cast<int64_t>(gather.getAxis()) != last) {
     return "classes are not the last dimension";
   }
-  ArrayRef<int64_t> data = typeOf(gather.getData()).getShape(), indices = typeOf(gather.getIndices()).getShape();
+  ArrayRef<int64_t> data = typeOf(gather.getData()).getShape(),
+                    indices = typeOf(gather.getIndices()).getShape();
   if (indices.drop_back() != data.drop_back() || indices.back() != 1) {
     return "not one label a row";
   }
@@ -40,17 +43,19 @@ static void raise(GatherElementsOp gather, LogSoftmaxOp logSoftmax) {
   OpBuilder builder(gather);
   Location loc = gather.getLoc();
   auto labelsType = typeOf(gather.getIndices());
-  Value labels =
-      createValue<ReshapeOp>(builder, loc, labelsType.clone(labelsType.getShape().drop_back()), gather.getIndices());
+  Value labels = createValue<ReshapeOp>(
+      builder, loc, labelsType.clone(labelsType.getShape().drop_back()), gather.getIndices());
   auto noIgnored = builder.getI64IntegerAttr(std::numeric_limits<int64_t>::min());
-  Value loss =
-      createValue<CrossEntropyOp>(builder, loc, logSoftmax.getX(), labels, noIgnored, builder.getF64FloatAttr(0));
+  Value loss = createValue<CrossEntropyOp>(builder, loc, logSoftmax.getX(), labels, noIgnored,
+                                           builder.getF64FloatAttr(0));
   RankedTensorType type = typeOf(gather.getResult());
-  if (typeOf(loss).getElementType() != type.getElementType()) { // losses are f32 where logits are f16
+  if (typeOf(loss).getElementType() !=
+      type.getElementType()) { // losses are f32 where logits are f16
     loss = createValue<CastOp>(builder, loc, typeOf(loss).clone(type.getElementType()), loss);
   }
   Value column = createValue<ReshapeOp>(builder, loc, type, loss);
-  gather.getResult().replaceAllUsesWith(createValue<NegOp>(builder, loc, column)); // meets the model's own negation
+  gather.getResult().replaceAllUsesWith(
+      createValue<NegOp>(builder, loc, column)); // meets the model's own negation
 }
 
 namespace {
@@ -69,7 +74,8 @@ struct RaiseCrossEntropy : dsc::impl::RaiseCrossEntropyBase<RaiseCrossEntropy> {
         log.missed("cross_entropy", gather, reason);
         continue;
       }
-      log.found("cross_entropy", gather, Twine(typeOf(gather.getData()).getShape().back()) + " classes");
+      log.found("cross_entropy", gather,
+                Twine(typeOf(gather.getData()).getShape().back()) + " classes");
       raise(gather, logSoftmax);
     }
     IRRewriter rewriter(&getContext());

@@ -1,8 +1,8 @@
 // Finds layer and RMS normalization written out in reductions and elementwise ops.
 //
-// The anchor is the square root. Below it mean(d * d) + epsilon is matched, above it d / root or d * (1 / root); where
-// d is x - mean(x) it is a layer norm of x, else an RMS norm of d. Weights and biases join afterwards, wherever the
-// exporter put them.
+// The anchor is the square root. Below it mean(d * d) + epsilon is matched, above it d / root or d
+// * (1 / root); where d is x - mean(x) it is a layer norm of x, else an RMS norm of d. Weights and
+// biases join afterwards, wherever the exporter put them.
 
 #include "passes/Passes.h"
 #include "passes/raise/Constants.h"
@@ -119,7 +119,8 @@ static SmallVector<Operation *> findQuotients(Operation *root, Value d) {
   SmallVector<Operation *> quotients;
   auto products = [&](Value inverse) {
     for (Operation *user : inverse.getUsers()) {
-      if (isa<MulOp>(user) && otherOperand(user, inverse) == d && !llvm::is_contained(quotients, user)) {
+      if (isa<MulOp>(user) && otherOperand(user, inverse) == d &&
+          !llvm::is_contained(quotients, user)) {
         quotients.push_back(user);
       }
     }
@@ -142,7 +143,8 @@ static SmallVector<Operation *> findQuotients(Operation *root, Value d) {
   return quotients;
 }
 
-/// Matches the normalization around `root`; with a square root of a mean of squares that is none, says why in `reason`.
+/// Matches the normalization around `root`; with a square root of a mean of squares that is none,
+/// says why in `reason`.
 static std::optional<Normalization> matchNormalization(Operation *root, std::string &reason) {
   std::optional<std::pair<Value, double>> variance = matchPlusConstant(root->getOperand(0));
   std::optional<Mean> meanOfSquares = variance ? matchMean(variance->first) : std::nullopt;
@@ -201,13 +203,15 @@ static void raiseNormalizations(ModuleOp module, PatternLog &log) {
     auto axis = builder.getI64IntegerAttr(norm->axis);
     auto epsilon = builder.getF64FloatAttr(norm->epsilon);
     Location loc = first->getLoc();
-    Value y = norm->centered ? createValue<LayerNormOp>(builder, loc, norm->x, Value(), Value(), axis, epsilon)
-                             : createValue<RmsNormOp>(builder, loc, norm->x, Value(), axis, epsilon);
+    Value y = norm->centered
+                  ? createValue<LayerNormOp>(builder, loc, norm->x, Value(), Value(), axis, epsilon)
+                  : createValue<RmsNormOp>(builder, loc, norm->x, Value(), axis, epsilon);
     for (Operation *result : norm->results) {
       result->getResult(0).replaceAllUsesWith(y);
     }
     std::string detail;
-    llvm::raw_string_ostream(detail) << "axis " << norm->axis << ", epsilon " << llvm::format("%g", norm->epsilon);
+    llvm::raw_string_ostream(detail)
+        << "axis " << norm->axis << ", epsilon " << llvm::format("%g", norm->epsilon);
     log.found(norm->centered ? "layer_norm" : "rms_norm", first, detail);
   }
 }
@@ -218,7 +222,8 @@ static void raiseNormalizations(ModuleOp module, PatternLog &log) {
 
 /// Whether `weight` has one element for each position of the normalized dimensions of x.
 static bool isWeightOf(Value weight, Value x, int64_t axis) {
-  ArrayRef<int64_t> normalized = typeOf(x).getShape().drop_front(axis), shape = typeOf(weight).getShape();
+  ArrayRef<int64_t> normalized = typeOf(x).getShape().drop_front(axis),
+                    shape = typeOf(weight).getShape();
   while (!shape.empty() && shape.size() > normalized.size() && shape.front() == 1) {
     shape = shape.drop_front();
   }
@@ -241,8 +246,9 @@ struct FoldLayerNormWeight : OpRewritePattern<MulOp> {
     for (unsigned i : {0u, 1u}) {
       auto norm = normalizationAt<LayerNormOp>(op, i);
       if (norm && !norm.getGamma() && !norm.getBeta()) {
-        rewriter.replaceOp(op, createValue<LayerNormOp>(rewriter, norm.getLoc(), norm.getX(), op->getOperand(1 - i),
-                                                        Value(), norm.getAxisAttr(), norm.getEpsilonAttr()));
+        rewriter.replaceOp(op, createValue<LayerNormOp>(rewriter, norm.getLoc(), norm.getX(),
+                                                        op->getOperand(1 - i), Value(),
+                                                        norm.getAxisAttr(), norm.getEpsilonAttr()));
         return success();
       }
     }
@@ -257,9 +263,9 @@ struct FoldLayerNormBias : OpRewritePattern<AddOp> {
     for (unsigned i : {0u, 1u}) {
       auto norm = normalizationAt<LayerNormOp>(op, i);
       if (norm && !norm.getBeta()) {
-        rewriter.replaceOp(op,
-                           createValue<LayerNormOp>(rewriter, norm.getLoc(), norm.getX(), norm.getGamma(),
-                                                    op->getOperand(1 - i), norm.getAxisAttr(), norm.getEpsilonAttr()));
+        rewriter.replaceOp(op, createValue<LayerNormOp>(rewriter, norm.getLoc(), norm.getX(),
+                                                        norm.getGamma(), op->getOperand(1 - i),
+                                                        norm.getAxisAttr(), norm.getEpsilonAttr()));
         return success();
       }
     }
@@ -274,8 +280,9 @@ struct FoldRmsNormWeight : OpRewritePattern<MulOp> {
     for (unsigned i : {0u, 1u}) {
       auto norm = normalizationAt<RmsNormOp>(op, i);
       if (norm && !norm.getGamma()) {
-        rewriter.replaceOp(op, createValue<RmsNormOp>(rewriter, norm.getLoc(), norm.getX(), op->getOperand(1 - i),
-                                                      norm.getAxisAttr(), norm.getEpsilonAttr()));
+        rewriter.replaceOp(op, createValue<RmsNormOp>(rewriter, norm.getLoc(), norm.getX(),
+                                                      op->getOperand(1 - i), norm.getAxisAttr(),
+                                                      norm.getEpsilonAttr()));
         return success();
       }
     }

@@ -77,7 +77,8 @@ void StridedView::transpose(ArrayRef<int64_t> permutation) {
   dimensions = std::move(result);
 }
 
-bool StridedView::slice(ArrayRef<int64_t> starts, ArrayRef<int64_t> sizes, ArrayRef<int64_t> steps) {
+bool StridedView::slice(ArrayRef<int64_t> starts, ArrayRef<int64_t> sizes,
+                        ArrayRef<int64_t> steps) {
   SmallVector<int64_t> before = shape();
   for (auto [i, dimension] : llvm::enumerate(dimensions)) {
     if (sizes[i] == before[i] && (steps[i] == 1 || sizes[i] == 1)) {
@@ -151,4 +152,6 @@ bool StridedView::isContiguous() const {
   return start == 0 && (all.empty() || (all.size() == 1 && all.front().stride == 1));
 }
 
-bool dsc::isViewOp(Operation *op) { return isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp, BroadcastOp>(op); }
+bool dsc::isViewOp(Operation *op) {
+  return isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp, BroadcastOp>(op);
+}

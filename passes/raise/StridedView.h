@@ -1,6 +1,7 @@
-// Where the elements of a value lie in another one that it is a view of: chains of reshape, transpose, slice and
-// broadcast as strides. Exporters write one change of layout in many ways (a transpose as three nodes, heads split by
-// slices or by transposes); as strides they are all the same.
+// Where the elements of a value lie in another one that it is a view of: chains of reshape,
+// transpose, slice and broadcast as strides. Exporters write one change of layout in many ways (a
+// transpose as three nodes, heads split by slices or by transposes); as strides they are all the
+// same.
 
 #ifndef DSC_PASSES_RAISE_STRIDEDVIEW_H
 #define DSC_PASSES_RAISE_STRIDEDVIEW_H
@@ -9,14 +10,17 @@
 
 namespace dsc {
 
-/// A dimension is a list of factors, outer to inner, because merged dimensions need not have a common stride: the view
-/// that a transpose of [2, 3, 4] by (1, 0, 2), reshaped to [6, 4], has of its operand is {(3, 4), (2, 12)}, {(4, 1)}.
-/// Neighbouring factors that do have one are one factor; factors of size 1 are left out.
+/// A dimension is a list of factors, outer to inner, because merged dimensions need not have a
+/// common stride: the view that a transpose of [2, 3, 4] by (1, 0, 2), reshaped to [6, 4], has of
+/// its operand is {(3, 4), (2, 12)}, {(4, 1)}. Neighbouring factors that do have one are one
+/// factor; factors of size 1 are left out.
 class StridedView {
 public:
   struct Factor {
     int64_t size, stride; // stride 0: repeated by a broadcast
-    bool operator==(const Factor &other) const { return size == other.size && stride == other.stride; }
+    bool operator==(const Factor &other) const {
+      return size == other.size && stride == other.stride;
+    }
   };
   using Dimension = llvm::SmallVector<Factor, 2>;
 
@@ -26,7 +30,8 @@ public:
   /// Each returns false where the result has no strides; the view is then not usable.
   bool reshape(llvm::ArrayRef<int64_t> shape);
   void transpose(llvm::ArrayRef<int64_t> permutation);
-  bool slice(llvm::ArrayRef<int64_t> starts, llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> steps);
+  bool slice(llvm::ArrayRef<int64_t> starts, llvm::ArrayRef<int64_t> sizes,
+             llvm::ArrayRef<int64_t> steps);
   bool broadcast(llvm::ArrayRef<int64_t> shape);
   /// The effect of one of these ops; false for all others.
   bool apply(mlir::Operation *op);
