@@ -181,6 +181,63 @@ static inline int64_t dsc_matmul_workspace(int32_t dtype, int64_t m, int64_t n, 
   return dtype == DSC_F64 || m == 0 ? 0 : dsc_align(columns * depth * 4);
 }
 
+/* Whether [N, C, spatial...] (or weights [O, C, spatial...]) lies with contiguous channels and evenly
+ * spaced pixels, `dense` also without gaps: what the CPU's convolutions read in place. */
+static inline int dsc_conv_is_channels_last(int32_t rank, const int64_t *dims,
+                                            const int64_t *strides, int dense) {
+  int64_t pixel = 0, expected = 0;
+  if (dims[1] != 1 && strides[1] != 1) {
+    return 0;
+  }
+  for (int32_t i = rank; i-- > 0;) {
+    if (i == 1 || dims[i] == 1) {
+      continue;
+    }
+    if (!pixel) {
+      pixel = expected = strides[i];
+    }
+    if (strides[i] != expected) {
+      return 0;
+    }
+    expected *= dims[i];
+  }
+  return !pixel || pixel == dims[1] || (!dense && pixel > dims[1]);
+}
+
+/* Bytes of the planned workspace of a CPU convolution: a packed block, channels-last copies of what
+ * does not lie so, and for the gradient of a strided input a part of it that is computed at once. */
+static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t rank,
+                                         const int64_t *x_dims, const int64_t *x_strides,
+                                         const int64_t *w_dims, const int64_t *w_strides,
+                                         const int64_t *y_dims, const int64_t *y_strides,
+                                         const int64_t *strides, int64_t groups) {
+  int64_t x = 4, w = 4, y = 4, taps = 1, pixels = y_dims[0], strided = 0, bytes = 0;
+  if (dtype == DSC_F64) {
+    return 0;
+  }
+  for (int32_t i = 0; i < rank; ++i) {
+    x *= x_dims[i];
+    w *= w_dims[i];
+    y *= y_dims[i];
+    if (i >= 2) {
+      taps *= w_dims[i];
+      pixels *= y_dims[i];
+      strided |= strides[i - 2] != 1;
+    }
+  }
+  bytes += dsc_conv_is_channels_last(rank, x_dims, x_strides, 0) ? 0 : dsc_align(x);
+  bytes += dsc_conv_is_channels_last(rank, w_dims, w_strides, 1) ? 0 : dsc_align(w);
+  bytes += dsc_conv_is_channels_last(rank, y_dims, y_strides, 0) ? 0 : dsc_align(y);
+  if (kind == DSC_CONV_FORWARD) {
+    return bytes + dsc_matmul_workspace(dtype, pixels, w_dims[0] / groups, taps * w_dims[1]);
+  }
+  if (kind == DSC_CONV_GRAD_WEIGHT) {
+    return bytes + dsc_matmul_workspace(dtype, w_dims[0], taps * w_dims[1], pixels);
+  }
+  return bytes + (strided ? dsc_align(x) : 0) +
+         dsc_matmul_workspace(dtype, pixels, w_dims[1], taps * (w_dims[0] / groups));
+}
+
 /* Rows of q and of k that attention works on at a time; its T x T matrix exists only as blocks. */
 #define DSC_ATTENTION_BLOCK 64
 

@@ -9,6 +9,7 @@
 #define DSC_RUNTIME_CPU_CPUPLANS_H
 
 #include "runtime/cpu/Attention.h"
+#include "runtime/cpu/Convolution.h"
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/Matmul.h"
 #include "runtime/cpu/ThreadTeam.h"
@@ -22,6 +23,7 @@ struct CpuDevice {
   ThreadTeam team;
   std::vector<std::unique_ptr<MatmulPlan>> matmuls;
   std::vector<std::unique_ptr<AttentionPlan>> attentions;
+  std::vector<std::unique_ptr<ConvPlan>> convolutions;
 };
 
 /// Puts `plan` at `index` of `plans`; programs number their plans densely from 0.

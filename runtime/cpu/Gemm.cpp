@@ -73,14 +73,22 @@ struct RightBlock {
 void packRowPanel(const GemmKernels &kernels, const Gemm &gemm, const Piece &block, const Piece &k,
                   int64_t panel, int64_t panels, float *packedA) {
   Piece rows(block.size(), panels, panel);
-  kernels.packA(int(rows.size()), k.size(),
-                gemm.a + (block.begin + rows.begin) * gemm.aRow + k.begin * gemm.aK, gemm.aRow,
-                gemm.aK, packedA + rows.begin * k.size() + panel * PanelGap);
+  int64_t first = block.begin + rows.begin;
+  float *to = packedA + rows.begin * k.size() + panel * PanelGap;
+  if (gemm.left) {
+    return gemm.left->pack(kernels, first, int(rows.size()), k.begin, k.size(), to);
+  }
+  kernels.packA(int(rows.size()), k.size(), gemm.a + first * gemm.aRow + k.begin * gemm.aK,
+                gemm.aRow, gemm.aK, to);
 }
 
 void packColumnPanel(const GemmKernels &kernels, const Gemm &gemm, const RightBlock &right,
                      int64_t panel) {
   int64_t column = right.first + panel * kernels.columns;
+  if (gemm.right) {
+    return gemm.right->pack(kernels, column, right.columns(kernels, panel), right.k.begin,
+                            right.k.size(), right.packedPanel(kernels, panel));
+  }
   kernels.packB(right.columns(kernels, panel), right.k.size(),
                 gemm.b + right.k.begin * gemm.bK + column * gemm.bColumn, gemm.bK, gemm.bColumn,
                 right.packedPanel(kernels, panel));
@@ -116,11 +124,14 @@ void multiplyBlock(const GemmKernels &kernels, const Gemm &gemm, const Cut &cut,
 }
 
 /// Whether packing b would cost more than reading its rows where they are.
-bool readInPlace(const Gemm &gemm) { return gemm.bColumn == 1 && gemm.m <= MostRows / 2; }
+bool readInPlace(const Gemm &gemm) {
+  return !gemm.right && gemm.bColumn == 1 && gemm.m <= MostRows / 2;
+}
 
 /// One row times a b whose columns are contiguous in k: packing would cost as much as the product.
 bool isDots(const Gemm &gemm) {
-  return gemm.m == 1 && gemm.aK == 1 && gemm.bK == 1 && !gemm.accumulate;
+  return !gemm.left && !gemm.right && gemm.m == 1 && gemm.aK == 1 && gemm.bK == 1 &&
+         !gemm.accumulate;
 }
 
 void dots(const GemmKernels &kernels, const Gemm &gemm, int64_t begin, int64_t end) {

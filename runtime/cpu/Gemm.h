@@ -15,6 +15,16 @@
 
 namespace dsc {
 
+/// An operand that is no matrix in memory, like the patches of a convolution.
+class PackedSource {
+public:
+  virtual ~PackedSource() = default;
+  /// As GemmKernels::packA for rows [first, first + count), or as packB for such columns, and
+  /// steps [k, k + depth) of the inner dim.
+  virtual void pack(const GemmKernels &kernels, int64_t first, int count, int64_t k, int64_t depth,
+                    float *packed) const = 0;
+};
+
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
   const float *a = nullptr;
@@ -26,6 +36,8 @@ struct Gemm {
   const float *bias = nullptr;
   int32_t epilogue = 0;
   bool accumulate = false;
+  const PackedSource *left = nullptr;  ///< instead of a
+  const PackedSource *right = nullptr; ///< instead of b
 };
 
 /// The table for this CPU; null if it has neither AVX-512 nor AVX2 with FMA.

@@ -19,5 +19,6 @@ void tile(int rows, int columns, int64_t k, const float *a, const float *b, int6
 
 } // namespace
 
-const dsc::GemmKernels dsc::gemmKernelsAvx512 = {"AVX-512",       14,     32,       tile, packRows,
-                                                 packColumns<32>, dotsOf, finishRow};
+const dsc::GemmKernels dsc::gemmKernelsAvx512 = {
+    "AVX-512",       14,     32,       tile, packRows, packColumns<32>, packRowPointers,
+    copyRowPointers, dotsOf, finishRow};

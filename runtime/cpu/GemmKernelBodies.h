@@ -127,15 +127,10 @@ template <int V, int Apart, int... R> struct TileRow {
   static constexpr TileFunction functions[] = {nullptr, tileOf<R, V, Apart>...};
 };
 
-/// Writes the transpose of the 16 x 16 block at `from`, whose rows are `stride` apart and of which
-/// `rows` exist, as 16 rows `toStride` apart. Later rows overwrite the overhang of earlier ones.
-inline void transposeBlock(int rows, const float *from, int64_t stride, float *to,
-                           int64_t toStride) {
-  Vec t[16], u[16];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; ++i) {
-    t[i] = i < rows ? load(from + i * stride) : splat(0.0f);
-  }
+/// Writes the transpose of 16 vectors as 16 rows `toStride` apart. Later rows overwrite the
+/// overhang of earlier ones.
+inline void storeTransposed(Vec (&t)[16], float *to, int64_t toStride) {
+  Vec u[16];
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; i += 2) {
     u[i] = __builtin_shufflevector(t[i], t[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28,
@@ -175,6 +170,48 @@ inline void transposeBlock(int rows, const float *from, int64_t stride, float *t
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; ++i) {
     store(to + i * toStride, u[i]);
+  }
+}
+
+/// Transposes the 16 x 16 block at `from`, whose rows are `stride` apart and of which `rows` exist.
+inline void transposeBlock(int rows, const float *from, int64_t stride, float *to,
+                           int64_t toStride) {
+  Vec t[16];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; ++i) {
+    t[i] = i < rows ? load(from + i * stride) : splat(0.0f);
+  }
+  storeTransposed(t, to, toStride);
+}
+
+inline void packRowPointers(int rows, int64_t k, const float *const *from, float *packed) {
+  int64_t p = 0;
+  for (; p + 16 <= k; p += 16) {
+    Vec t[16];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; ++i) {
+      t[i] = i < rows && from[i] ? load(from[i] + p) : splat(0.0f);
+    }
+    storeTransposed(t, packed + p * rows, rows);
+  }
+  for (; p < k; ++p) {
+    for (int r = 0; r < rows; ++r) {
+      packed[p * rows + r] = from[r] ? from[r][p] : 0.0f;
+    }
+  }
+}
+
+inline void copyRowPointers(int64_t count, int length, const float *const *from, float *to,
+                            int64_t toStride) {
+  for (int64_t i = 0; i < count; ++i) {
+    float *row = to + i * toStride;
+    for (int j = 0; j < length; j += Lanes) {
+      int lanes = length - j < Lanes ? length - j : Lanes;
+      Vec value = !from[i]         ? splat(0.0f)
+                  : lanes == Lanes ? load(from[i] + j)
+                                   : loadFirst(from[i] + j, lanes);
+      lanes == Lanes ? store(row + j, value) : storeFirst(row + j, value, lanes);
+    }
   }
 }
 

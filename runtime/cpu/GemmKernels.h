@@ -38,6 +38,13 @@ struct GemmKernels {
   void (*packB)(int columns, int64_t k, const float *b, int64_t kStride, int64_t columnStride,
                 float *packed);
 
+  /// packed[p * rows + r] = from[r][p], 0 where from[r] is null; writes behind the end like packA.
+  void (*packPointers)(int rows, int64_t k, const float *const *from, float *packed);
+
+  /// to[i * toStride + j] = from[i][j] for j < length, 0 where from[i] is null.
+  void (*copyPointers)(int64_t count, int length, const float *const *from, float *to,
+                       int64_t toStride);
+
   /// c[j] = sum over p of a[p] * b[j * bStride + p], in 16 lanes: rows of b are contiguous.
   void (*dots)(int64_t columns, int64_t k, const float *a, const float *b, int64_t bStride,
                float *c);

@@ -3,8 +3,8 @@
 #include "runtime/cpu/Matmul.h"
 
 #include "runtime/cpu/CpuPlans.h"
+#include "runtime/cpu/Epilogue.h"
 
-#include <cmath>
 #include <utility>
 
 using namespace dsc;
@@ -24,20 +24,6 @@ Status disagree(const MatmulShape &shape, const char *what) {
                                  text(shape.aDims, shape.rank).c_str(),
                                  text(shape.bDims, shape.rank).c_str(),
                                  text(shape.cDims, shape.rank).c_str(), what));
-}
-
-template <typename T> T activated(T x, int32_t epilogue) {
-  switch (epilogue) {
-  case DSC_EPILOGUE_RELU:
-    return x < T(0) ? T(0) : x;
-  case DSC_EPILOGUE_GELU_ERF:
-    return T(0.5) * x * (T(1) + std::erf(x * T(0.70710678118654752440)));
-  case DSC_EPILOGUE_GELU_TANH:
-    return T(0.5) * x *
-           (T(1) + std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x)));
-  default:
-    return x;
-  }
 }
 
 } // namespace
