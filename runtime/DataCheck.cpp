@@ -19,8 +19,12 @@ Status dsc::runDataCheck(Executable &executable, const CommandLine &line) {
   if (opened.failed()) {
     return opened.status();
   }
-  const Dataset &data = **opened;
+  Dataset &data = **opened;
+  const size_t notesBefore = data.notes().size();
   DSC_RETURN_IF_FAILED(data.checkValues());
+  for (size_t i = notesBefore; i < data.notes().size(); ++i) {
+    printNote(data.notes()[i]);
+  }
   std::printf("%lld samples in %zu file%s, %s; every value is fine\n",
               static_cast<long long>(data.samples()), data.shards().size(),
               data.shards().size() == 1 ? "" : "s", bytesText(data.bytes()).c_str());

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <dirent.h>
 #include <sys/mman.h>
@@ -323,6 +324,16 @@ Status Dataset::addTokens(const std::string &path, const DataOptions &options) {
   return {};
 }
 
+std::string Dataset::placeOf(const InputSpec &input, int64_t sample, int64_t element) const {
+  Shape place(input.shape.size());
+  for (size_t i = input.shape.size(); i-- > 1;) {
+    place[i] = element % input.shape[i];
+    element /= input.shape[i];
+  }
+  place[0] = sample;
+  return shapeText(place);
+}
+
 Status Dataset::describeBad(const Shard &shard, size_t index, int64_t sample,
                             const BadValue &bad) const {
   const InputSpec &input = manifest.inputs[index];
@@ -332,14 +343,8 @@ Status Dataset::describeBad(const Shard &shard, size_t index, int64_t sample,
                                wide(column.first + sample * column.stride + bad.index),
                                bad.why.c_str(), input.name.c_str()));
   }
-  std::string place;
-  int64_t rest = bad.index;
-  for (size_t i = input.shape.size(); i-- > 1;) {
-    place = ", " + std::to_string(rest % input.shape[i]) + place;
-    rest /= input.shape[i];
-  }
-  return Status::user(format("%s: array \"%s\" at [%lld%s]: %s", shard.where.c_str(),
-                             input.name.c_str(), wide(sample), place.c_str(), bad.why.c_str()));
+  return Status::user(format("%s: array \"%s\" at %s: %s", shard.where.c_str(), input.name.c_str(),
+                             placeOf(input, sample, bad.index).c_str(), bad.why.c_str()));
 }
 
 const Shard &Dataset::shardOf(int64_t sample, int64_t &local) const {
@@ -385,20 +390,30 @@ Status Dataset::copy(size_t index, int64_t sample, std::byte *target, int64_t sl
   return bad ? describeBad(shard, index, local, *bad) : Status();
 }
 
-Status Dataset::checkValues() const {
+Status Dataset::checkValues() {
   std::vector<std::byte> scratch;
   for (size_t part = 0; part < parts.size(); ++part) {
-    if (parts[part].archive) {
-      DSC_RETURN_IF_FAILED(parts[part].archive->verify());
+    const Shard &shard = parts[part];
+    if (shard.archive) {
+      DSC_RETURN_IF_FAILED(shard.archive->verify());
     }
     for (size_t i = 0; i < manifest.inputs.size(); ++i) {
-      if (!parts[part].columns[i]) {
+      if (!shard.columns[i]) {
         continue;
       }
-      scratch.resize(static_cast<size_t>(parts[part].columns[i]->stride *
-                                         dtypeSize(manifest.inputs[i].dtype)));
+      const InputSpec &input = manifest.inputs[i];
+      const int64_t elements = shard.columns[i]->stride;
+      scratch.resize(static_cast<size_t>(elements * dtypeSize(input.dtype)));
+      bool noted = !isFloat(input.dtype) || input.role == InputRole::Labels;
       for (int64_t sample = begins[part]; sample < begins[part + 1]; ++sample) {
         DSC_RETURN_IF_FAILED(copy(i, sample, scratch.data(), 0));
+        for (int64_t k = 0; !noted && k < elements; ++k) {
+          if (std::isnan(loadAsDouble(input.dtype, scratch.data(), k))) {
+            note(format("array \"%s\" has NaN, first at %s", input.name.c_str(),
+                        placeOf(input, sample - begins[part], k).c_str()));
+            noted = true;
+          }
+        }
       }
     }
   }

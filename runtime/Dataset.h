@@ -64,8 +64,9 @@ public:
   /// Asks the kernel to read a sample ahead; does nothing for data that is small enough to stay in
   /// its cache.
   void prefetch(int64_t sample) const;
-  /// Checks every value of every sample, and the archives' checksums.
-  Status checkValues() const;
+  /// Checks every value of every sample, and the archives' checksums. NaN in an input is a note, not
+  /// an error: a graph may mean it.
+  Status checkValues();
 
 private:
   explicit Dataset(const Manifest &manifest) : manifest(manifest) {}
@@ -77,6 +78,7 @@ private:
   const Shard &shardOf(int64_t sample, int64_t &local) const;
   Status describeBad(const Shard &shard, size_t input, int64_t sample, const BadValue &bad) const;
   ValueRange rangeOf(const InputSpec &input) const;
+  std::string placeOf(const InputSpec &input, int64_t sample, int64_t element) const;
   void note(const std::string &text);
 
   const Manifest &manifest;

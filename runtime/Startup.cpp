@@ -109,12 +109,12 @@ Result<std::unique_ptr<Dataset>> dsc::openData(const Manifest &manifest, const C
   if (data.failed()) {
     return data.status();
   }
-  for (const std::string &note : (*data)->notes()) {
-    printNote(path + ": " + note);
-  }
   // Larger data is checked batch by batch as it is read; `data PATH` checks it whole.
   if ((*data)->bytes() <= wholeCheckBytes) {
     DSC_RETURN_IF_FAILED((*data)->checkValues());
+  }
+  for (const std::string &note : (*data)->notes()) {
+    printNote(path + ": " + note);
   }
   return data;
 }

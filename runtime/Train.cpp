@@ -204,8 +204,9 @@ Status Training::prepare() {
 Status Training::logStart() {
   const Manifest &manifest = session->manifest();
   progress->line(format("1 rank, %d thread%s; %lld samples, %lld a step, %lld steps; %s planned",
-                        session->threads(), session->threads() == 1 ? "" : "s", wide(data->samples()), wide(samplesPerStep),
-                        wide(steps), bytesText(session->plannedBytes()).c_str()));
+                        session->threads(), session->threads() == 1 ? "" : "s",
+                        wide(data->samples()), wide(samplesPerStep), wide(steps),
+                        bytesText(session->plannedBytes()).c_str()));
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
                      line.text("--data").c_str()));

@@ -116,6 +116,15 @@ TEST_F(DatasetTest, NotesWhatItDoesToTheData) {
                                          "array \"more\" is not used by the program"));
 }
 
+TEST_F(DatasetTest, NotesNaNInInputs) {
+  writeArrays(folder / "a.npz", {x(DSC_F32, 2, bytesOf<float>({1, 2, 3, NAN})),
+                                 {"labels", DSC_I64, {2}, bytesOf<int64_t>({0, 0})}});
+  auto data = open(folder / "a.npz");
+  ASSERT_TRUE(data);
+  EXPECT_TRUE(data->checkValues().ok());
+  EXPECT_THAT(data->notes(), ElementsAre("array \"x\" has NaN, first at [1, 1]"));
+}
+
 TEST_F(DatasetTest, RefusesArraysThatDoNotFit) {
   Array labels{"labels", DSC_I64, {2}, bytesOf<int64_t>({0, 1})};
   auto check = [&](const std::vector<Array> &arrays, const char *message) {
