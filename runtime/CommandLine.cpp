@@ -21,7 +21,7 @@ const std::vector<CommandSpec> dsc::commandTable = {
     {"data", "PATH", "check the data and show the first sample"},
     {"info", "", "what was compiled, and how"},
     {"bench", "", "time training steps on made-up data"},
-    {"lr", "", nullptr},
+    {"lr", "--steps N", "the learning rate of each step of such a run"},
     {"export", "-o FILE.safetensors", nullptr},
 };
 
@@ -30,7 +30,7 @@ const std::vector<FlagSpec> dsc::flagTable = {
      "samples: .npz, .safetensors, .bin tokens, a folder of NAME.npy, or a folder of such files"},
     {"--tokens", "u16|u32", DSC_RUNS " data", "width of tokens in files without llm.c's header"},
     {"--tokens-to", "NAME", DSC_RUNS " data", "the input that token files feed"},
-    {"--steps", "N", "train bench", "number of steps"},
+    {"--steps", "N", "train bench lr", "number of steps"},
     {"--epochs", "N", "train", "number of times that each sample is seen"},
     {"--weights", "FILE|DIR", DSC_RUNS " bench", "start from these weights"},
     {"--partial", nullptr, DSC_RUNS " bench", "load what fits of --weights"},
@@ -41,6 +41,8 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--log-every", "N", "train", "steps between printed lines"},
     {"--no-shuffle", nullptr, "train", "take samples in the order of the data"},
     {"--accumulate", "N", "train gradients values bench", "micro-batches a step"},
+    {"--schedule", "NAME,key=value,..", "train gradients values bench lr",
+     "learning rate over the run: constant, linear or cosine, with warmup=, total=, end="},
     {"--seed", "N", "train gradients values bench", "seed of the order of samples and of dropout"},
     {"--ranks", "N", "train eval", "number of processes; this version runs with 1"},
     {"--threads", "N", DSC_RUNS " bench", "threads; all cores without it"},
@@ -67,7 +69,6 @@ constexpr LaterFlag laterFlags[] = {
     {"--patience", true, "early stopping"},
     {"--tensorboard", true, "TensorBoard logs"},
     {"--profile", true, "traces"},
-    {"--schedule", true, "learning-rate schedules"},
     {"--no-decay", true, "parameter groups"},
     {"--groups", true, "parameter groups"},
     {"--loss-scale", true, "mixed precision"},
@@ -105,7 +106,7 @@ bool takes(const char *commands, const std::string &command) {
 }
 
 bool takesRunTimeValues(const std::string &command) {
-  return takes("train gradients values bench", command);
+  return takes("train gradients values bench lr", command);
 }
 
 size_t editDistance(const std::string &a, const std::string &b) {

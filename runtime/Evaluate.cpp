@@ -93,7 +93,7 @@ public:
       if (output.rowsPerSample) {
         elements = elements / session.manifest().microBatch * real;
       }
-      const std::byte *data = session.result(tensor);
+      const std::byte *data = session.value(tensor);
       std::vector<std::byte> widened;
       if (output.dtype != tensor.dtype) {
         widened.resize(static_cast<size_t>(elements * dtypeSize(output.dtype)));

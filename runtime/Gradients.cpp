@@ -22,10 +22,9 @@ static TensorToWrite denseTensor(const PlannedTensor &tensor, const std::byte *d
   return out;
 }
 
-/// Opens everything, runs the step, and writes `tensors`, found at `place`.
-template <typename Place>
+/// Opens everything, runs the step, and writes `tensors`.
 static Status runOneStep(Executable &executable, const CommandLine &line,
-                         const std::vector<PlannedTensor> &tensors, Place place) {
+                         const std::vector<PlannedTensor> &tensors) {
   const Manifest &manifest = executable.manifest();
   std::string path = line.text("-o");
   if (path.empty()) {
@@ -73,7 +72,7 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
   }
   std::vector<TensorToWrite> out;
   for (const PlannedTensor &tensor : tensors) {
-    out.push_back(denseTensor(tensor, place(session, tensor)));
+    out.push_back(denseTensor(tensor, session.value(tensor)));
   }
   DSC_RETURN_IF_FAILED(writeSafetensors(path, out, {{"model", manifest.name}}));
   std::printf("loss %.9g", session.scalar("last", "loss").value_or(0));
@@ -88,16 +87,12 @@ Status dsc::runGradients(Executable &executable, const CommandLine &line) {
   if (executable.manifest().gradients.empty()) {
     return Status::user("this program was compiled without parameters that are trained");
   }
-  return runOneStep(
-      executable, line, executable.manifest().gradients,
-      [](Session &session, const PlannedTensor &tensor) { return session.gradient(tensor); });
+  return runOneStep(executable, line, executable.manifest().gradients);
 }
 
 Status dsc::runValues(Executable &executable, const CommandLine &line) {
   if (executable.manifest().values.empty()) {
     return Status::user("this program keeps no values; compile again with --keep-values REGEX");
   }
-  return runOneStep(
-      executable, line, executable.manifest().values,
-      [](Session &session, const PlannedTensor &tensor) { return session.result(tensor); });
+  return runOneStep(executable, line, executable.manifest().values);
 }

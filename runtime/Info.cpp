@@ -3,8 +3,10 @@
 
 #include "runtime/Info.h"
 
+#include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
 
+#include <algorithm>
 #include <cstdio>
 
 using namespace dsc;
@@ -68,5 +70,25 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
     text += "weights: " + manifest.weightsFile + "\n";
   }
   std::printf("%s", printable(text).c_str());
+  return {};
+}
+
+Status dsc::runLearningRates(Executable &executable, const CommandLine &line) {
+  Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
+  if (values.failed()) {
+    return values.status();
+  }
+  Result<int64_t> steps = line.integer("--steps", 0, 1);
+  if (steps.failed() || *steps == 0) {
+    return steps.failed() ? steps.status() : Status::user("lr needs --steps N");
+  }
+  std::printf("schedule %s over %lld steps\n", printable(values->schedule()).c_str(),
+              static_cast<long long>(*steps));
+  // At most 21 rows, the first and the last step among them.
+  const int64_t rows = std::min<int64_t>(*steps, 21);
+  for (int64_t row = 0; row < rows; ++row) {
+    int64_t step = rows == 1 ? 1 : 1 + row * (*steps - 1) / (rows - 1);
+    std::printf("%12lld  %.6g\n", static_cast<long long>(step), values->learningRate(step, *steps));
+  }
   return {};
 }

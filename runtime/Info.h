@@ -1,7 +1,8 @@
 //===- Info.h - The command `info`
 //---------------------------------------------------------------===//
 //
-// Says what was compiled and how: the manifest in words, or as it is with --json.
+// Says what was compiled and how: the manifest in words, or as it is with --json. Beside it, the
+// command `lr`: the learning rates of a run that was not started.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +15,7 @@
 namespace dsc {
 
 Status runInfo(Executable &executable, const CommandLine &line);
+Status runLearningRates(Executable &executable, const CommandLine &line);
 
 } // namespace dsc
 

@@ -124,6 +124,9 @@ static void readInputs(Fields &root, Manifest &manifest) {
       fields.fail("role", "\"" + role + "\" is not input, labels or sample_weight");
     }
     input.classes = fields.has("classes") ? fields.size("classes") : 0;
+    if (input.space != DSC_SPACE_IO) {
+      fields.fail("space", "is not the one of inputs");
+    }
     if (!input.strides.empty()) {
       fields.fail("strides", "an input is dense");
     }
@@ -150,6 +153,9 @@ static void readGlobals(Fields &root, Manifest &manifest) {
   for (Fields &fields : root.objects("globals")) {
     GlobalSpec global;
     readPlanned(fields, global, manifest, DSC_SPACE_STATE);
+    if (global.space != DSC_SPACE_STATE) {
+      fields.fail("space", "is not the one of globals");
+    }
     std::string role = fields.string("role");
     if (role == "trained") {
       global.role = GlobalRole::Trained;
@@ -307,6 +313,7 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   manifest.values = readTensors(root, "values", manifest, DSC_SPACE_IO);
   readGlobals(root, manifest);
   readRunTimeValues(root, manifest);
+  manifest.schedule = root.string("schedule", "constant");
   Fields loss = root.object("loss");
   manifest.lossKind = loss.string("kind", "");
   manifest.ignoreIndex = loss.integer("ignore_index", -100);

@@ -78,10 +78,12 @@ struct Manifest {
   std::vector<InputSpec> inputs;
   std::vector<std::pair<std::string, std::vector<PlannedTensor>>> results;
   std::vector<PlannedTensor> gradients;
-  /// Values kept by `--keep-values`, in io after entry last.
+  /// Values kept by `--keep-values`, valid after entry last.
   std::vector<PlannedTensor> values;
   std::vector<GlobalSpec> globals;
   std::vector<RunTimeValue> runTimeValues;
+  /// The learning rate's schedule unless --schedule gives another.
+  std::string schedule = "constant";
   std::string lossKind;
   int64_t ignoreIndex = -100;
   bool shiftLabels = false;

@@ -56,6 +56,12 @@ Result<RunTimeValues> RunTimeValues::parse(const Manifest &manifest, const Comma
                                  text.c_str(), list.size(), count));
     }
   }
+  result.scheduleText = line.text("--schedule", manifest.schedule);
+  Result<Schedule> schedule = Schedule::parse(result.scheduleText);
+  if (schedule.failed()) {
+    return schedule.status().in("--schedule");
+  }
+  result.curve = *schedule;
   bool hasSeed = false, hasAccumulate = false;
   for (const RunTimeValue &spec : manifest.runTimeValues) {
     double value = spec.defaultValue;
@@ -108,10 +114,10 @@ Result<RunTimeValues> RunTimeValues::parse(const Manifest &manifest, const Comma
   return result;
 }
 
-double RunTimeValues::learningRate() const {
+double RunTimeValues::learningRate(int64_t step, int64_t steps) const {
   for (const auto &[name, value] : entries) {
     if (name == "lr") {
-      return value;
+      return value * curve.factor(step, steps);
     }
   }
   return 0;

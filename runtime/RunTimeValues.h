@@ -9,6 +9,7 @@
 #define DSC_RUNTIME_RUNTIMEVALUES_H
 
 #include "runtime/CommandLine.h"
+#include "runtime/Schedule.h"
 #include "runtime/Session.h"
 
 #include <string>
@@ -23,7 +24,9 @@ public:
   /// Micro-batches a step.
   int64_t accumulate() const { return microBatches; }
   int64_t seed() const { return seedValue; }
-  double learningRate() const;
+  /// The learning rate of step `step` (from 1) of a run of `steps`.
+  double learningRate(int64_t step, int64_t steps) const;
+  const std::string &schedule() const { return scheduleText; }
   /// Name and value of every entry of the manifest's table, in its order.
   const std::vector<std::pair<std::string, double>> &values() const { return entries; }
 
@@ -35,6 +38,8 @@ private:
   std::vector<std::pair<std::string, double>> entries;
   int64_t microBatches = 1;
   int64_t seedValue = 0;
+  std::string scheduleText;
+  Schedule curve;
 };
 
 } // namespace dsc

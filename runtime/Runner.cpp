@@ -43,9 +43,9 @@ static Status runCommand(int argc, char **argv) {
     Status (*run)(Executable &, const CommandLine &);
   };
   constexpr Command commands[] = {
-      {"train", runTrain},   {"eval", runEvaluate},  {"gradients", runGradients},
-      {"values", runValues}, {"data", runDataCheck}, {"info", runInfo},
-      {"bench", runBench},
+      {"train", runTrain},   {"eval", runEvaluate},    {"gradients", runGradients},
+      {"values", runValues}, {"data", runDataCheck},   {"info", runInfo},
+      {"bench", runBench},   {"lr", runLearningRates},
   };
   for (const Command &command : commands) {
     if (line->command() == command.name) {

@@ -115,8 +115,8 @@ Status Session::allocate() {
       storeFromDouble(spec.dtype, data, i, spec.fill);
     }
   }
-  for (const RunTimeValue &value : manifest().runTimeValues) {
-    setRunTime(value.global, value.defaultValue);
+  for (const RunTimeValue &spec : manifest().runTimeValues) {
+    setRunTime(spec.global, spec.defaultValue);
   }
   return {};
 }
@@ -155,7 +155,7 @@ std::optional<double> Session::scalar(const char *entry, const char *name) const
   if (!tensor) {
     return std::nullopt;
   }
-  return loadAsDouble(tensor->dtype, result(*tensor), 0);
+  return loadAsDouble(tensor->dtype, value(*tensor), 0);
 }
 
 void Session::setRunTime(std::string_view name, double value) {

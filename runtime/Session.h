@@ -38,10 +38,8 @@ public:
 
   std::byte *input(const InputSpec &input) { return spaces[input.space] + input.offset; }
   std::byte *global(const GlobalSpec &global) { return spaces[global.space] + global.offset; }
-  const std::byte *gradient(const PlannedTensor &tensor) const {
-    return spaces[tensor.space] + tensor.offset;
-  }
-  const std::byte *result(const PlannedTensor &tensor) const {
+  /// Where a result, a gradient or a kept value lies.
+  const std::byte *value(const PlannedTensor &tensor) const {
     return spaces[tensor.space] + tensor.offset;
   }
   /// A scalar result of `entry`, if it returns one of this name.

@@ -223,6 +223,7 @@ Status Training::logStart() {
                              {"compile_command", manifest.compileCommand},
                              {"options", options},
                              {"run_time_values", runTime},
+                             {"schedule", values.schedule()},
                              {"accumulate", values.accumulate()},
                              {"seed", values.seed()},
                              {"shuffle", !line.has("--no-shuffle")},
@@ -241,6 +242,8 @@ Status Training::step(int64_t number) {
   auto begin = std::chrono::steady_clock::now();
   const int64_t count = values.accumulate();
   session->setRunTime("rt.step", static_cast<double>(number - 1));
+  const double learningRate = values.learningRate(number, steps);
+  session->setRunTime("rt.lr", learningRate);
   for (int64_t micro = 0; micro < count; ++micro) {
     DSC_RETURN_IF_FAILED(loadStreamBatch(
         *session, *data, *sampler, microBatchPosition(consumed, micro, 1, 0, manifest.microBatch)));
@@ -255,7 +258,7 @@ Status Training::step(int64_t number) {
   report.loss = session->scalar("last", "loss").value_or(NAN);
   report.gradNorm = session->scalar("last", "grad_norm");
   report.skipped = session->scalar("last", "skipped").value_or(0) != 0;
-  report.learningRate = values.learningRate();
+  report.learningRate = learningRate;
   auto perStep = static_cast<double>(samplesPerStep);
   bool tokens = manifest.tokensPerSample > 0;
   if (tokens) {

@@ -157,10 +157,9 @@ Status dsc::loadInitialWeights(Session &session) {
   if (!needed) {
     return {};
   }
-  if (manifest.weightsFile.empty()) {
-    return Status::internal("the manifest names no weights file and has parameters");
-  }
-  std::string path = session.file().folder() + "/" + manifest.weightsFile;
+  std::string path = session.file().folder() + "/" +
+                     (manifest.weightsFile.empty() ? session.file().name() + ".weights.safetensors"
+                                                   : manifest.weightsFile);
   if (!exists(path)) {
     return Status::user(path +
                         ": the weights that belong to this executable are not beside it; move "

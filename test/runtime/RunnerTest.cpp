@@ -270,6 +270,36 @@ TEST_F(RunnerTest, StopsOnASignalWithWeightsOnDisk) {
   EXPECT_TRUE(Safetensors::open(folder / "model.trained.safetensors").ok());
 }
 
+TEST_F(RunnerTest, FollowsTheSchedule) {
+  RunResult result = model_({"train", "--data", folder / "data.npz", "--steps=10", "--lr=0.1",
+                             "--schedule=linear,warmup=0.2", "--log", folder / "run.jsonl"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::vector<double> rates;
+  for (const Json &event : logLines(folder / "run.jsonl")) {
+    if (event["event"] == "step") {
+      rates.push_back(event["lr"]);
+    }
+  }
+  ASSERT_EQ(rates.size(), 10u);
+  EXPECT_DOUBLE_EQ(rates[0], 0.05);
+  EXPECT_DOUBLE_EQ(rates[1], 0.1);
+  EXPECT_DOUBLE_EQ(rates[5], 0.05);
+  EXPECT_DOUBLE_EQ(rates[9], 0);
+  result = model_({"lr", "--steps=10", "--schedule=cosine,end=0.1", "--lr=1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("          10  0.1\n"));
+  for (auto [schedule, message] : {std::pair{"step", "is not constant, linear or cosine"},
+                                   {"linear,warm=3", "\"warm\" is not one of its keys"},
+                                   {"constant,end=0", "\"end\" is not one of its keys"},
+                                   {"linear,warmup=1.5", "neither steps nor a fraction"},
+                                   {"linear,warmup=-1", "is not key=number"},
+                                   {"cosine,end=2", "at most 1"}}) {
+    result = model_({"lr", "--steps=10", "--schedule", schedule});
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, HasSubstr(message));
+  }
+}
+
 TEST_F(RunnerTest, SkipsAStepWithoutAFiniteGradient) {
   std::vector<float> x(12, INFINITY), y(4, 1);
   writeArrays(folder / "inf.npz",
