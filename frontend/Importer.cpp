@@ -194,6 +194,9 @@ LogicalResult FunctionImporter::importNode(const Node &node, int64_t position, S
   NodeImport import(node, emitter, state, inputs, sequences);
   if (!poisoned) {
     status = function ? function(import) : expandNode(node, import, depth);
+    if (import.wantsBody) {
+      status = expandNode(node, import, depth);
+    }
     if (failed(status) && import.refused.empty()) {
       return failure();
     }

@@ -94,7 +94,14 @@ public:
     return mlir::failure();
   }
 
+  /// The node is imported through its operator's function body instead.
+  mlir::LogicalResult expandBody() {
+    wantsBody = true;
+    return mlir::failure();
+  }
+
   std::string refused;
+  bool wantsBody = false;
   mlir::ArrayRef<mlir::SmallVector<mlir::Value, 1>> inputs;
   mlir::ArrayRef<bool> sequences;
   std::vector<mlir::SmallVector<mlir::Value, 1>> outputs;

@@ -233,6 +233,28 @@ void Reader::rememberNodes() {
                             // libonnx.
 }
 
+/// Before opset 14 five outputs said that a batch norm trains. The converter refuses them; what a
+/// plain node does in training is the same, so outputs that nothing reads are dropped.
+static void dropOldStatistics(onnx::GraphProto &graph) {
+  llvm::StringSet<> read;
+  for (const auto &node : graph.node()) {
+    for (const std::string &input : node.input()) {
+      read.insert(input);
+    }
+  }
+  for (const auto &output : graph.output()) {
+    read.insert(output.name());
+  }
+  for (auto &node : *graph.mutable_node()) {
+    if (node.op_type() != "BatchNormalization" || !node.domain().empty()) {
+      continue;
+    }
+    while (node.output_size() > 1 && !read.contains(node.output(node.output_size() - 1))) {
+      node.mutable_output()->RemoveLast();
+    }
+  }
+}
+
 /// Checks the message, and brings it to main-graph nodes of the newest opset.
 LogicalResult Reader::normalise() {
   try {
@@ -248,11 +270,18 @@ LogicalResult Reader::normalise() {
       }
     }
     if (model->opset >= 1 && model->opset < kOpset) {
+      if (model->opset < 14) {
+        dropOldStatistics(*proto.mutable_graph());
+      }
       onnx::ModelProto converted = onnx::version_conversion::ConvertVersion(proto, kOpset);
       proto = std::move(converted);
     }
   } catch (const std::exception &error) {
     std::string text = error.what();
+    // Failed assertions of the library start with a path of the machine that it was built on.
+    if (size_t at = text.find("Assertion "); at != std::string::npos) {
+      text = text.substr(at);
+    }
     return fail("is not a valid ONNX model: " + text.substr(0, 600));
   }
   return success();
