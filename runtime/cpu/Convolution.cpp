@@ -74,6 +74,7 @@ Patches inputPatches(const ConvShape &shape) {
   patches.taps = allTaps(shape);
   patches.pixelStride = shape.x.pixel;
   patches.channels = shape.groupIn();
+  patches.finish();
   return patches;
 }
 
@@ -99,6 +100,7 @@ Patches outputPatches(const ConvShape &shape, const int64_t (&phase)[3]) {
   }
   patches.pixelStride = shape.y.pixel;
   patches.channels = shape.groupOut();
+  patches.finish();
   return patches;
 }
 
@@ -112,11 +114,18 @@ void ConvPlan::forward(ThreadTeam &team, const Packed &operands, const float *bi
     Gemm gemm;
     gemm.m = shape.batch * shape.outPixels();
     gemm.n = shape.groupOut();
-    gemm.k = shape.taps() * shape.groupIn();
+    gemm.k = int64_t(patches.taps.size()) * shape.groupIn();
     gemm.left = &rows;
-    gemm.b = operands.w + group * shape.groupOut() * gemm.k;
-    gemm.bK = 1;
-    gemm.bColumn = gemm.k;
+    int64_t filter = shape.taps() * shape.groupIn();
+    FilterColumns weights(patches, operands.w + group * shape.groupOut() * filter, filter);
+    gemm.right = &weights;
+    if (int64_t(patches.taps.size()) == shape.taps()) {
+      // All taps: the weights are a matrix.
+      gemm.right = nullptr;
+      gemm.b = operands.w + group * shape.groupOut() * filter;
+      gemm.bK = 1;
+      gemm.bColumn = filter;
+    }
     gemm.c = operands.result + group * shape.groupOut();
     gemm.cRow = shape.y.pixel;
     gemm.bias = bias ? bias + group * shape.groupOut() : nullptr;
@@ -127,20 +136,36 @@ void ConvPlan::forward(ThreadTeam &team, const Packed &operands, const float *bi
 
 void ConvPlan::gradWeight(ThreadTeam &team, const Packed &operands) const {
   Patches patches = inputPatches(shape);
-  for (int64_t group = 0; group < shape.groups; ++group) {
-    patches.data = operands.x + group * shape.groupIn();
-    PatchColumns columns(patches);
-    Gemm gemm;
-    gemm.m = shape.groupOut();
-    gemm.n = shape.taps() * shape.groupIn();
-    gemm.k = shape.batch * shape.outPixels();
-    gemm.a = operands.y + group * shape.groupOut();
-    gemm.aRow = 1;
-    gemm.aK = shape.y.pixel;
-    gemm.right = &columns;
-    gemm.c = operands.result + group * shape.groupOut() * gemm.n;
-    gemm.cRow = gemm.n;
-    multiply(team, *gemmKernels(), gemm, operands.block, operands.blockBytes);
+  int64_t filter = shape.taps() * shape.groupIn();
+  if (int64_t(patches.taps.size()) < shape.taps()) {
+    std::memset(operands.result, 0, size_t(shape.outChannels * filter) * sizeof(float));
+  }
+  // Taps that lie side by side in the weights make one product.
+  for (size_t first = 0, last; first < patches.taps.size(); first = last) {
+    last = first + 1;
+    while (last < patches.taps.size() &&
+           patches.taps[last].weight == patches.taps[last - 1].weight + 1) {
+      ++last;
+    }
+    Patches part = patches;
+    part.taps.assign(patches.taps.begin() + int64_t(first), patches.taps.begin() + int64_t(last));
+    part.run = std::min(part.run, int64_t(part.taps.size()));
+    for (int64_t group = 0; group < shape.groups; ++group) {
+      part.data = operands.x + group * shape.groupIn();
+      PatchColumns columns(part);
+      Gemm gemm;
+      gemm.m = shape.groupOut();
+      gemm.n = int64_t(part.taps.size()) * shape.groupIn();
+      gemm.k = shape.batch * shape.outPixels();
+      gemm.a = operands.y + group * shape.groupOut();
+      gemm.aRow = 1;
+      gemm.aK = shape.y.pixel;
+      gemm.right = &columns;
+      gemm.c = operands.result + group * shape.groupOut() * filter +
+               part.taps[0].weight * shape.groupIn();
+      gemm.cRow = filter;
+      multiply(team, *gemmKernels(), gemm, operands.block, operands.blockBytes);
+    }
   }
 }
 

@@ -2,7 +2,69 @@
 
 #include "runtime/cpu/Patches.h"
 
+#include "runtime/abi.h"
+
+#include <cstring>
+
 using namespace dsc;
+
+void Patches::finish() {
+  std::vector<Tap> kept;
+  for (const Tap &tap : taps) {
+    bool reads = true;
+    for (int axis = 0; axis < 3; ++axis) {
+      bool any = false;
+      for (int64_t i = 0; i < rows[axis] && !any; ++i) {
+        int64_t place = i * steps[axis] + tap.offset[axis];
+        any = place >= 0 && place < size[axis];
+      }
+      reads = reads && any;
+    }
+    if (reads) {
+      kept.push_back(tap);
+    }
+  }
+  taps = std::move(kept);
+  auto follows = [&](size_t tap) {
+    const int64_t *left = taps[tap - 1].offset, *right = taps[tap].offset;
+    return left[0] == right[0] && left[1] == right[1] && left[2] + 1 == right[2];
+  };
+  run = 1;
+  if (pixelStride == channels) {
+    while (size_t(run) < taps.size() && follows(size_t(run))) {
+      ++run;
+    }
+  }
+}
+
+void Patches::copyRow(const Row &row, int64_t k, int64_t depth, float *to) const {
+  int64_t runFloats = run * channels;
+  for (int64_t done = 0; done < depth;) {
+    int64_t first = (k + done) / runFloats * run, skipped = (k + done) % runFloats;
+    int64_t length = std::min(runFloats - skipped, depth - done);
+    // The part [low, high) of the run that lies inside the line of pixels.
+    const Tap &tap = taps[size_t(first)];
+    int64_t pixel = row.sample;
+    bool inside = true;
+    for (int axis = 0; axis < 2; ++axis) {
+      int64_t place = row.place[axis] + tap.offset[axis];
+      inside = inside && place >= 0 && place < size[axis];
+      pixel = pixel * size[axis] + place;
+    }
+    int64_t place = row.place[2] + tap.offset[2];
+    int64_t low = std::max(-place * channels, skipped);
+    int64_t high = std::min((size[2] - place) * channels, skipped + length);
+    if (!inside || low >= high) {
+      std::memset(to + done, 0, size_t(length) * sizeof(float));
+    } else {
+      const float *from = data + (pixel * size[2] + place) * pixelStride;
+      std::memset(to + done, 0, size_t(low - skipped) * sizeof(float));
+      std::memcpy(to + done + low - skipped, from + low, size_t(high - low) * sizeof(float));
+      std::memset(to + done + high - skipped, 0, size_t(skipped + length - high) * sizeof(float));
+    }
+    done += length;
+  }
+}
 
 void PatchRows::pack(const GemmKernels &kernels, int64_t first, int count, int64_t k, int64_t depth,
                      float *packed) const {
@@ -10,6 +72,13 @@ void PatchRows::pack(const GemmKernels &kernels, int64_t first, int count, int64
   Patches::Row rows[MostRows];
   for (int r = 0; r < count; ++r) {
     rows[r] = patches.rowAt(first + r);
+  }
+  if (patches.channels < Patches::FewChannels) {
+    float lines[MostRows * DSC_MATMUL_DEPTH];
+    for (int r = 0; r < count; ++r) {
+      patches.copyRow(rows[r], k, depth, lines + r * depth);
+    }
+    return kernels.packA(count, depth, lines, depth, 1, packed);
   }
   int64_t done = 0;
   while (done < depth) {
@@ -29,6 +98,14 @@ void PatchRows::pack(const GemmKernels &kernels, int64_t first, int count, int64
 void PatchColumns::pack(const GemmKernels &kernels, int64_t first, int count, int64_t k,
                         int64_t depth, float *packed) const {
   constexpr int64_t Batch = 64;
+  if (patches.channels < Patches::FewChannels) {
+    for (int64_t p = 0; p < depth; ++p) {
+      float *to = packed + p * kernels.columns;
+      patches.copyRow(patches.rowAt(k + p), first, count, to);
+      std::fill(to + count, to + kernels.columns, 0.0f);
+    }
+    return;
+  }
   Patches::Row rows[Batch];
   const float *from[Batch];
   for (int64_t begin = 0; begin < depth; begin += Batch) {
@@ -53,6 +130,20 @@ void PatchColumns::pack(const GemmKernels &kernels, int64_t first, int count, in
       std::fill(from, from + pixels, nullptr);
       kernels.copyPointers(pixels, kernels.columns - count, from, to + count, kernels.columns);
     }
+  }
+}
+
+void FilterColumns::pack(const GemmKernels &kernels, int64_t first, int count, int64_t k,
+                         int64_t depth, float *packed) const {
+  int64_t done = 0;
+  while (done < depth) {
+    const Patches::Tap &tap = patches.taps[size_t((k + done) / patches.channels)];
+    int64_t channel = (k + done) % patches.channels;
+    int64_t length = std::min(patches.channels - channel, depth - done);
+    kernels.packB(count, length,
+                  weights + first * outStride + tap.weight * patches.channels + channel, 1,
+                  outStride, packed + done * kernels.columns);
+    done += length;
   }
 }
 

@@ -27,6 +27,12 @@ struct Patches {
   std::vector<Tap> taps;
   const float *data = nullptr; ///< channels-last
   int64_t pixelStride = 0, channels = 0;
+  /// Taps in a row whose pixels follow each other without a gap: what few channels are copied by.
+  int64_t run = 1;
+  static constexpr int64_t FewChannels = 16;
+
+  /// Leaves out the taps that read outside for every row, and finds `run`.
+  void finish();
 
   /// A row's sample and place.
   struct Row {
@@ -53,6 +59,8 @@ struct Patches {
     }
     return data + pixel * pixelStride;
   }
+  /// Copies columns [k, k + depth) of `row`, run by run.
+  void copyRow(const Row &row, int64_t k, int64_t depth, float *to) const;
 };
 
 /// The patch matrix as left operand: rows are pixels, k is (tap, channel).
@@ -75,6 +83,20 @@ public:
 
 private:
   const Patches &patches;
+};
+
+/// Weights [O, tap, C] as right operand of the forward pass: k is (tap, C), columns are O.
+class FilterColumns : public PackedSource {
+public:
+  FilterColumns(const Patches &patches, const float *weights, int64_t outStride)
+      : patches(patches), weights(weights), outStride(outStride) {}
+  void pack(const GemmKernels &kernels, int64_t first, int count, int64_t k, int64_t depth,
+            float *packed) const override;
+
+private:
+  const Patches &patches;
+  const float *weights;
+  int64_t outStride;
 };
 
 /// Weights [O, tap, C] as right operand of the gradient of the input: k is (tap, O), columns are C.

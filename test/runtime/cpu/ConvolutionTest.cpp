@@ -244,6 +244,9 @@ TEST(Convolution, TakesTheShapesOfResidualNetworks) {
   check<float>({2, 64, 128, 1, {8, 8}, three, two, one, one, one}, 2);
   check<float>({2, 64, 128, 1, {8, 8}, one, two, one, {0, 0}, {0, 0}}, 3);
   check<float>({2, 3, 64, 1, {32, 32}, {7, 7}, two, one, three, three}, 4);
+  // On one or four pixels some taps read nothing but padding.
+  check<float>({5, 40, 33, 1, {1, 1}, three, one, one, one, one}, 7);
+  check<float>({5, 40, 33, 1, {2, 2}, three, two, one, one, one}, 8);
 }
 
 TEST(Convolution, TakesDepthwiseConvolutions) {
