@@ -9,9 +9,9 @@
 namespace dsc {
 
 struct ExecutableParts {
-  std::string runner;                              // path of the prebuilt runner
-  std::vector<llvm::SmallVector<char, 0>> objects; // ELF objects of kernels and host program
-  mlir::ModuleOp module;                           // for the constants and the manifest
+  std::string runner;               // path of the prebuilt runner
+  std::vector<std::string> objects; // ELF objects of kernels and host program
+  mlir::ModuleOp module;            // for the constants and the manifest
 };
 
 /// Writes the executable to `path`: aside first, then renamed. Errors: the runner cannot be read,

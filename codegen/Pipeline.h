@@ -17,8 +17,9 @@ mlir::LogicalResult runKernelsPhase(mlir::ModuleOp module);
 /// Phase 10: kernels and entries to the LLVM dialect.
 mlir::LogicalResult runDevicePhase(mlir::ModuleOp module);
 
-/// Machine code of a module after the device phase, as ELF objects.
-mlir::FailureOr<std::vector<llvm::SmallVector<char, 0>>> emitObjects(mlir::ModuleOp module);
+/// Machine code of a module after the device phase, as ELF objects, for the processor of its
+/// options.
+mlir::FailureOr<std::vector<std::string>> emitProgram(mlir::ModuleOp module);
 
 } // namespace dsc
 

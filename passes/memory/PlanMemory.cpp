@@ -9,7 +9,7 @@
 #include "passes/memory/ArenaPacker.h"
 #include "passes/memory/Liveness.h"
 
-#include "runtime/abi.h"
+#include "ir/KernelSchedule.h"
 
 #include "llvm/ADT/MapVector.h"
 

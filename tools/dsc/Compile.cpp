@@ -234,7 +234,7 @@ private:
   }
 
   int writeOutputs(ModuleOp module) {
-    FailureOr<std::vector<SmallVector<char, 0>>> objects = emitObjects(module);
+    FailureOr<std::vector<std::string>> objects = emitProgram(module);
     if (failed(objects)) {
       return reportInternal(module, Phase::Device);
     }
