@@ -11,6 +11,10 @@
 
 namespace dsc {
 
+/// Bytes of a row's dear values (exponentials and the like) that a kernel keeps from one pass over the row to the next:
+/// what fits the second-level cache. Rows that need more are computed again, so fusion does not make such kernels.
+constexpr int64_t kKeptRowBytes = 256 << 10;
+
 /// Number of blocks into which a column reduction over `rows` rows is split: enough for many threads, each with
 /// enough rows to be worth its row of partial sums.
 inline int64_t columnBlocks(int64_t rows, int64_t columns) {

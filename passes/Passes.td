@@ -167,6 +167,69 @@ def DifferentiateFunctions : Pass<"dsc-differentiate", "::mlir::ModuleOp"> {
 
 // fusion
 
+def ExpandNormalization : Pass<"dsc-expand-normalization", "::mlir::func::FuncOp"> {
+  let summary = "Writes softmax and norms as elementwise ops and reductions";
+  let description = [{
+    Guarantees: no softmax, log_softmax, layer_norm, rms_norm, batch_norm or gradient of one is left. Statistics are
+    f32 (f64 for f64), variances take two passes.
+
+    Before:
+    ```mlir
+    %y = dsc.softmax %x {axis = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+    ==>
+    ```mlir
+    %m = dsc.reduce %x {kind = #dsc.reduce_kind<max>, axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+    %d = dsc.sub %x, %m : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+    %e = dsc.exp %d : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %s = dsc.reduce %e {kind = #dsc.reduce_kind<sum>, axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+    %y = dsc.div %e, %s : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+    ```
+  }];
+}
+
+def ExpandLosses : Pass<"dsc-expand-losses", "::mlir::func::FuncOp"> {
+  let summary = "Writes softmax cross-entropy and its gradient as ops over rows of logits";
+  let description = [{
+    Guarantees: no cross_entropy or cross_entropy_grad is left. The label is found by comparing it with dsc.iota, so
+    loss and gradient can be one row kernel.
+
+    Before:
+    ```mlir
+    %d = dsc.cross_entropy_grad %x, %labels, %lse, %dloss {ignore_index = -100 : i64, label_smoothing = 0.0 : f64}
+        : (tensor<4x8xf32>, tensor<4xi64>, tensor<4xf32>, tensor<4xf32>) -> tensor<4x8xf32>
+    ```
+    ==>
+    ```mlir
+    %l = dsc.reshape %labels : (tensor<4xi64>) -> tensor<4x1xi64>
+    %valid = dsc.compare %l, %ignored {predicate = #dsc.compare_predicate<ne>} : (tensor<4x1xi64>, tensor<i64>) -> tensor<4x1xi1>
+    %p = dsc.exp (%x - %lse)
+    %i = dsc.iota {axis = 1 : i64} : () -> tensor<1x8xi32>
+    %is = dsc.compare %i, %l {predicate = #dsc.compare_predicate<eq>} : (tensor<1x8xi32>, tensor<4x1xi32>) -> tensor<4x8xi1>
+    %d = %valid ? %dloss * (%p - (%is ? 1 : 0)) : 0
+    ```
+  }];
+}
+
+def SplitReductions : Pass<"dsc-split-reductions", "::mlir::func::FuncOp"> {
+  let summary = "Splits reductions that no kernel does in one go";
+  let description = [{
+    Guarantees: a reduction over leading and trailing dimensions is one over the trailing ones and then one over the
+    leading ones; one over 16,384 elements and more is one over parts of at least 1,024 and then one over the parts
+    (where its trailing dimensions give such parts). Reductions over dimensions of size 1 vanish.
+
+    Before:
+    ```mlir
+    %s = dsc.reduce %x {kind = #dsc.reduce_kind<sum>, axes = array<i64: 0, 2>} : (tensor<4x3x64xf32>) -> tensor<1x3x1xf32>
+    ```
+    ==>
+    ```mlir
+    %r = dsc.reduce %x {kind = #dsc.reduce_kind<sum>, axes = array<i64: 2>} : (tensor<4x3x64xf32>) -> tensor<4x3x1xf32>
+    %s = dsc.reduce %r {kind = #dsc.reduce_kind<sum>, axes = array<i64: 0>} : (tensor<4x3x1xf32>) -> tensor<1x3x1xf32>
+    ```
+  }];
+}
+
 def OutlineConstants : Pass<"dsc-outline-constants", "::mlir::ModuleOp"> {
   let summary = "Moves constants that kernels cannot make into globals";
   let description = [{

@@ -30,7 +30,11 @@ static void buildAutodiff(OpPassManager &manager) {
 }
 
 static void buildFusion(OpPassManager &manager) {
-  // Folding first: constants of composites meet, reshapes of reshapes vanish.
+  manager.addNestedPass<func::FuncOp>(createExpandNormalization());
+  manager.addNestedPass<func::FuncOp>(createExpandLosses());
+  // Behind the expansions, whose statistics of channels it splits.
+  manager.addNestedPass<func::FuncOp>(createSplitReductions());
+  // No CSE: a value that forward and backward both compute would have to be kept from the one to the other.
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addPass(createOutlineConstants());
   // Before kernels are formed, or a bias would be part of one.

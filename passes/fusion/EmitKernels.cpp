@@ -51,9 +51,10 @@ public:
   void emit(ArrayRef<std::string> refused);
 
 private:
-  Value operandFor(int node, const FusionLink &link);
-  Value made(Value value, const Span &span);
-  Value insertOnce(Operation *op);
+  Value made(Value value, const Span &varies, ArrayRef<int64_t> shape);
+  Value operandFor(const FusionLink &link, const Span &span, bool scalarsMayStay);
+  SmallVector<Value> operandsOf(int index, const Span &result);
+  Operation *insertOnce(Operation *op);
   void emitNode(int index);
   Location location() const;
 
@@ -69,124 +70,124 @@ private:
 } // namespace
 
 /// Appends `op` unless the body has it already.
-Value KernelEmitter::insertOnce(Operation *op) {
+Operation *KernelEmitter::insertOnce(Operation *op) {
   for (Operation &other : *body) {
     if (sameOp(&other, op)) {
       op->destroy();
-      return other.getResult(0);
+      return &other;
     }
   }
   body->push_back(op);
-  return op->getResult(0);
+  return op;
 }
 
-/// A splat constant or an iota that spans `span`.
-Value KernelEmitter::made(Value value, const Span &span) {
-  RankedTensorType type = typeOf(value).clone(dims.shapeOf(span));
+/// The value of a constant or iota in the body, of `shape`.
+Value KernelEmitter::made(Value value, const Span &varies, ArrayRef<int64_t> shape) {
   OpBuilder detached(builder.getContext());
+  Location loc = value.getLoc();
   if (auto constant = value.getDefiningOp<ConstantOp>()) {
     auto splat = cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
-    return insertOnce(
-        detached.create<ConstantOp>(value.getLoc(), DenseElementsAttr::get(type, splat)));
+    auto elements = DenseElementsAttr::get(typeOf(value).clone(shape), splat);
+    return insertOnce(detached.create<ConstantOp>(loc, elements))->getResult(0);
   }
-  SmallVector<int64_t> axes = dims.axesOf(span);
-  return insertOnce(detached.create<IotaOp>(value.getLoc(), type, axes.empty() ? 0 : axes[0]));
+  RankedTensorType type = typeOf(value).clone(dims.shapeOf(varies));
+  SmallVector<int64_t> axes = dims.axesOf(varies);
+  Operation *iota =
+      axes.empty() // one index, 0
+          ? insertOnce(detached.create<ConstantOp>(
+                loc, DenseElementsAttr::get(type, builder.getZeroAttr(type.getElementType()))))
+          : insertOnce(detached.create<IotaOp>(loc, type, axes[0]));
+  if (type.getShape() == shape) {
+    return iota->getResult(0);
+  }
+  return insertOnce(detached.create<BroadcastOp>(loc, type.clone(shape), iota->getResult(0)))
+      ->getResult(0);
 }
 
-Value KernelEmitter::operandFor(int node, const FusionLink &link) {
+Value KernelEmitter::operandFor(const FusionLink &link, const Span &span, bool scalarsMayStay) {
   if (Value inside = inBody.lookup(link.root)) {
     return inside;
   }
-  SmallVector<int64_t> shape =
-      dims.shapeOf(spanOf(typeOf(link.root).getShape(), graph.linkStrides(node, link)));
   Value root = emitted.contains(link.root) ? emitted.lookup(link.root) : link.root;
-  Value operand = reshapeTo(builder, root.getLoc(), root, shape);
-  auto it = llvm::find(operands, operand);
-  size_t position = it - operands.begin();
-  if (it == operands.end()) {
-    operands.push_back(operand);
-    body->addArgument(operand.getType(), operand.getLoc());
+  bool stays = scalarsMayStay && typeOf(root).getRank() == 0;
+  SmallVector<int64_t> shape = stays ? SmallVector<int64_t>() : dims.shapeOf(span);
+  root = lookThroughReshapes(root);
+  for (auto [i, known] : llvm::enumerate(operands)) {
+    if (lookThroughReshapes(known) == root &&
+        typeOf(known).getShape() == ArrayRef<int64_t>(shape)) {
+      return body->getArgument(i);
+    }
   }
-  return body->getArgument(position);
+  operands.push_back(reshapeTo(builder, root.getLoc(), root, shape));
+  return body->addArgument(operands.back().getType(), operands.back().getLoc());
+}
+
+/// The operands of a node in the body. Constants are scalars, iotas vary along one dimension, and
+/// scalar operands stay so, where the other operands give the op its shape.
+SmallVector<Value> KernelEmitter::operandsOf(int index, const Span &result) {
+  const FusionNode &node = graph.nodes[index];
+  SmallVector<Span> spans, varies;
+  SmallVector<int64_t> covered;
+  bool hasRank = false;
+  for (const FusionLink &link : node.links) {
+    Strides strides = graph.linkStrides(index, link);
+    Span span = spanOf(typeOf(link.root).getShape(), strides);
+    spans.push_back(span);
+    if (auto iota = link.root.getDefiningOp<IotaOp>()) {
+      int64_t axis = iota.getAxis();
+      span = spanOf({typeOf(link.root).getDimSize(axis)}, {strides[axis]});
+    } else if (isMadeInKernels(link.root)) {
+      span = {};
+    }
+    SmallVector<int64_t> axes = dims.axesOf(span);
+    covered.append(axes);
+    hasRank |= !axes.empty();
+    varies.push_back(span);
+  }
+  bool broadcasts =
+      node.op->getNumOperands() > 1 && !node.op->hasTrait<OpTrait::SameTypeOperands>();
+  bool othersGiveShape =
+      broadcasts && hasRank && llvm::all_of(dims.axesOf(result), [&](int64_t axis) {
+        return llvm::is_contained(covered, axis);
+      });
+  SmallVector<Value> values(node.op->getNumOperands());
+  for (auto [i, link] : llvm::enumerate(node.links)) {
+    if (!isMadeInKernels(link.root)) {
+      values[link.operand] = operandFor(link, spans[i], broadcasts && hasRank);
+      continue;
+    }
+    SmallVector<int64_t> shape = dims.shapeOf(othersGiveShape ? varies[i] : spans[i]);
+    bool isScalar = othersGiveShape && link.root.getDefiningOp<ConstantOp>();
+    values[link.operand] = made(link.root, varies[i], isScalar ? ArrayRef<int64_t>() : shape);
+  }
+  return values;
 }
 
 void KernelEmitter::emitNode(int index) {
   const FusionNode &node = graph.nodes[index];
   Operation *op = node.op;
-  RankedTensorType result = typeOf(op->getResult(0));
-  Span resultSpan = spanOf(result.getShape(), graph.resultStrides(index));
-  IRMapping mapping;
-  SmallVector<Value> newOperands(op->getNumOperands());
-
-  // Constants and iotas need only the dimensions in which they vary, as long as the others give the
-  // op its shape.
-  SmallVector<int64_t> covered;
-  auto cover = [&](const Span &span) {
-    SmallVector<int64_t> axes = dims.axesOf(span);
-    covered.append(axes);
-  };
-  auto iotaSpan = [&](const FusionLink &link) -> Span {
-    auto iota = link.root.getDefiningOp<IotaOp>();
-    if (!iota) {
-      return {};
-    }
-    int64_t axis = iota.getAxis();
-    return spanOf({iota.getType().getDimSize(axis)}, {graph.linkStrides(index, link)[axis]});
-  };
-  for (const FusionLink &link : node.links) {
-    if (!isMadeInKernels(link.root)) {
-      cover(spanOf(typeOf(link.root).getShape(), graph.linkStrides(index, link)));
-    } else {
-      cover(iotaSpan(link));
-    }
-  }
-  bool broadcasts = op->getNumOperands() > 1 && !op->hasTrait<OpTrait::SameTypeOperands>();
-  bool othersGiveShape = broadcasts && llvm::all_of(dims.axesOf(resultSpan), [&](int64_t axis) {
-                           return llvm::is_contained(covered, axis);
-                         });
-  for (const FusionLink &link : node.links) {
-    if (!isMadeInKernels(link.root)) {
-      newOperands[link.operand] = operandFor(index, link);
-      continue;
-    }
-    Span span = othersGiveShape
-                    ? iotaSpan(link)
-                    : spanOf(typeOf(link.root).getShape(), graph.linkStrides(index, link));
-    auto constant = link.root.getDefiningOp<ConstantOp>();
-    if (constant && othersGiveShape) {
-      RankedTensorType scalar = typeOf(link.root).clone(ArrayRef<int64_t>{});
-      auto splat = cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
-      OpBuilder detached(builder.getContext());
-      newOperands[link.operand] = insertOnce(
-          detached.create<ConstantOp>(link.root.getLoc(), DenseElementsAttr::get(scalar, splat)));
-      continue;
-    }
-    Span full = spanOf(typeOf(link.root).getShape(), graph.linkStrides(index, link));
-    Span varying = constant ? full : iotaSpan(link);
-    Value value = made(link.root, varying);
-    if (dims.shapeOf(span) != dims.shapeOf(varying)) {
-      OpBuilder detached(builder.getContext());
-      value = insertOnce(detached.create<BroadcastOp>(
-          link.root.getLoc(), typeOf(value).clone(dims.shapeOf(span)), value));
-    }
-    newOperands[link.operand] = value;
-  }
-
-  RankedTensorType newType = result.clone(dims.shapeOf(resultSpan));
-  if (isa<BroadcastOp>(op) && newOperands[0].getType() == newType) {
+  Span resultSpan = spanOf(typeOf(op->getResult(0)).getShape(), graph.resultStrides(index));
+  SmallVector<Value> newOperands = operandsOf(index, resultSpan);
+  SmallVector<int64_t> newShape = dims.shapeOf(resultSpan);
+  if (isa<BroadcastOp>(op) && typeOf(newOperands[0]).getShape() == ArrayRef<int64_t>(newShape)) {
     inBody[op->getResult(0)] = newOperands[0];
     return;
   }
   Operation *clone = op->cloneWithoutRegions();
   clone->setOperands(newOperands);
-  clone->getResult(0).setType(newType);
+  for (Value value : clone->getResults()) {
+    value.setType(typeOf(value).clone(newShape));
+  }
   if (auto reduce = dyn_cast<ReduceOp>(clone)) {
     int64_t rows = dims.rowRank(node.columns), rank = static_cast<int64_t>(dims.shape().size());
     auto axes = node.reduce == ReduceSpan::row ? llvm::seq<int64_t>(rows, rank)
                                                : llvm::seq<int64_t>(0, rows);
     reduce.setAxes(llvm::to_vector(axes));
   }
-  inBody[op->getResult(0)] = insertOnce(clone);
+  Operation *inserted = insertOnce(clone);
+  for (auto [value, inside] : llvm::zip_equal(op->getResults(), inserted->getResults())) {
+    inBody[value] = inside;
+  }
 }
 
 Location KernelEmitter::location() const {
@@ -206,8 +207,10 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
   SmallVector<std::pair<Value, size_t>> replaced;
   int64_t columnReductions = 0, widest = 0;
   for (int node : group.nodes) {
-    Value result = graph.nodes[node].op->getResult(0);
-    if (graph.isReadOutside(node, graph.nodes[node].group, graph.nodes[node].group)) {
+    for (Value result : graph.nodes[node].op->getResults()) {
+      if (!graph.isReadOutside(result, graph.nodes[node].group, graph.nodes[node].group)) {
+        continue;
+      }
       Value value = inBody.lookup(result);
       auto it = llvm::find(yielded, value);
       replaced.push_back({result, it - yielded.begin()});
@@ -217,11 +220,12 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
     }
   }
   for (Operation &op : *body) {
-    if (auto reduce = dyn_cast<ReduceOp>(op);
-        reduce && group.hasColumn && reduce.getAxes()[0] == 0 && dims.rowRank(group.columns) > 0) {
-      ++columnReductions;
+    auto reduce = dyn_cast<ReduceOp>(op);
+    if (reduce && group.hasColumn && reduce.getAxes()[0] == 0 && dims.rowRank(group.columns) > 0) {
       Type element = typeOf(reduce.getY()).getElementType();
-      widest = std::max({widest, elementBytes(element), elementBytes(statisticsType(element))});
+      ++columnReductions;
+      widest = std::max(widest,
+                        elementBytes(isa<FloatType>(element) ? statisticsType(element) : element));
     }
   }
   Location loc = location();

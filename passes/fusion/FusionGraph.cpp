@@ -80,10 +80,9 @@ void FusionGraph::addNode(Operation *op, int segment) {
     std::tie(node.reduce, node.columns) = classifyReduce(reduce);
     node.fusable = node.reduce != ReduceSpan::none;
   } else {
-    node.fusable = op->hasTrait<Elementwise>() || isa<BroadcastOp>(op);
+    node.fusable = op->hasTrait<Elementwise>() || isa<BroadcastOp, AdamOp, SgdOp>(op);
   }
-  node.fusable = node.fusable && op->getNumResults() == 1 && hasElements &&
-                 typeOf(op->getResult(0)).getNumElements() > 0;
+  node.fusable = node.fusable && hasElements && typeOf(op->getResult(0)).getNumElements() > 0;
   if (node.fusable) {
     ArrayRef<int64_t> space = spaceOf(op);
     Strides strides = spaceStrides(space);
@@ -265,12 +264,28 @@ int FusionGraph::join(int a, int b, int64_t scaleA, int64_t scaleB) {
   return a;
 }
 
-bool FusionGraph::isReadOutside(int node, int a, int b) const {
+bool FusionGraph::isReadOutside(Value value, int a, int b) const {
   bool outside = false;
-  forEachReader(nodes[node].op->getResult(0), [&](Operation *reader) {
+  forEachReader(value, [&](Operation *reader) {
     auto it = nodeOf.find(reader);
     int group = it == nodeOf.end() ? -1 : nodes[it->second].group;
     outside |= group != a && group != b;
   });
   return outside;
+}
+
+size_t FusionGraph::readOutside(int node, int a, int b) const {
+  return llvm::count_if(nodes[node].op->getResults(),
+                        [&](Value value) { return isReadOutside(value, a, b); });
+}
+
+bool FusionGraph::wouldDelay(int a, int b) const {
+  int first = position[a] < position[b] ? a : b, last = first == a ? b : a;
+  return llvm::any_of(groups[first].nodes, [&](int node) {
+    return llvm::any_of(nodes[node].after, [&](int after) {
+      int group = nodes[after].group;
+      return group != first && group != last && position[group] < position[last] &&
+             !isa<SetGlobalOp>(nodes[after].op);
+    });
+  });
 }

@@ -27,15 +27,16 @@ enum class ReduceSpan { none, row, column };
 
 struct FusionNode {
   mlir::Operation *op;
-  bool fusable =
-      false; // an elementwise op, broadcast, or a reduction over leading or trailing dimensions
+  /// An elementwise op, an optimizer's update, a broadcast, or a reduction over leading or trailing
+  /// dimensions.
+  bool fusable = false;
   int group = -1;
   int segment = 0;   // 0 before `gradients`, 1 after
   int64_t scale = 1; // of the node's own strides in its group's space
   int64_t points = 1;
   ReduceSpan reduce = ReduceSpan::none;
   int64_t columns = 0; // of a reduction
-  Strides result;      // of the result's dimensions in the node's own space
+  Strides result; // of the dimensions of each result (all have one shape) in the node's own space
   llvm::SmallVector<FusionLink, 3> links;
   llvm::SmallVector<int, 4> before, after; // nodes that must run earlier, later
 };
@@ -59,6 +60,7 @@ public:
   llvm::DenseMap<mlir::Operation *, int> nodeOf;
 
   FusionGroup &groupOf(int node) { return groups[nodes[node].group]; }
+  const FusionGroup &groupOf(int node) const { return groups[nodes[node].group]; }
 
   /// Strides of a link's root, and of a node's result, in the space of the node's group.
   Strides linkStrides(int node, const FusionLink &link) const;
@@ -71,8 +73,14 @@ public:
   /// those of `a` by `scaleA`. Returns the joined group.
   int join(int a, int b, int64_t scaleA, int64_t scaleB);
 
-  /// Whether a result of `node` is read outside of the groups `a` and `b`.
-  bool isReadOutside(int node, int a, int b) const;
+  /// Whether `value` is read outside of the groups `a` and `b`; of a node, how many of its results
+  /// are.
+  bool isReadOutside(mlir::Value value, int a, int b) const;
+  size_t readOutside(int node, int a, int b) const;
+
+  /// Whether joining `a` and `b` makes an op between them run later than it does now, writes of
+  /// globals aside.
+  bool wouldDelay(int a, int b) const;
 
 private:
   void addNode(mlir::Operation *op, int segment);

@@ -2,6 +2,8 @@
 
 #include "passes/fusion/FusionRules.h"
 
+#include "ir/KernelSchedule.h"
+
 using namespace mlir;
 using namespace dsc;
 
@@ -61,6 +63,9 @@ struct Joined {
   bool isFull(const Span &span) const {
     return points == 1 ? span.empty() : span == Span{{1, points}};
   }
+  bool isColumn(const Span &span) const {
+    return columns == 1 ? span.empty() : span == Span{{1, columns}};
+  }
   bool isRow(const Span &span) const {
     return columns == points ? span.empty() : span == Span{{columns, points}};
   }
@@ -89,9 +94,6 @@ static std::string checkLinks(const Joined &joined) {
       if (link.isOpaque) {
         return "a reshape between them mixes dimensions that repeat with others";
       }
-      if (joined.graph.nodes[link.producer].reduce == ReduceSpan::column) {
-        return "a column reduction is known only after the last row";
-      }
       if (joined.resultStrides(link.producer) != joined.linkStrides(consumer, link)) {
         return "a value would be read at other points than it is computed at";
       }
@@ -100,15 +102,32 @@ static std::string checkLinks(const Joined &joined) {
   return "";
 }
 
+/// The nodes that need a column reduction of the group.
+static llvm::SmallDenseSet<int> needColumnSums(const Joined &joined) {
+  llvm::SmallDenseSet<int> need;
+  for (int node : joined.nodes) {
+    const FusionNode &n = joined.graph.nodes[node];
+    bool needs =
+        n.reduce == ReduceSpan::column || llvm::any_of(n.links, [&](const FusionLink &link) {
+          return link.producer >= 0 && need.contains(link.producer);
+        });
+    if (needs) {
+      need.insert(node);
+    }
+  }
+  return need;
+}
+
 /// What others read is stored whole, or one element a row or column.
 static std::string checkResults(const Joined &joined) {
+  llvm::SmallDenseSet<int> sums = needColumnSums(joined);
   for (int node : joined.nodes) {
-    if (joined.graph.nodes[node].reduce == ReduceSpan::column ||
-        !joined.graph.isReadOutside(node, joined.a, joined.b)) {
+    if (joined.graph.readOutside(node, joined.a, joined.b) == 0) {
       continue;
     }
     Span span = joined.resultSpan(node);
-    if (!joined.isFull(span) && !(joined.hasRow && joined.isRow(span))) {
+    bool isOfColumn = joined.hasColumn && joined.isColumn(span) && sums.contains(node);
+    if (!joined.isFull(span) && !(joined.hasRow && joined.isRow(span)) && !isOfColumn) {
       return "a value that others read too would be computed once for each repetition";
     }
   }
@@ -125,7 +144,7 @@ static std::string checkSize(const Joined &joined) {
         operands.insert(link.root);
       }
     }
-    results += joined.graph.isReadOutside(node, joined.a, joined.b);
+    results += joined.graph.readOutside(node, joined.a, joined.b);
   }
   if (operands.size() + results > kMaxKernelValues) {
     return "the kernel would have " + std::to_string(operands.size() + results) +
@@ -138,67 +157,32 @@ static std::string checkSize(const Joined &joined) {
   return "";
 }
 
-/// Rows with reductions are passed over once for each level of reductions and once more to store;
-/// an op of full size is repeated in each pass that needs it. Bit i of a mask is pass i.
-static unsigned mostPasses(const Joined &joined, Operation *&worst) {
-  llvm::SmallDenseMap<int, unsigned> level, passes;
-  unsigned lastLevel = 0;
-  for (int node : joined.nodes) {
-    unsigned own = 0;
-    for (const FusionLink &link : joined.graph.nodes[node].links) {
-      if (link.producer >= 0 && joined.contains(link.producer)) {
-        own = std::max(own, level.lookup(link.producer));
-      }
-    }
-    own += joined.graph.nodes[node].reduce == ReduceSpan::row;
-    level[node] = own;
-    lastLevel = std::max(lastLevel, own);
-  }
-  unsigned most = 1;
-  for (int node : llvm::reverse(joined.nodes)) {
-    const FusionNode &n = joined.graph.nodes[node];
-    unsigned mask = passes.lookup(node);
-    bool isFull = joined.isFull(joined.resultSpan(node));
-    if (n.reduce == ReduceSpan::row) {
-      mask = 1u << std::min(level[node] - 1, 31u);
-    } else if (n.reduce == ReduceSpan::column ||
-               (isFull && joined.graph.isReadOutside(node, joined.a, joined.b))) {
-      mask |= 1u << std::min(lastLevel, 31u);
-    }
-    if (isFull && isExpensive(n.op) && static_cast<unsigned>(llvm::popcount(mask)) > most) {
-      most = llvm::popcount(mask);
-      worst = n.op;
-    }
-    for (const FusionLink &link : n.links) {
-      // A row's value is kept from pass to pass; only full values are computed again.
-      if (link.producer >= 0 && joined.contains(link.producer) &&
-          joined.graph.nodes[link.producer].reduce == ReduceSpan::none) {
-        passes[link.producer] |= mask;
-      }
-    }
-  }
-  return most;
-}
-
+/// Rows are passed over once for each level of reductions. What is dear is kept from pass to pass
+/// where it fits (kKeptRowBytes); what column sums are needed for is computed again after them,
+/// whatever it costs.
 static std::string checkRepetition(const Joined &joined) {
-  if (!joined.hasRow) {
-    return "";
+  llvm::SmallDenseSet<int> sums = needColumnSums(joined);
+  bool again = llvm::any_of(sums, [&](int node) { return joined.isFull(joined.resultSpan(node)); });
+  int64_t kept = 0;
+  for (int node : joined.nodes) {
+    Operation *op = joined.graph.nodes[node].op;
+    if (!isExpensive(op) || !joined.isFull(joined.resultSpan(node)) || sums.contains(node)) {
+      continue;
+    }
+    if (again) {
+      return ("'" + op->getName().getStringRef() +
+              "' would be computed again after the column sums")
+          .str();
+    }
+    kept +=
+        joined.columns * elementBytes(statisticsType(typeOf(op->getResult(0)).getElementType()));
+    if (joined.hasRow && kept > kKeptRowBytes) {
+      return ("'" + op->getName().getStringRef() +
+              "' would be computed again in each pass over a row of " + Twine(joined.columns))
+          .str();
+    }
   }
-  Operation *worst = nullptr;
-  unsigned passes = mostPasses(joined, worst);
-  if (passes <= 2) {
-    return "";
-  }
-  // What one of the two does anyway is no reason.
-  Operation *ignored = nullptr;
-  unsigned before = std::max(mostPasses(Joined(joined.graph, joined.a, joined.a, 1, 1), ignored),
-                             mostPasses(Joined(joined.graph, joined.b, joined.b, 1, 1), ignored));
-  if (passes <= before) {
-    return "";
-  }
-  return ("'" + worst->getName().getStringRef() + "' would be computed in each of " +
-          Twine(passes) + " passes over a row")
-      .str();
+  return "";
 }
 
 /// The rules that hold for every pair of groups, once their spaces are matched.
@@ -249,9 +233,6 @@ FusionAnswer dsc::mayJoinProducer(const FusionGraph &graph, int consumer, const 
   if (link.isOpaque) {
     return refuse("a reshape between them mixes dimensions that repeat with others");
   }
-  if (graph.nodes[link.producer].reduce == ReduceSpan::column) {
-    return refuse("a column reduction is known only after the last row");
-  }
 
   Fusion fusion;
   Strides made = graph.resultStrides(link.producer), read = graph.linkStrides(consumer, link);
@@ -266,12 +247,12 @@ FusionAnswer dsc::mayJoinProducer(const FusionGraph &graph, int consumer, const 
       return refuse("they run over different iteration spaces: " + describe(from) + " and " +
                     describe(to));
     }
-    if (from.points == 1) {
+    if (from.points == 1 && to.columns != to.points) {
       return refuse("scalar arithmetic runs once, not for every element");
     }
     bool dear =
         llvm::any_of(from.nodes, [&](int node) { return isExpensive(graph.nodes[node].op); });
-    if (dear && !to.hasRow) {
+    if (dear && to.columns == 0) {
       return refuse(
           "the smaller one's dear ops would be repeated for every element that reads their value");
     }
@@ -282,7 +263,7 @@ FusionAnswer dsc::mayJoinProducer(const FusionGraph &graph, int consumer, const 
       return refuse("they run over different iteration spaces: " + describe(from) + " and " +
                     describe(to));
     }
-    if (!from.hasRow) {
+    if (!from.hasRow && !from.hasColumn) {
       return refuse("they run over different iteration spaces: " + describe(from) + " and " +
                     describe(to));
     }
@@ -295,7 +276,7 @@ FusionAnswer dsc::mayJoinSiblings(const FusionGraph &graph, int a, int b) {
   if (std::string reason = checkPair(graph, a, b); !reason.empty()) {
     return refuse(reason);
   }
-  if (graph.groups[a].points != graph.groups[b].points) {
+  if (graph.groups[a].points == 0 || graph.groups[a].points != graph.groups[b].points) {
     return refuse("they run over different iteration spaces: " + describe(graph.groups[a]) +
                   " and " + describe(graph.groups[b]));
   }
