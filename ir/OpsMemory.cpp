@@ -1,6 +1,7 @@
 // Verifiers of globals and kernels.
 
 #include "ir/Dialect.h"
+#include "ir/KernelSchedule.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -59,6 +60,66 @@ LogicalResult GradientsOp::verify() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// KernelOp
+//===----------------------------------------------------------------------===//
+
+static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+/// Size of `shape`, aligned at the last dimension, in dimension `dim` of a domain of `rank`.
+static int64_t sizeIn(ArrayRef<int64_t> shape, int64_t dim, int64_t rank) {
+  int64_t i = dim - (rank - static_cast<int64_t>(shape.size()));
+  return i < 0 ? 1 : shape[i];
+}
+
+/// Whether `shape` has all of the domain's elements in dimensions [first, last).
+static bool covers(ArrayRef<int64_t> shape, ArrayRef<int64_t> domain, int64_t first, int64_t last) {
+  return llvm::all_of(llvm::seq(first, last), [&](int64_t dim) {
+    return sizeIn(shape, dim, domain.size()) == domain[dim];
+  });
+}
+
+/// Whether `shape` repeats in dimensions [first, last).
+static bool repeats(ArrayRef<int64_t> shape, ArrayRef<int64_t> domain, int64_t first, int64_t last) {
+  return llvm::all_of(llvm::seq(first, last), [&](int64_t dim) { return sizeIn(shape, dim, domain.size()) == 1; });
+}
+
+/// kernel_6: a reduction combines all columns or all rows, as the kernel's kind says.
+static LogicalResult verifyReduction(KernelOp kernel, ReduceOp reduce, int64_t &columnReductions, int64_t &widest) {
+  ArrayRef<int64_t> domain = kernel.getDomain(), from = shapeOf(reduce.getX()), to = shapeOf(reduce.getY());
+  int64_t rank = domain.size(), rows = kernel.getRowRank();
+  KernelKind kind = kernel.getKind();
+  bool hasRow = kind == KernelKind::row || kind == KernelKind::row_column;
+  bool hasColumn = kind == KernelKind::column || kind == KernelKind::row_column;
+  auto combines = [&](int64_t first, int64_t last) {
+    return covers(from, domain, first, last) && repeats(to, domain, first, last) &&
+           llvm::all_of(llvm::seq<int64_t>(0, rank), [&](int64_t dim) {
+             return (dim >= first && dim < last) || sizeIn(from, dim, rank) == sizeIn(to, dim, rank);
+           });
+  };
+  if (hasRow && combines(rows, rank)) {
+    return success();
+  }
+  if (hasColumn && combines(0, rows)) {
+    Type element = cast<RankedTensorType>(reduce.getY().getType()).getElementType();
+    ++columnReductions;
+    widest = std::max(widest, elementBytes(isa<FloatType>(element) ? statisticsType(element) : element));
+    return success();
+  }
+  return reduce.emitOpError("reduces ")
+         << reduce.getX().getType() << " to " << reduce.getY().getType() << ", which a kernel of kind "
+         << stringifyKernelKind(kind) << " with " << rows << " dimensions of rows does not do";
+}
+
+static LogicalResult verifyLoops(KernelOp kernel) {
+  Block &block = kernel.getBody().front();
+  bool single = llvm::hasNItems(block.without_terminator(), 1);
+  if (!single || block.getTerminator()->getOperands() != ValueRange(block.front().getResults())) { // kernel_8
+    return kernel.emitOpError("of kind loops holds more than one op and its results");
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
   Block &block = getBody().front();
   if (block.getArgumentTypes() != getInputs().getTypes()) { // kernel_1
@@ -69,6 +130,59 @@ LogicalResult KernelOp::verify() {
   }
   if (getRowRank() > getDomain().size()) { // kernel_3
     return emitOpError("row_rank is ") << getRowRank() << ", domain has rank " << getDomain().size();
+  }
+  if (getKind() == KernelKind::loops) {
+    return verifyLoops(*this);
+  }
+  ArrayRef<int64_t> domain = getDomain();
+  int64_t rank = domain.size(), rows = getRowRank(), columnReductions = 0, widest = 1;
+  auto checkShape = [&](Value value) -> LogicalResult {
+    if (!broadcastsTo(shapeOf(value), domain)) { // kernel_5
+      return emitOpError("value ") << value.getType() << " does not broadcast to the domain [" << domain << "]";
+    }
+    return success();
+  };
+  for (Value argument : block.getArguments()) {
+    if (failed(checkShape(argument))) {
+      return failure();
+    }
+  }
+  for (Operation &op : block.without_terminator()) {
+    auto constant = dyn_cast<ConstantOp>(op);
+    bool allowed = op.hasTrait<Elementwise>() || isa<AdamOp, SgdOp, BroadcastOp, ReduceOp>(op) ||
+                   (constant && constant.getValue().isSplat());
+    if (!allowed) { // kernel_4
+      return op.emitOpError("cannot stand in a kernel of kind ") << stringifyKernelKind(getKind());
+    }
+    for (Value result : op.getResults()) {
+      if (failed(checkShape(result))) {
+        return failure();
+      }
+    }
+    if (auto reduce = dyn_cast<ReduceOp>(op); reduce && failed(verifyReduction(*this, reduce, columnReductions, widest))) {
+      return failure();
+    }
+  }
+  bool hasRow = getKind() == KernelKind::row || getKind() == KernelKind::row_column;
+  bool hasColumn = getKind() == KernelKind::column || getKind() == KernelKind::row_column;
+  for (Value result : getResults()) {
+    ArrayRef<int64_t> shape = shapeOf(result);
+    bool isFull = covers(shape, domain, 0, rank);
+    bool isOfRow = hasRow && covers(shape, domain, 0, rows) && repeats(shape, domain, rows, rank);
+    bool isOfColumn = hasColumn && repeats(shape, domain, 0, rows) && covers(shape, domain, rows, rank);
+    if (!isFull && !isOfRow && !isOfColumn) { // kernel_7
+      return emitOpError("result ") << result.getType() << " is neither of the domain's shape [" << domain
+                                    << "] nor one element a row or column";
+    }
+  }
+  int64_t columns = 1, points = 1;
+  for (int64_t dim = 0; dim < rank; ++dim) {
+    points *= domain[dim];
+    columns *= dim < rows ? 1 : domain[dim];
+  }
+  int64_t needed = columns == 0 ? 0 : columnScratchBytes(points / columns, columns, columnReductions, widest);
+  if (static_cast<int64_t>(getScratch()) < needed) { // kernel_9
+    return emitOpError("has ") << getScratch() << " bytes of scratch, its column reductions need " << needed;
   }
   return success();
 }

@@ -88,13 +88,15 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     SingleBlockImplicitTerminator<"::dsc::YieldOp">]> {
   let summary = "A region of ops that becomes one generated kernel.";
   let description = [{
-    The body's arguments are the operands; its ops are elementwise ops, reductions and index ops over
-    one iteration space; what it yields are the results. `kind` is the schedule class; `domain` the
-    iteration space, split into `row_rank` leading dimensions (rows) and the rest (columns).
-    `scratch` is the number of bytes of arena that the schedule needs beside operands and results.
-    `refused` lists the fusions that were tried and why they were not made.
-    1. Block arguments have the operands' types. 2. Yielded types are the results'. 3. row_rank is at
-    most the rank of domain.
+    The body's arguments are the operands, what it yields are the results. `kind` is the schedule class; `domain` the
+    iteration space, split into `row_rank` leading dimensions (rows) and the rest (columns). `scratch` is the number of
+    bytes of arena that the schedule needs beside operands and results. `refused` lists the fusions that were not made
+    with the makers of its operands, and why. docs/architecture.md has the table of kinds.
+    1. Block arguments have the operands' types. 2. Yielded types are the results'. 3. row_rank is at most the rank of
+    domain. Kinds but `loops`: 4. the body holds elementwise ops, adam, sgd, broadcasts, reductions and splats;
+    5. values broadcast to the domain; 6. a reduction combines all columns (`row`, `row_column`) or all rows (`column`,
+    `row_column`); 7. results have the domain's shape, or one element a row or column where there are such reductions;
+    9. scratch holds the partial sums of columns. 8. A `loops` kernel holds one op and yields its results.
 
     Example:
     ```mlir
