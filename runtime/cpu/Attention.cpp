@@ -104,16 +104,49 @@ void AttentionPlan::backward(ThreadTeam &team, const AttentionOperands<T> &opera
     fillZeros(shape, shape.vStrides, shape.kvLength, shape.kvHeads, operands.dv);
     return;
   }
-  bool inBlocks = std::is_same_v<T, float> && shape.width <= AttentionKernels::MostWidth;
-  team.deal(shape.batch * shape.kvHeads, [&](int64_t item, int thread) {
-    if constexpr (std::is_same_v<T, float>) {
-      if (inBlocks) {
-        kernelsOfCpu().backward(shape, operands, item, team.scratch(thread),
-                                ThreadTeam::ScratchBytes);
-        return;
-      }
+  if constexpr (std::is_same_v<T, float>) {
+    if (shape.width <= AttentionKernels::MostWidth) {
+      return backwardInBlocks(team, operands);
     }
+  }
+  team.deal(shape.batch * shape.kvHeads, [&](int64_t item, int) {
     PlainAttention<T>(shape, operands).backward(item / shape.kvHeads, item % shape.kvHeads);
+  });
+}
+
+void AttentionPlan::backwardInBlocks(ThreadTeam &team,
+                                     const AttentionOperands<float> &operands) const {
+  const AttentionKernels &kernels = kernelsOfCpu();
+  team.deal(shape.batch * shape.heads,
+            [&](int64_t item, int) { kernels.rowSums(shape, operands, item); });
+  auto run = [&](const AttentionPart &part, int thread) {
+    kernels.backward(shape, operands, part, team.scratch(thread), ThreadTeam::ScratchBytes);
+  };
+  int64_t group = shape.heads / shape.kvHeads, whole = shape.batch * shape.kvHeads;
+  int64_t qBlocks = (shape.qLength + DSC_ATTENTION_BLOCK - 1) / DSC_ATTENTION_BLOCK;
+  int64_t kBlocks = (shape.kvLength + DSC_ATTENTION_BLOCK - 1) / DSC_ATTENTION_BLOCK;
+  // One owner a head of k and v does 5 products a block. With too few of them for the threads, the
+  // gradients of k and v and that of q are cut apart: 7 products a block, and the same bits.
+  int64_t threads = team.threads(), rounds = (whole + threads - 1) / threads;
+  if (rounds * threads * 5 <= whole * 7) {
+    team.deal(whole, [&](int64_t item, int thread) {
+      run({item / shape.kvHeads, item % shape.kvHeads, 0, group, 0, qBlocks, 0, kBlocks, true,
+           true},
+          thread);
+    });
+    return;
+  }
+  team.deal(whole * kBlocks, [&](int64_t item, int thread) {
+    int64_t block = item % kBlocks, owner = item / kBlocks;
+    run({owner / shape.kvHeads, owner % shape.kvHeads, 0, group, 0, qBlocks, block, block + 1,
+         false, true},
+        thread);
+  });
+  team.deal(shape.batch * shape.heads * qBlocks, [&](int64_t item, int thread) {
+    int64_t block = item % qBlocks, head = item / qBlocks % shape.heads;
+    run({item / qBlocks / shape.heads, head / group, head % group, head % group + 1, block,
+         block + 1, 0, kBlocks, true, false},
+        thread);
   });
 }
 

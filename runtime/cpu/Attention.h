@@ -28,6 +28,8 @@ public:
   template <typename T> void backward(ThreadTeam &team, const AttentionOperands<T> &operands) const;
 
 private:
+  void backwardInBlocks(ThreadTeam &team, const AttentionOperands<float> &operands) const;
+
   AttentionShape shape;
   int32_t dtype = 0;
   int64_t workspaceBytes = 0;

@@ -18,4 +18,5 @@ template <int Apart> TileFunction tileFunction(int rows, int) {
 
 #include "runtime/cpu/AttentionKernelBodies.h"
 
-const dsc::AttentionKernels dsc::attentionKernelsAvx2 = {attentionForward, attentionBackward};
+const dsc::AttentionKernels dsc::attentionKernelsAvx2 = {attentionForward, attentionRowSums,
+                                                         attentionBackward};

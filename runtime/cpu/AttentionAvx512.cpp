@@ -20,4 +20,5 @@ template <int Apart> TileFunction tileFunction(int rows, int columns) {
 
 #include "runtime/cpu/AttentionKernelBodies.h"
 
-const dsc::AttentionKernels dsc::attentionKernelsAvx512 = {attentionForward, attentionBackward};
+const dsc::AttentionKernels dsc::attentionKernelsAvx512 = {attentionForward, attentionRowSums,
+                                                           attentionBackward};

@@ -103,7 +103,16 @@ inline const float *maskBlock(const Head &head, const void *mask, int64_t q0, in
       int64_t offset = q * strides[2] + key * strides[3];
       return isBool ? (bools[offset] ? 0.0f : -Infinity) : floats[offset];
     };
-    for (int64_t key = 0; key < keys; ++key) {
+    int64_t key = 0;
+    if (!isBool && strides[3] == 1 && strides[2] != 0 && queries == Block) {
+      for (; key + Lanes <= keys; key += Lanes) {
+        for (int64_t q = 0; q < Block; q += Lanes) {
+          transposeBlock(Lanes, floats + q * strides[2] + key, strides[2], block + key * Block + q,
+                         Block);
+        }
+      }
+    }
+    for (; key < keys; ++key) {
       float *row = block + key * Block;
       if (strides[2] == 0) {
         Vec all = splat(value(0, key));
@@ -244,12 +253,26 @@ struct Turned {
   float *q, *dO;
 };
 
+void attentionRowSums(const dsc::AttentionShape &shape,
+                      const dsc::AttentionOperands<float> &operands, int64_t item) {
+  Head head{shape, item / shape.heads, item % shape.heads, 0};
+  for (int64_t query = 0; query < shape.qLength; ++query) {
+    const float *o = operands.o + head.at(shape.oStrides, query, head.head);
+    const float *dO = operands.dO + head.at(shape.oStrides, query, head.head);
+    Vec dot = splat(0.0f);
+    for (int64_t d = 0; d < shape.width; d += Lanes) {
+      int count = static_cast<int>(least(shape.width - d, Lanes));
+      dot = fma(loadFirst(o + d, count), loadFirst(dO + d, count), dot);
+    }
+    operands.delta[head.row(query)] = sumOf(dot);
+  }
+}
+
 void attentionBackward(const dsc::AttentionShape &shape,
-                       const dsc::AttentionOperands<float> &operands, int64_t item, void *scratch,
-                       int64_t scratchBytes) {
+                       const dsc::AttentionOperands<float> &operands,
+                       const dsc::AttentionPart &part, void *scratch, int64_t scratchBytes) {
   int64_t width = shape.width, group = shape.heads / shape.kvHeads;
-  int64_t qBlocks = (shape.qLength + Block - 1) / Block;
-  Head head{shape, item / shape.kvHeads, 0, item % shape.kvHeads};
+  Head head{shape, part.batch, 0, part.kvHead};
 
   Buffers buffers{static_cast<float *>(scratch)};
   float *kT = buffers.take(width * Block), *vT = buffers.take(width * Block);
@@ -261,12 +284,13 @@ void attentionBackward(const dsc::AttentionShape &shape,
   float *dOCopy = buffers.take(copyFloats);
   // The transposes of all blocks of queries are kept if they fit; else they are made again for
   // every block of keys.
-  int64_t turnedFloats = 2 * width * Block;
+  int64_t turnedFloats = 2 * width * Block, qBlocks = part.qEnd - part.qBegin;
   int64_t room =
       scratchBytes / int64_t(sizeof(float)) - (buffers.next - static_cast<float *>(scratch));
-  bool keep = group * qBlocks * turnedFloats <= room;
+  bool keep = (part.headEnd - part.headBegin) * qBlocks * turnedFloats <= room;
   auto turnedOf = [&](int64_t h, int64_t i) {
-    float *at = buffers.next + (keep ? (h * qBlocks + i) * turnedFloats : 0);
+    int64_t slot = keep ? (h - part.headBegin) * qBlocks + i - part.qBegin : 0;
+    float *at = buffers.next + slot * turnedFloats;
     return Turned{at, at + width * Block};
   };
   auto turn = [&](const Turned &to, int64_t q0, int64_t queries) {
@@ -277,26 +301,16 @@ void attentionBackward(const dsc::AttentionShape &shape,
                        operands.dO + head.at(shape.oStrides, q0, head.head), 1, shape.oStrides[1],
                        to.dO);
   };
-
-  for (int64_t h = 0; h < group; ++h) {
+  for (int64_t h = part.headBegin; keep && h < part.headEnd; ++h) {
     head.head = head.kvHead * group + h;
-    for (int64_t query = 0; query < shape.qLength; ++query) {
-      const float *o = operands.o + head.at(shape.oStrides, query, head.head);
-      const float *dO = operands.dO + head.at(shape.oStrides, query, head.head);
-      Vec dot = splat(0.0f);
-      for (int64_t d = 0; d < width; d += Lanes) {
-        int count = static_cast<int>(least(width - d, Lanes));
-        dot = fma(loadFirst(o + d, count), loadFirst(dO + d, count), dot);
-      }
-      operands.delta[head.row(query)] = sumOf(dot);
-    }
-    for (int64_t i = 0; keep && i < qBlocks; ++i) {
+    for (int64_t i = part.qBegin; i < part.qEnd; ++i) {
       turn(turnedOf(h, i), i * Block, least(shape.qLength - i * Block, Block));
     }
   }
 
   Vec scale = splat(static_cast<float>(shape.scale));
-  for (int64_t k0 = 0; k0 < shape.kvLength; k0 += Block) {
+  for (int64_t k0 = part.kBegin * Block; k0 < least(part.kEnd * Block, shape.kvLength);
+       k0 += Block) {
     int64_t keys = least(shape.kvLength - k0, Block);
     const float *k = operands.k + head.at(shape.kStrides, k0, head.kvHead);
     const float *v = operands.v + head.at(shape.vStrides, k0, head.kvHead);
@@ -306,13 +320,17 @@ void attentionBackward(const dsc::AttentionShape &shape,
     packColumns<Block>(static_cast<int>(keys), width, v, 1, shape.vStrides[1], vT);
     Rows kRows = wholeVectors(k, shape.kStrides[1], keys, width, kCopy);
     bool first = true;
-    for (int64_t h = 0; h < group; ++h) {
+    for (int64_t h = part.headBegin; h < part.headEnd; ++h) {
       head.head = head.kvHead * group + h;
-      // Blocks of queries before the keys see none of them.
-      for (int64_t q0 = shape.causal ? k0 / Block * Block : 0; q0 < shape.qLength; q0 += Block) {
+      for (int64_t i = part.qBegin; i < part.qEnd; ++i) {
+        // Blocks of queries before the keys see none of them.
+        int64_t q0 = i * Block;
+        if (shape.causal && q0 < k0) {
+          continue;
+        }
         int64_t queries = least(shape.qLength - q0, Block);
         int64_t lanes = (queries + Lanes - 1) / Lanes * Lanes;
-        Turned turned = turnedOf(h, q0 / Block);
+        Turned turned = turnedOf(h, i);
         if (!keep) {
           turn(turned, q0, queries);
         }
@@ -328,21 +346,25 @@ void attentionBackward(const dsc::AttentionShape &shape,
           gradientLanes(scores + g * Lanes, dScores + g * Lanes, mask ? mask + g * Lanes : nullptr,
                         keys, scale, lse, delta);
         }
-        Rows qRows = wholeVectors(operands.q + head.at(shape.qStrides, q0, head.head),
-                                  shape.qStrides[1], queries, width, qCopy);
-        Rows dORows = wholeVectors(operands.dO + head.at(shape.oStrides, q0, head.head),
-                                   shape.oStrides[1], queries, width, dOCopy);
-        float *dq = operands.dq + head.at(shape.qStrides, q0, head.head);
-        product<Block>(keys, width, queries, scores, 1, dORows.data, dORows.stride, dv,
-                       shape.vStrides[1], !first);
-        product<Block>(keys, width, queries, dScores, 1, qRows.data, qRows.stride, dk,
-                       shape.kStrides[1], !first);
-        product<1>(queries, width, keys, dScores, Block, kRows.data, kRows.stride, dq,
-                   shape.qStrides[1], k0 > 0);
-        first = false;
+        if (part.wantKv) {
+          Rows qRows = wholeVectors(operands.q + head.at(shape.qStrides, q0, head.head),
+                                    shape.qStrides[1], queries, width, qCopy);
+          Rows dORows = wholeVectors(operands.dO + head.at(shape.oStrides, q0, head.head),
+                                     shape.oStrides[1], queries, width, dOCopy);
+          product<Block>(keys, width, queries, scores, 1, dORows.data, dORows.stride, dv,
+                         shape.vStrides[1], !first);
+          product<Block>(keys, width, queries, dScores, 1, qRows.data, qRows.stride, dk,
+                         shape.kStrides[1], !first);
+          first = false;
+        }
+        if (part.wantQ) {
+          product<1>(queries, width, keys, dScores, Block, kRows.data, kRows.stride,
+                     operands.dq + head.at(shape.qStrides, q0, head.head), shape.qStrides[1],
+                     k0 > 0);
+        }
       }
     }
-    for (int64_t key = 0; first && key < keys; ++key) {
+    for (int64_t key = 0; part.wantKv && first && key < keys; ++key) {
       __builtin_memset(dk + key * shape.kStrides[1], 0, static_cast<size_t>(width) * sizeof(float));
       __builtin_memset(dv + key * shape.vStrides[1], 0, static_cast<size_t>(width) * sizeof(float));
     }

@@ -33,6 +33,17 @@ template <typename T> struct AttentionOperands {
   T *delta; ///< [batch, heads, qLength], written first
 };
 
+/// Blocks of queries and keys of one head of k and v, and which gradients they add up to. Who wants
+/// that of q covers all keys, who wants those of k and v all queries of all heads: each gradient is
+/// added up by one owner in one order, however the work is cut.
+struct AttentionPart {
+  int64_t batch, kvHead;
+  int64_t headBegin, headEnd; ///< within the group of heads that share k and v
+  int64_t qBegin, qEnd;       ///< blocks of queries
+  int64_t kBegin, kEnd;       ///< blocks of keys
+  bool wantQ, wantKv;
+};
+
 struct AttentionKernels {
   /// The widest head that the kernels' scratch has room for.
   static constexpr int64_t MostWidth = 256;
@@ -40,8 +51,9 @@ struct AttentionKernels {
   /// One block of queries of one head; items are batch x heads x blocks of queries.
   void (*forward)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,
                   void *scratch, int64_t scratchBytes);
-  /// All that depends on one head of k and v; items are batch x kvHeads.
-  void (*backward)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,
+  /// delta = rowsum(o * d_o) of one head; items are batch x heads. Comes before `backward`.
+  void (*rowSums)(const AttentionShape &, const AttentionOperands<float> &, int64_t item);
+  void (*backward)(const AttentionShape &, const AttentionOperands<float> &, const AttentionPart &,
                    void *scratch, int64_t scratchBytes);
 };
 

@@ -246,6 +246,18 @@ TEST(Attention, KeepsWhatDoesNotFitTheScratchByDoingItAgain) {
   check({1, 3, 1, 520, 70, 256, false, Mask::None, true, false, false}, 4);
 }
 
+TEST(Attention, CutsTheGradientsOfFewHeadsForManyThreadsWithTheSameBits) {
+  for (bool causal : {false, true}) {
+    Case test{1, 2, 1, 200, 190, 24, causal, Mask::Float};
+    Tensors<float> one = draw<float>(test, 11), many = one;
+    run(test, one, 1, true);
+    run(test, many, 3, true);
+    EXPECT_TRUE(sameBits(one.dq, many.dq));
+    EXPECT_TRUE(sameBits(one.dk, many.dk));
+    EXPECT_TRUE(sameBits(one.dv, many.dv));
+  }
+}
+
 TEST(Attention, TakesHeadsWiderThanTheBlocks) { check({1, 2, 1, 9, 70, 300, true}, 5); }
 
 TEST(Attention, GivesZeroToARowThatSeesNothing) {
@@ -351,7 +363,11 @@ TEST(Attention, GivesTheSameBitsOnEveryInstructionSet) {
     for (int64_t item = 0; item < 2 * 3; ++item) {
       kernels[i]->forward(shape, operands, item, team.scratch(0), ThreadTeam::ScratchBytes);
     }
-    kernels[i]->backward(shape, operands, 0, team.scratch(0), ThreadTeam::ScratchBytes);
+    for (int64_t item = 0; item < 2; ++item) {
+      kernels[i]->rowSums(shape, operands, item);
+    }
+    kernels[i]->backward(shape, operands, {0, 0, 0, 2, 0, 3, 0, 3, true, true}, team.scratch(0),
+                         ThreadTeam::ScratchBytes);
   }
   EXPECT_TRUE(sameBits(results[0].o, results[1].o));
   EXPECT_TRUE(sameBits(results[0].lse, results[1].lse));
