@@ -25,6 +25,7 @@ struct Candidate {
   std::string reason;
   SmallVector<std::pair<int64_t, unsigned>> uses; // (node position, operand)
   bool folds = false;
+  int original = -1; // the candidate that this one is an Identity of
 };
 
 class ParameterRule {
@@ -55,7 +56,7 @@ private:
   std::vector<Candidate> candidates;
   llvm::StringMap<size_t> byValue;
   llvm::StringSet<> names;
-  int64_t splitCount = 0, restoredCount = 0;
+  int64_t splitCount = 0, restoredCount = 0, foldedNorms = 0;
 };
 
 } // namespace dsc
@@ -83,8 +84,111 @@ static bool isBufferName(StringRef name) {
   return false;
 }
 
+/// Names that PyTorch's exporter gives to intermediate values: "val_12", or the ATen operator's,
+/// numbered.
+static bool isIntermediateName(StringRef name) {
+  static const llvm::StringSet<> operators = {"abs",
+                                              "add",
+                                              "alias",
+                                              "all",
+                                              "any",
+                                              "arange",
+                                              "as_strided",
+                                              "bitwise_and",
+                                              "bitwise_not",
+                                              "bitwise_or",
+                                              "bmm",
+                                              "cat",
+                                              "ceil",
+                                              "clamp",
+                                              "clone",
+                                              "copy",
+                                              "cos",
+                                              "cumsum",
+                                              "detach",
+                                              "diff",
+                                              "div",
+                                              "embedding",
+                                              "empty",
+                                              "eq",
+                                              "exp",
+                                              "expand",
+                                              "eye",
+                                              "fill",
+                                              "flip",
+                                              "floor",
+                                              "full",
+                                              "gather",
+                                              "ge",
+                                              "getitem",
+                                              "gt",
+                                              "index",
+                                              "le",
+                                              "lift_fresh",
+                                              "lift_fresh_copy",
+                                              "linspace",
+                                              "log",
+                                              "logical_and",
+                                              "logical_not",
+                                              "logical_or",
+                                              "lt",
+                                              "masked_fill",
+                                              "matmul",
+                                              "max",
+                                              "mean",
+                                              "min",
+                                              "mm",
+                                              "mul",
+                                              "ne",
+                                              "neg",
+                                              "new_ones",
+                                              "new_zeros",
+                                              "ones",
+                                              "ones_like",
+                                              "permute",
+                                              "pow",
+                                              "reciprocal",
+                                              "remainder",
+                                              "repeat",
+                                              "reshape",
+                                              "roll",
+                                              "round",
+                                              "rsqrt",
+                                              "rsub",
+                                              "scalar_tensor",
+                                              "select",
+                                              "sin",
+                                              "slice",
+                                              "sqrt",
+                                              "squeeze",
+                                              "stack",
+                                              "sub",
+                                              "sum",
+                                              "t",
+                                              "to",
+                                              "transpose",
+                                              "tril",
+                                              "triu",
+                                              "unflatten",
+                                              "unsqueeze",
+                                              "view",
+                                              "where",
+                                              "zeros",
+                                              "zeros_like",
+                                              "_to_copy",
+                                              "convert_element_type",
+                                              "convert_element_type_default",
+                                              "scalar_tensor_default",
+                                              "val",
+                                              "tmp"};
+  StringRef stem = name.rtrim("0123456789");
+  stem = stem.size() == name.size() ? name : stem.rtrim('_');
+  return operators.contains(name) || operators.contains(stem);
+}
+
 static bool looksLikeParameter(StringRef name) {
-  return (name.contains('.') || name == "weight" || name == "bias") && !isBufferName(name);
+  return (name.contains('.') || !isIntermediateName(name)) && !isBufferName(name) &&
+         !name.contains('/');
 }
 
 /// Entries of a Python list of strings, as the exporter prints it.
@@ -168,7 +272,7 @@ std::string ParameterRule::uniqueName(std::string name) {
 void ParameterRule::collect() {
   for (const Tensor &tensor : model.graph.initializers) {
     byValue[tensor.name] = candidates.size();
-    candidates.push_back({tensor.name, &tensor, tensor.name, {}, "", {}, false});
+    candidates.push_back({tensor.name, &tensor, tensor.name, {}, "", {}, false, -1});
   }
   auto isIdentityOfWeight = [&](const Node &node) {
     if (node.op != "Identity" || !node.domain.empty() || node.inputs.size() != 1 ||
@@ -182,9 +286,10 @@ void ParameterRule::collect() {
     // TorchScript's exporter keeps one of several equal tensors; Identity gives the others back
     // their names.
     if (isIdentityOfWeight(node)) {
-      const Tensor *tensor = candidates[byValue[node.inputs[0]]].tensor;
+      auto original = static_cast<int>(byValue[node.inputs[0]]);
+      const Tensor *tensor = candidates[original].tensor;
       byValue[node.outputs[0]] = candidates.size();
-      candidates.push_back({node.outputs[0], tensor, node.outputs[0], {}, "", {}, false});
+      candidates.push_back({node.outputs[0], tensor, node.outputs[0], {}, "", {}, false, original});
       continue;
     }
     // PaddlePaddle's exporter stores weights in Constant nodes.
@@ -196,7 +301,7 @@ void ParameterRule::collect() {
         value->tensor->name = node.outputs[0];
         byValue[node.outputs[0]] = candidates.size();
         candidates.push_back(
-            {node.outputs[0], value->tensor.get(), node.outputs[0], {}, "", {}, false});
+            {node.outputs[0], value->tensor.get(), node.outputs[0], {}, "", {}, false, -1});
         continue;
       }
     }
@@ -212,27 +317,26 @@ void ParameterRule::collect() {
 LogicalResult ParameterRule::classifyFolded(Candidate &candidate, StringRef list) {
   SmallVector<std::string> sources;
   for (const std::string &source : pythonStrings(list)) {
-    if (looksLikeParameter(source)) {
+    // A lone number without a module's path is a setting of an operator ("beta", "threshold").
+    bool setting = candidate.tensor->elements() == 1 && !StringRef(source).contains('.');
+    if (looksLikeParameter(source) && !setting) {
       sources.push_back(source);
     }
   }
-  if (sources.empty()) {
-    return success(); // Folded from constants and buffers: the name decides.
+  ValueFacts facts = factsOf(*candidate.tensor);
+  if (sources.empty() || facts.isMask) {
+    candidate.reason = "rule 2: folded by the exporter from constants and buffers";
+    return success();
   }
-  int64_t largest = 0;
-  for (const std::string &source : sources) {
-    auto it = byValue.find(source);
-    if (it != byValue.end()) {
-      largest = std::max(largest, candidates[it->second].tensor->elements());
-    }
-  }
-  if (largest > 0 &&
-      candidate.tensor->elements() > largest * static_cast<int64_t>(sources.size())) {
+  // A weight's numbers hardly repeat; in f32 half of them equal means that they were copied.
+  bool wide =
+      candidate.tensor->type == DataType::Float || candidate.tensor->type == DataType::Double;
+  if (wide && facts.distinct > 1 && facts.elements >= 4 && facts.distinct * 2 <= facts.elements) {
     return emitError(loc) << "initializer \"" << candidate.value
                           << "\" holds copies of the parameter '" << sources[0] << "' ("
-                          << candidate.tensor->elements() << " elements of " << largest
-                          << "), made by the exporter's folding; they cannot be trained: export "
-                             "with optimize=False";
+                          << facts.elements << " elements, " << facts.distinct
+                          << " different ones), made by the exporter's folding; they cannot be "
+                             "trained: export with optimize=False";
   }
   candidate.role = GlobalRole::trained;
   if (sources.size() == 1) {
@@ -267,6 +371,17 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
     }
     return success();
   }
+  // TorchScript's exporter folds the rows of a position table that a fixed sequence reads.
+  bool table = rank == 2 || (rank == 3 && candidate.tensor->dims[0] == 1);
+  if (matches(name, "^onnx::Add_[0-9]+$") && table &&
+      candidate.tensor->elements() > candidate.tensor->dims[rank - 1]) {
+    ValueFacts facts = factsOf(*candidate.tensor);
+    if (!facts.isMask && !facts.isSinusoid && facts.distinct * 2 > facts.elements) {
+      candidate.role = GlobalRole::trained;
+      candidate.reason = "rule 3: a position table that the exporter cut and renamed";
+      return success();
+    }
+  }
   if (matches(name,
               "^(val_[0-9]+|.*_cast(_[0-9]+)?|zeros|ones|unsqueeze_[0-9]+|expand(_[0-9]+)?)$") ||
       (rank == 0 && !name.contains('.') && !matches(name, "weight|bias"))) {
@@ -277,12 +392,27 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
     candidate.reason = "rule 3: an operand of arithmetic that the exporter folded";
     return success();
   }
+  if (rank >= 2 && factsOf(*candidate.tensor).isMask) {
+    candidate.reason = "rule 3: a mask: it holds two values";
+    return success();
+  }
   candidate.role = GlobalRole::trained;
   candidate.reason = "rule 3: a float initializer";
+  if (name.ends_with(".weight_bias") && byValue.count(name.drop_back(5))) {
+    candidate.name = (name.drop_back(11) + "bias").str();
+    candidate.reason = "rule 3: the exporter folded a batch norm into this layer";
+    ++foldedNorms;
+  }
   return success();
 }
 
 LogicalResult ParameterRule::classify(Candidate &candidate) {
+  if (candidate.original >= 0 && candidates[candidate.original].role != GlobalRole::trained) {
+    candidate.role = candidates[candidate.original].role;
+    candidate.reason = candidates[candidate.original].reason;
+    candidate.folds = candidates[candidate.original].folds;
+    return success();
+  }
   auto metadata = model.metadata.find(candidate.value);
   std::string kind, folded;
   if (metadata != model.metadata.end()) {
@@ -319,9 +449,7 @@ LogicalResult ParameterRule::classify(Candidate &candidate) {
     return success();
   }
   if (!folded.empty()) {
-    if (failed(classifyFolded(candidate, folded)) || candidate.role) {
-      return success(candidate.role.has_value());
-    }
+    return classifyFolded(candidate, folded);
   }
   return classifyByName(candidate);
 }
@@ -398,7 +526,10 @@ void ParameterRule::restoreDroppedBiases() {
     }
     auto call = node.metadata.find("pkg.torch.onnx.fx_node");
     std::string scope = scopeOf(node);
-    if (call == node.metadata.end() || scope.empty() ||
+    auto rewrite = node.metadata.find("pkg.onnxscript.rewriter.rule_name");
+    bool dropped =
+        rewrite != node.metadata.end() && rewrite->second == "RemoveOptionalBiasFromGemm";
+    if (call == node.metadata.end() || scope.empty() || !dropped ||
         !StringRef(call->second).contains("_bias")) {
       continue;
     }
@@ -419,7 +550,8 @@ void ParameterRule::restoreDroppedBiases() {
                    GlobalRole::trained,
                    "rule 4: a zero bias that the exporter dropped",
                    {},
-                   false};
+                   false,
+                   -1};
     result->madeTensors.push_back(std::move(zeros));
     result->biases[position] = add(bias);
     ++restoredCount;
@@ -553,6 +685,11 @@ FailureOr<std::unique_ptr<ParameterTable>> ParameterRule::run() {
     bool onlyAlias = candidate.uses.empty() && *candidate.role == GlobalRole::trained &&
                      llvm::none_of(model.graph.outputs,
                                    [&](const ValueInfo &o) { return o.name == candidate.value; });
+    bool sameBuffer = candidate.original >= 0 && *candidate.role != GlobalRole::trained;
+    if (sameBuffer) {
+      result->places[candidate.value] = result->places[candidates[candidate.original].value];
+      continue;
+    }
     if (isSplit || onlyAlias) {
       result->places[candidate.value] = {candidate.tensor, -1, false};
       continue;
@@ -571,6 +708,12 @@ FailureOr<std::unique_ptr<ParameterTable>> ParameterRule::run() {
     result->notices.push_back(std::to_string(splitCount) +
                               " vectors that the exporter had merged because they were equal are "
                               "parameters of their own again");
+  }
+  if (foldedNorms > 0) {
+    result->notices.push_back(
+        "the exporter folded " + std::to_string(foldedNorms) +
+        " batch norms into the layers before them: training goes on without them (export with "
+        "optimize=False keeps them)");
   }
   if (restoredCount > 0) {
     result->notices.push_back(std::to_string(restoredCount) +

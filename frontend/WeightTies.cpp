@@ -3,7 +3,10 @@
 
 #include "frontend/WeightTies.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
+
+#include <algorithm>
 
 #include <cstring>
 #include <map>
@@ -32,6 +35,44 @@ bool dsc::isFill(const Tensor &tensor) {
 bool dsc::isZero(const Tensor &tensor) {
   std::vector<char> bytes = readAll(tensor);
   return llvm::all_of(bytes, [](char byte) { return byte == 0; });
+}
+
+ValueFacts dsc::factsOf(const Tensor &tensor) {
+  ValueFacts facts;
+  std::vector<char> bytes = readAll(tensor);
+  size_t size = bytesOf(tensor.type);
+  facts.elements = size == 0 ? 0 : bytes.size() / size;
+  std::vector<double> values;
+  values.reserve(facts.elements);
+  for (size_t i = 0; i < facts.elements; ++i) {
+    // Half types are compared by their bits: enough to count.
+    uint64_t bits = 0;
+    std::memcpy(&bits, &bytes[i * size], size);
+    float single;
+    double value = static_cast<double>(bits);
+    if (tensor.type == DataType::Float) {
+      std::memcpy(&single, &bits, sizeof(single));
+      value = single;
+    } else if (tensor.type == DataType::Double) {
+      std::memcpy(&value, &bits, sizeof(value));
+    }
+    values.push_back(value);
+  }
+  int64_t columns = tensor.dims.empty() ? 1 : tensor.dims.back();
+  if (tensor.dims.size() >= 2 && columns >= 2 && values.size() > static_cast<size_t>(columns)) {
+    bool firstRow = true;
+    for (int64_t j = 0; j < columns; ++j) {
+      firstRow = firstRow && (values[j] == 0 || values[j] == 1);
+    }
+    bool bounded = llvm::all_of(values, [](double value) { return value >= -1 && value <= 1; });
+    facts.isSinusoid = firstRow && bounded && values[columns] != values[0];
+  }
+  llvm::sort(values);
+  facts.distinct = std::unique(values.begin(), values.end()) - values.begin();
+  auto isMaskValue = [](double value) { return value == 0 || value == 1 || value < -1e3; };
+  facts.isMask = facts.distinct == 2 && isMaskValue(values[0]) && isMaskValue(values[1]) &&
+                 tensor.dims.size() >= 2;
+  return facts;
 }
 
 /// Whether b[j, i] == a[i, j] for matrices of `rows` x `columns` and back, bit for bit.

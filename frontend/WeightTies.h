@@ -18,6 +18,14 @@ std::vector<WeightTie> findTies(llvm::ArrayRef<const onnx_model::Tensor *> tenso
 
 /// Whether all elements have the same bits.
 bool isFill(const onnx_model::Tensor &tensor);
+/// What the values of a float tensor tell about where it came from.
+struct ValueFacts {
+  size_t elements = 0, distinct = 0;
+  bool isMask = false;     // two values, one of them 0, 1 or a large negative number
+  bool isSinusoid = false; // rows of sines and cosines of position 0, 1, ..
+};
+ValueFacts factsOf(const onnx_model::Tensor &tensor);
+
 /// Whether all elements are +0.
 bool isZero(const onnx_model::Tensor &tensor);
 
