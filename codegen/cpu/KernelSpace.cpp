@@ -116,8 +116,9 @@ static bool reducesRows(KernelOp kernel, ReduceOp reduce) {
       return dim < static_cast<int64_t>(kernel.getRowRank());
     }
   }
-  // Only axes of size 1: nothing is added, whichever way it is seen.
-  return kernel.getKind() == KernelKind::column;
+  // Only axes of size 1: nothing is added, but rows and columns keep their places.
+  return kernel.getKind() != KernelKind::row && !reduce.getAxes().empty() &&
+         reduce.getAxes()[0] + offset < static_cast<int64_t>(kernel.getRowRank());
 }
 
 void KernelSpace::findStages() {

@@ -3,6 +3,7 @@
 #include "codegen/cpu/RowPasses.h"
 
 #include "codegen/cpu/EmitElementwise.h"
+#include "codegen/cpu/VectorSum.h"
 
 #include "runtime/abi.h"
 
@@ -11,8 +12,6 @@
 using namespace mlir;
 using namespace dsc;
 
-// Independent chains of additions, enough to hide their latency.
-static constexpr int64_t kAccumulators = 4;
 // Bytes of stack for values kept between passes: what the second-level cache holds; more is
 // computed again.
 static constexpr int64_t kMaxKeptBytes = 256 << 10;
@@ -139,38 +138,16 @@ LogicalResult RowPasses::emitRow(Value row, const ColumnRange &columns,
   return success();
 }
 
-/// The one value of a reduction's accumulators after `vectors` vectors: the k-th went to
-/// accumulator k mod 4, and after each the accumulators moved on by one.
-static Value finishReduction(VectorBuilder &b, ReduceOp reduce, ValueRange slots, int64_t vectors) {
-  Type element = elementOf(reduce.getX());
-  auto combine = [&](Value x, Value y) { return emitCombine(b, reduce.getKind(), element, x, y); };
-  SmallVector<Value> sums;
-  for (int64_t i = 0; i < kAccumulators; ++i) {
-    sums.push_back(slots[((i - vectors) % kAccumulators + kAccumulators) % kAccumulators]);
-  }
-  Value sum = combine(combine(sums[0], sums[1]), combine(sums[2], sums[3]));
-  for (int64_t half = DSC_LANES / 2; half > 0; half /= 2) {
-    SmallVector<int64_t> low(half), high(half);
-    for (int64_t i = 0; i < half; ++i) {
-      low[i] = i;
-      high[i] = half + i;
-    }
-    sum = combine(b.create<vector::ShuffleOp>(sum, sum, low),
-                  b.create<vector::ShuffleOp>(sum, sum, high));
-  }
-  return b.roundTo(element, b.splat(b.extractLane(sum, 0)));
-}
-
 LogicalResult RowPasses::emitPass(int64_t pass, const ColumnRange &columns,
                                   ArrayRef<PartialSums> partials) {
   VectorBuilder &b = body_.b;
   SmallVector<ReduceOp> reductions = reductionsOf(pass);
+  constexpr int64_t width = VectorSum::kAccumulators;
+  SmallVector<VectorSum> sums;
   SmallVector<Value> accumulators;
   for (ReduceOp reduce : reductions) {
-    Type element = elementOf(reduce.getX());
-    Value neutral =
-        neutralElement(b, reduce.getKind(), element, VectorBuilder::vectorOf(computeType(element)));
-    accumulators.append(kAccumulators, neutral);
+    sums.emplace_back(b, reduce.getKind(), elementOf(reduce.getX()));
+    accumulators.append(sums.back().start());
   }
   bool last = pass == lastPass_;
   auto emitColumns = [&](ValueRange slots) -> FailureOr<SmallVector<Value>> {
@@ -180,15 +157,7 @@ LogicalResult RowPasses::emitPass(int64_t pass, const ColumnRange &columns,
       if (failed(value)) {
         return failure();
       }
-      ValueRange mine = slots.slice(i * kAccumulators, kAccumulators);
-      Type element = elementOf(reduce.getX());
-      Value term = *value;
-      if (body_.mask()) {
-        term = b.select(body_.mask(), term,
-                        neutralElement(b, reduce.getKind(), element, term.getType()));
-      }
-      llvm::append_range(next, mine.drop_front());
-      next.push_back(emitCombine(b, reduce.getKind(), element, mine.front(), term));
+      next.append(sums[i].add(slots.slice(i * width, width), *value, body_.mask()));
     }
     for (Value value : kept_[pass]) {
       FailureOr<Value> vector = body_.get(value);
@@ -228,8 +197,8 @@ LogicalResult RowPasses::emitPass(int64_t pass, const ColumnRange &columns,
   }
   int64_t vectors = llvm::divideCeil(space_.columns(), DSC_LANES);
   for (auto [i, reduce] : llvm::enumerate(reductions)) {
-    ValueRange mine = ValueRange(*slots).slice(i * kAccumulators, kAccumulators);
-    body_.setRowValue(reduce, finishReduction(b, reduce, mine, vectors));
+    ValueRange mine = ValueRange(*slots).slice(i * width, width);
+    body_.setRowValue(reduce, sums[i].finish(mine, vectors));
   }
   for (Value value : kept_[pass]) {
     body_.useBuffer(value, buffers_[value]);

@@ -97,6 +97,11 @@ Value VectorBuilder::maskOf(int64_t count) {
       cast<TypedAttr>(Attribute(DenseElementsAttr::get(vectorOf(getI1Type()), lanes))));
 }
 
+Value VectorBuilder::maskBelow(Value count) {
+  Value limit = splat(create<arith::IndexCastOp>(getI64Type(), count));
+  return cmpi(arith::CmpIPredicate::slt, lanes(vectorOf(getI64Type())), limit);
+}
+
 //===----------------------------------------------------------------------===//
 // Arithmetic
 //===----------------------------------------------------------------------===//

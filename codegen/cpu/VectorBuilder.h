@@ -85,6 +85,8 @@ public:
   mlir::Value lanes(mlir::VectorType type);
   /// The first `count` lanes.
   mlir::Value maskOf(int64_t count);
+  /// The first `count` lanes of an index that may be negative or large.
+  mlir::Value maskBelow(mlir::Value count);
 
   /// Calls libm's function `name` (f64; f32 with an `f` appended) on scalars, or on each lane of
   /// vectors.
