@@ -21,7 +21,7 @@ func.func @everything(%x: tensor<64x32x64xf32>) -> tensor<1x1x1xf32> {
 // Columns, rows, small ones and inner dimensions stay.
 // CHECK-LABEL: func.func @stay
 // CHECK-COUNT-4: dsc.reduce %arg
-// CHECK-NOT: dsc.reduce
+// CHECK-NOT: = dsc.reduce
 func.func @stay(%x: tensor<4x3x8xf32>) -> (tensor<1x1x8xf32>, tensor<4x3x1xf32>, tensor<1x1x1xf32>, tensor<4x1x8xf32>) {
   %a = dsc.reduce %x {kind = #dsc.reduce_kind<sum>, axes = array<i64: 0, 1>} : (tensor<4x3x8xf32>) -> tensor<1x1x8xf32>
   %b = dsc.reduce %x {kind = #dsc.reduce_kind<sum>, axes = array<i64: 2>} : (tensor<4x3x8xf32>) -> tensor<4x3x1xf32>
