@@ -232,6 +232,11 @@ static bool dividesByZero(Operation *op, const EvaluatedTensor &divisor) {
 
 bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results) {
   EvaluatedTensor &y = results.front();
+  if (auto iota = dyn_cast<IotaOp>(op)) {
+    int64_t axis = iota.getAxis();
+    forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) { y.integers[to] = index[axis]; });
+    return true;
+  }
   if (isa<CastOp>(op)) {
     evaluateCast(operands[0], y);
     return true;

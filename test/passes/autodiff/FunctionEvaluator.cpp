@@ -16,8 +16,10 @@ FunctionEvaluator::FunctionEvaluator(ModuleOp module) : module(module) {
 }
 
 Tensors FunctionEvaluator::run(StringRef name, const Tensors &arguments) {
-  auto function = module.lookupSymbol<func::FuncOp>(name);
-  Block &body = function.getBody().front();
+  return run(module.lookupSymbol<func::FuncOp>(name).getBody().front(), arguments);
+}
+
+Tensors FunctionEvaluator::run(Block &body, const Tensors &arguments) {
   DenseMap<Value, EvaluatedTensor> values;
   for (auto [argument, tensor] : llvm::zip_equal(body.getArguments(), arguments)) {
     values.try_emplace(argument, tensor);
@@ -27,12 +29,14 @@ Tensors FunctionEvaluator::run(StringRef name, const Tensors &arguments) {
     for (Value operand : op.getOperands()) {
       operands.push_back(values.find(operand)->second);
     }
-    if (isa<func::ReturnOp>(op)) {
+    if (op.hasTrait<OpTrait::IsTerminator>()) {
       return operands;
     }
     if (auto constant = dyn_cast<ConstantOp>(op)) {
       results.push_back(
           EvaluatedTensor::fromAttribute(cast<DenseElementsAttr>(constant.getValue())));
+    } else if (auto kernel = dyn_cast<KernelOp>(op)) {
+      results = run(kernel.getBody().front(), operands);
     } else if (auto get = dyn_cast<GetGlobalOp>(op)) {
       results.push_back(globals.at(get.getName().str()));
     } else if (auto set = dyn_cast<SetGlobalOp>(op)) {

@@ -26,6 +26,8 @@ public:
   std::map<std::string, EvaluatedTensor> globals;
 
 private:
+  Tensors run(mlir::Block &body, const Tensors &arguments);
+
   mlir::ModuleOp module;
 };
 

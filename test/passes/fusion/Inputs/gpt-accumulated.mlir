@@ -1,0 +1,98 @@
+// A GPT block whose gradients are accumulated.
+module attributes {dsc.options = {loss = "cross-entropy", output = "logits", accumulate = 4 : i64}} {
+dsc.global @"wte" : tensor<11x8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "wte", "">}
+dsc.global @"wpe" : tensor<3x8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "wpe", "">}
+dsc.global @"h.0.ln1.weight" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.ln1.weight", "">}
+dsc.global @"h.0.ln1.bias" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.ln1.bias", "">}
+dsc.global @"h.0.attn.weight" : tensor<8x24xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.attn.weight", "">}
+dsc.global @"h.0.attn.bias" : tensor<24xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.attn.bias", "">}
+dsc.global @"h.0.proj.weight" : tensor<8x8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.proj.weight", "">}
+dsc.global @"h.0.proj.bias" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.proj.bias", "">}
+dsc.global @"h.0.ln2.weight" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.ln2.weight", "">}
+dsc.global @"h.0.ln2.bias" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.ln2.bias", "">}
+dsc.global @"h.0.fc.weight" : tensor<8x32xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.fc.weight", "">}
+dsc.global @"h.0.fc.bias" : tensor<32xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.fc.bias", "">}
+dsc.global @"h.0.fc2.weight" : tensor<32x8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.fc2.weight", "">}
+dsc.global @"h.0.fc2.bias" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "h.0.fc2.bias", "">}
+dsc.global @"lnf.weight" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "lnf.weight", "">}
+dsc.global @"lnf.bias" : tensor<8xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "lnf.bias", "">}
+dsc.global @"head" : tensor<8x11xf64> {role = #dsc.role<trained>, source = #dsc.source<"m", "head", "">}
+func.func @forward(%ids: tensor<2x3xi64> {dsc.name = "ids"}) -> (tensor<2x3x11xf64> {dsc.name = "logits"}) {
+  %v1 = dsc.get_global @"wte" : tensor<11x8xf64> loc("wte")
+  %v2 = dsc.get_global @"wpe" : tensor<3x8xf64> loc("wpe")
+  %v3 = dsc.gather %v1, %ids {axis = 0 : i64} : (tensor<11x8xf64>, tensor<2x3xi64>) -> tensor<2x3x8xf64> loc("emb")
+  %v4 = dsc.add %v3, %v2 : (tensor<2x3x8xf64>, tensor<3x8xf64>) -> tensor<2x3x8xf64> loc("pos")
+  %v5 = dsc.get_global @"h.0.ln1.weight" : tensor<8xf64> loc("h.0.ln1.weight")
+  %v6 = dsc.get_global @"h.0.ln1.bias" : tensor<8xf64> loc("h.0.ln1.bias")
+  %v7:3 = dsc.layer_norm %v4 gamma %v5 beta %v6 {axis = 2 : i64, epsilon = 1.0e-5 : f64} : (tensor<2x3x8xf64>, tensor<8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3x1xf64>, tensor<2x3x1xf64>) loc("h.0.ln1")
+  %v8 = dsc.get_global @"h.0.attn.weight" : tensor<8x24xf64> loc("h.0.attn.weight")
+  %v9 = dsc.get_global @"h.0.attn.bias" : tensor<24xf64> loc("h.0.attn.bias")
+  %v10 = dsc.matmul %v7#0, %v8 : (tensor<2x3x8xf64>, tensor<8x24xf64>) -> tensor<2x3x24xf64> loc("h.0.attn.mm")
+  %v11 = dsc.add %v10, %v9 : (tensor<2x3x24xf64>, tensor<24xf64>) -> tensor<2x3x24xf64> loc("h.0.attn.bias")
+  %v12:2 = dsc.attention %v11 {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.125 : f64, causal = true} : (tensor<2x3x24xf64>) -> (tensor<2x3x8xf64>, tensor<2x2x3xf64>) loc("h.0.sdpa")
+  %v13 = dsc.get_global @"h.0.proj.weight" : tensor<8x8xf64> loc("h.0.proj.weight")
+  %v14 = dsc.get_global @"h.0.proj.bias" : tensor<8xf64> loc("h.0.proj.bias")
+  %v15 = dsc.matmul %v12#0, %v13 : (tensor<2x3x8xf64>, tensor<8x8xf64>) -> tensor<2x3x8xf64> loc("h.0.proj.mm")
+  %v16 = dsc.add %v15, %v14 : (tensor<2x3x8xf64>, tensor<8xf64>) -> tensor<2x3x8xf64> loc("h.0.proj.bias")
+  %v17 = dsc.add %v4, %v16 : (tensor<2x3x8xf64>, tensor<2x3x8xf64>) -> tensor<2x3x8xf64> loc("h.0.res1")
+  %v18 = dsc.get_global @"h.0.ln2.weight" : tensor<8xf64> loc("h.0.ln2.weight")
+  %v19 = dsc.get_global @"h.0.ln2.bias" : tensor<8xf64> loc("h.0.ln2.bias")
+  %v20:3 = dsc.layer_norm %v17 gamma %v18 beta %v19 {axis = 2 : i64, epsilon = 1.0e-5 : f64} : (tensor<2x3x8xf64>, tensor<8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3x1xf64>, tensor<2x3x1xf64>) loc("h.0.ln2")
+  %v21 = dsc.get_global @"h.0.fc.weight" : tensor<8x32xf64> loc("h.0.fc.weight")
+  %v22 = dsc.get_global @"h.0.fc.bias" : tensor<32xf64> loc("h.0.fc.bias")
+  %v23 = dsc.matmul %v20#0, %v21 : (tensor<2x3x8xf64>, tensor<8x32xf64>) -> tensor<2x3x32xf64> loc("h.0.fc.mm")
+  %v24 = dsc.add %v23, %v22 : (tensor<2x3x32xf64>, tensor<32xf64>) -> tensor<2x3x32xf64> loc("h.0.fc.bias")
+  %v25 = dsc.gelu %v24 {kind = #dsc.gelu_kind<tanh>} : (tensor<2x3x32xf64>) -> tensor<2x3x32xf64> loc("h.0.gelu")
+  %v26 = dsc.get_global @"h.0.fc2.weight" : tensor<32x8xf64> loc("h.0.fc2.weight")
+  %v27 = dsc.get_global @"h.0.fc2.bias" : tensor<8xf64> loc("h.0.fc2.bias")
+  %v28 = dsc.matmul %v25, %v26 : (tensor<2x3x32xf64>, tensor<32x8xf64>) -> tensor<2x3x8xf64> loc("h.0.fc2.mm")
+  %v29 = dsc.add %v28, %v27 : (tensor<2x3x8xf64>, tensor<8xf64>) -> tensor<2x3x8xf64> loc("h.0.fc2.bias")
+  %v30 = dsc.add %v17, %v29 : (tensor<2x3x8xf64>, tensor<2x3x8xf64>) -> tensor<2x3x8xf64> loc("h.0.res2")
+  %v31 = dsc.get_global @"lnf.weight" : tensor<8xf64> loc("lnf.weight")
+  %v32 = dsc.get_global @"lnf.bias" : tensor<8xf64> loc("lnf.bias")
+  %v33:3 = dsc.layer_norm %v30 gamma %v31 beta %v32 {axis = 2 : i64, epsilon = 1.0e-5 : f64} : (tensor<2x3x8xf64>, tensor<8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3x1xf64>, tensor<2x3x1xf64>) loc("lnf")
+  %v34 = dsc.get_global @"head" : tensor<8x11xf64> loc("head")
+  %v35 = dsc.matmul %v33#0, %v34 : (tensor<2x3x8xf64>, tensor<8x11xf64>) -> tensor<2x3x11xf64> loc("head")
+  return %v35 : tensor<2x3x11xf64>
+}
+
+func.func @inference(%ids: tensor<2x3xi64> {dsc.name = "ids"}) -> (tensor<2x3x11xf64> {dsc.name = "logits"}) {
+  %v1 = dsc.get_global @"wte" : tensor<11x8xf64> loc("wte")
+  %v2 = dsc.get_global @"wpe" : tensor<3x8xf64> loc("wpe")
+  %v3 = dsc.gather %v1, %ids {axis = 0 : i64} : (tensor<11x8xf64>, tensor<2x3xi64>) -> tensor<2x3x8xf64> loc("emb")
+  %v4 = dsc.add %v3, %v2 : (tensor<2x3x8xf64>, tensor<3x8xf64>) -> tensor<2x3x8xf64> loc("pos")
+  %v5 = dsc.get_global @"h.0.ln1.weight" : tensor<8xf64> loc("h.0.ln1.weight")
+  %v6 = dsc.get_global @"h.0.ln1.bias" : tensor<8xf64> loc("h.0.ln1.bias")
+  %v7:3 = dsc.layer_norm %v4 gamma %v5 beta %v6 {axis = 2 : i64, epsilon = 1.0e-5 : f64} : (tensor<2x3x8xf64>, tensor<8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3x1xf64>, tensor<2x3x1xf64>) loc("h.0.ln1")
+  %v8 = dsc.get_global @"h.0.attn.weight" : tensor<8x24xf64> loc("h.0.attn.weight")
+  %v9 = dsc.get_global @"h.0.attn.bias" : tensor<24xf64> loc("h.0.attn.bias")
+  %v10 = dsc.matmul %v7#0, %v8 : (tensor<2x3x8xf64>, tensor<8x24xf64>) -> tensor<2x3x24xf64> loc("h.0.attn.mm")
+  %v11 = dsc.add %v10, %v9 : (tensor<2x3x24xf64>, tensor<24xf64>) -> tensor<2x3x24xf64> loc("h.0.attn.bias")
+  %v12:2 = dsc.attention %v11 {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.125 : f64, causal = true} : (tensor<2x3x24xf64>) -> (tensor<2x3x8xf64>, tensor<2x2x3xf64>) loc("h.0.sdpa")
+  %v13 = dsc.get_global @"h.0.proj.weight" : tensor<8x8xf64> loc("h.0.proj.weight")
+  %v14 = dsc.get_global @"h.0.proj.bias" : tensor<8xf64> loc("h.0.proj.bias")
+  %v15 = dsc.matmul %v12#0, %v13 : (tensor<2x3x8xf64>, tensor<8x8xf64>) -> tensor<2x3x8xf64> loc("h.0.proj.mm")
+  %v16 = dsc.add %v15, %v14 : (tensor<2x3x8xf64>, tensor<8xf64>) -> tensor<2x3x8xf64> loc("h.0.proj.bias")
+  %v17 = dsc.add %v4, %v16 : (tensor<2x3x8xf64>, tensor<2x3x8xf64>) -> tensor<2x3x8xf64> loc("h.0.res1")
+  %v18 = dsc.get_global @"h.0.ln2.weight" : tensor<8xf64> loc("h.0.ln2.weight")
+  %v19 = dsc.get_global @"h.0.ln2.bias" : tensor<8xf64> loc("h.0.ln2.bias")
+  %v20:3 = dsc.layer_norm %v17 gamma %v18 beta %v19 {axis = 2 : i64, epsilon = 1.0e-5 : f64} : (tensor<2x3x8xf64>, tensor<8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3x1xf64>, tensor<2x3x1xf64>) loc("h.0.ln2")
+  %v21 = dsc.get_global @"h.0.fc.weight" : tensor<8x32xf64> loc("h.0.fc.weight")
+  %v22 = dsc.get_global @"h.0.fc.bias" : tensor<32xf64> loc("h.0.fc.bias")
+  %v23 = dsc.matmul %v20#0, %v21 : (tensor<2x3x8xf64>, tensor<8x32xf64>) -> tensor<2x3x32xf64> loc("h.0.fc.mm")
+  %v24 = dsc.add %v23, %v22 : (tensor<2x3x32xf64>, tensor<32xf64>) -> tensor<2x3x32xf64> loc("h.0.fc.bias")
+  %v25 = dsc.gelu %v24 {kind = #dsc.gelu_kind<tanh>} : (tensor<2x3x32xf64>) -> tensor<2x3x32xf64> loc("h.0.gelu")
+  %v26 = dsc.get_global @"h.0.fc2.weight" : tensor<32x8xf64> loc("h.0.fc2.weight")
+  %v27 = dsc.get_global @"h.0.fc2.bias" : tensor<8xf64> loc("h.0.fc2.bias")
+  %v28 = dsc.matmul %v25, %v26 : (tensor<2x3x32xf64>, tensor<32x8xf64>) -> tensor<2x3x8xf64> loc("h.0.fc2.mm")
+  %v29 = dsc.add %v28, %v27 : (tensor<2x3x8xf64>, tensor<8xf64>) -> tensor<2x3x8xf64> loc("h.0.fc2.bias")
+  %v30 = dsc.add %v17, %v29 : (tensor<2x3x8xf64>, tensor<2x3x8xf64>) -> tensor<2x3x8xf64> loc("h.0.res2")
+  %v31 = dsc.get_global @"lnf.weight" : tensor<8xf64> loc("lnf.weight")
+  %v32 = dsc.get_global @"lnf.bias" : tensor<8xf64> loc("lnf.bias")
+  %v33:3 = dsc.layer_norm %v30 gamma %v31 beta %v32 {axis = 2 : i64, epsilon = 1.0e-5 : f64} : (tensor<2x3x8xf64>, tensor<8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3x1xf64>, tensor<2x3x1xf64>) loc("lnf")
+  %v34 = dsc.get_global @"head" : tensor<8x11xf64> loc("head")
+  %v35 = dsc.matmul %v33#0, %v34 : (tensor<2x3x8xf64>, tensor<8x11xf64>) -> tensor<2x3x11xf64> loc("head")
+  return %v35 : tensor<2x3x11xf64>
+}
+
+}
