@@ -2,7 +2,7 @@
 
 #include "codegen/LibraryPlans.h"
 
-#include "ir/Evaluate.h"
+#include "ir/StridedShape.h"
 #include "runtime/abi.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -108,11 +108,8 @@ static int64_t workspaceOf(Operation *op) {
 
 namespace {
 /// Dimensions and element strides of one operand of a plan.
-struct Strided {
-  SmallVector<int64_t> dims, strides;
-
-  explicit Strided(RankedTensorType type)
-      : dims(type.getShape()), strides(rowMajorStrides(type.getShape())) {}
+struct Strided : StridedShape {
+  using StridedShape::StridedShape;
 
   void swapLastTwo() {
     std::swap(dims.end()[-1], dims.end()[-2]);
@@ -169,21 +166,11 @@ int32_t LibraryPlans::matmul(MatmulOp op, int32_t number) {
 // Convolutions
 //===----------------------------------------------------------------------===//
 
-/// Dimensions and strides in the order N, C, spatial..., whatever the layout in memory.
-static Strided imageOf(RankedTensorType type, ConvLayout layout) {
-  Strided image(type);
-  if (layout == ConvLayout::channels_last) {
-    std::rotate(image.dims.begin() + 1, image.dims.end() - 1, image.dims.end());
-    std::rotate(image.strides.begin() + 1, image.strides.end() - 1, image.strides.end());
-  }
-  return image;
-}
-
 int32_t LibraryPlans::convolution(Operation *op, int32_t kind, RankedTensorType x,
                                   RankedTensorType w, RankedTensorType y, int32_t number, bool bias,
                                   Epilogue epilogue) {
   auto layout = cast<ConvLayoutAttr>(op->getAttr("layout")).getValue();
-  Strided image = imageOf(x, layout), result = imageOf(y, layout), weight(w);
+  StridedShape image = imageShape(x, layout), result = imageShape(y, layout), weight(w);
   auto list = [&](StringRef name) {
     return array(cast<DenseI64ArrayAttr>(op->getAttr(name)).asArrayRef());
   };

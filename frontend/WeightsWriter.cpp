@@ -119,7 +119,11 @@ static std::string makeHeader(ArrayRef<const Parameter *> parameters) {
   llvm::json::OStream json(out);
   uint64_t offset = 0;
   json.object([&] {
-    json.attributeObject("__metadata__", [&] { json.attribute("format", "pt"); });
+    // "producer" marks the file as ours: dsc overwrites no other.
+    json.attributeObject("__metadata__", [&] {
+      json.attribute("format", "pt");
+      json.attribute("producer", "dsc");
+    });
     for (const Parameter *parameter : parameters) {
       json.attributeObject(llvm::json::fixUTF8(parameter->name), [&] {
         json.attribute("dtype", safetensorsType(parameter->tensor->type));

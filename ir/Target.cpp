@@ -2,6 +2,7 @@
 
 #include "ir/Target.h"
 
+#include "ir/StridedShape.h"
 #include "runtime/abi.h"
 
 using namespace mlir;
@@ -25,16 +26,38 @@ public:
       int64_t k = a.getShape().end()[matmul.getTransposeA() ? -2 : -1];
       return dsc_matmul_workspace(a.getElementType().isF64() ? DSC_F64 : DSC_F32, m, n, k);
     }
+    if (auto conv = dyn_cast<ConvOp>(op)) {
+      return convWorkspace(DSC_CONV_FORWARD, conv, conv.getX(), conv.getW(), conv.getY());
+    }
+    if (auto conv = dyn_cast<ConvGradInputOp>(op)) {
+      return convWorkspace(DSC_CONV_GRAD_INPUT, conv, conv.getDx(), conv.getW(), conv.getDy());
+    }
+    if (auto conv = dyn_cast<ConvGradWeightOp>(op)) {
+      return convWorkspace(DSC_CONV_GRAD_WEIGHT, conv, conv.getX(), conv.getDw(), conv.getDy());
+    }
     return 0;
   }
 
-  // A bias costs nothing as oneDNN's post-operation; activations are cheaper in generated kernels, which the backward
-  // pass shares with the forward pass.
+  // A bias costs nothing where the product is stored; activations are cheaper in generated kernels,
+  // which the backward pass shares with the forward pass.
   bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
     return activation == Epilogue::none;
   }
 
   int64_t grainBytes() const override { return 16 << 10; }
+
+private:
+  template <typename Conv>
+  static int64_t convWorkspace(dsc_conv_kind kind, Conv conv, Value x, Value w, Value y) {
+    auto typeOf = [](Value value) { return cast<RankedTensorType>(value.getType()); };
+    StridedShape image = imageShape(typeOf(x), conv.getLayout()), weight(typeOf(w));
+    StridedShape result = imageShape(typeOf(y), conv.getLayout());
+    return dsc_conv_workspace(kind, typeOf(x).getElementType().isF64() ? DSC_F64 : DSC_F32,
+                              static_cast<int32_t>(typeOf(x).getRank()), image.dims.data(),
+                              image.strides.data(), weight.dims.data(), weight.strides.data(),
+                              result.dims.data(), result.strides.data(), conv.getStrides().data(),
+                              conv.getGroups());
+  }
 };
 } // namespace
 

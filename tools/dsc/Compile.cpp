@@ -77,6 +77,13 @@ static int64_t memoryBytes(ModuleOp module, StringRef space) {
   return size ? size.getInt() : 0;
 }
 
+/// A number as a person would write it.
+static std::string shortest(double value) {
+  char text[32];
+  snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
 /// Prints what was chosen, so that nobody trains something else than they think.
 static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
@@ -89,10 +96,10 @@ static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
   } else {
     out << " of '" << options->output << "'";
   }
-  out << "\noptimizer: " << options->optimizer << llvm::formatv(", lr {0:g}", options->lr)
-      << llvm::formatv(", weight decay {0:g}", options->weightDecay);
+  out << "\noptimizer: " << options->optimizer << ", lr " << shortest(options->lr)
+      << ", weight decay " << shortest(options->weightDecay);
   if (options->clip > 0) {
-    out << llvm::formatv(", clip {0:g}", options->clip);
+    out << ", clip " << shortest(options->clip);
   } else {
     out << ", no clipping";
   }
