@@ -196,21 +196,22 @@ struct RunTimeValue {
   const char *global;
   const char *flag;
   const char *help;
+  double below; // an exclusive upper bound, 0 = none; none may be negative
 };
 } // namespace
 
 /// The run-time values of contract section 3 that a program may hold; those whose global exists are
 /// offered.
 static const RunTimeValue kRunTimeValues[] = {
-    {"lr", "rt.lr", "--lr", "learning rate"},
-    {"weight-decay", "rt.weight_decay", "--weight-decay", "weight decay"},
-    {"beta1", "rt.beta1", "--beta1", "Adam: decay of the first moment"},
-    {"beta2", "rt.beta2", "--beta2", "Adam: decay of the second moment"},
-    {"eps", "rt.epsilon", "--eps", "Adam: added to the root of the second moment"},
-    {"momentum", "rt.momentum", "--momentum", "SGD: momentum"},
-    {"dampening", "rt.dampening", "--dampening", "SGD: dampening of the momentum"},
-    {"clip", "rt.clip", "--clip", "clip gradients to this global L2 norm; 0 = off"},
-    {"seed", "rt.seed", "--seed", "seed of shuffling and Dropout"},
+    {"lr", "rt.lr", "--lr", "learning rate", 0},
+    {"weight-decay", "rt.weight_decay", "--weight-decay", "weight decay", 0},
+    {"beta1", "rt.beta1", "--beta1", "Adam: decay of the first moment", 1},
+    {"beta2", "rt.beta2", "--beta2", "Adam: decay of the second moment", 1},
+    {"eps", "rt.epsilon", "--eps", "Adam: added to the root of the second moment", 0},
+    {"momentum", "rt.momentum", "--momentum", "SGD: momentum", 0},
+    {"dampening", "rt.dampening", "--dampening", "SGD: dampening of the momentum", 0},
+    {"clip", "rt.clip", "--clip", "clip gradients to this global L2 norm; 0 = off", 0},
+    {"seed", "rt.seed", "--seed", "seed of shuffling and Dropout", 0},
 };
 
 static llvm::json::Array runTimeValuesOf(ModuleOp module) {
@@ -236,11 +237,17 @@ static llvm::json::Array runTimeValuesOf(ModuleOp module) {
     } else {
       fallback = initial.getSplatValue<APInt>().getSExtValue();
     }
-    values.push_back(llvm::json::Object{{"name", value.name},
-                                        {"global", value.global},
-                                        {"flag", value.flag},
-                                        {"default", std::move(fallback)},
-                                        {"help", value.help}});
+    llvm::json::Object object{{"name", value.name},
+                              {"global", value.global},
+                              {"flag", value.flag},
+                              {"default", std::move(fallback)},
+                              {"min", 0},
+                              {"help", value.help}};
+    if (value.below != 0) {
+      object["max"] = value.below;
+      object["max_exclusive"] = true;
+    }
+    values.push_back(std::move(object));
   }
   return values;
 }
@@ -328,6 +335,7 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"gradients", std::move(gradients)},
       {"globals", globalsOf(module)},
       {"run_time_values", runTimeValuesOf(module)},
+      {"schedule", options->schedule},
       {"loss", llvm::json::Object{{"kind", options->loss},
                                   {"ignore_index", options->ignoreIndex},
                                   {"shift_labels", options->shiftLabels},

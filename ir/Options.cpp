@@ -39,6 +39,7 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("nesterov", o.nesterov);
   visit("clip", o.clip);
   visit("seed", o.seed);
+  visit("schedule", o.schedule);
 }
 
 DictionaryAttr CompileOptions::toAttribute(MLIRContext *context) const {

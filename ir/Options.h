@@ -36,6 +36,7 @@ struct CompileOptions {
   bool nesterov = false;
   double clip = 0; // 0 = no clipping
   int64_t seed = 0;
+  std::string schedule = "constant"; // of the learning rate; runtime/Schedule.h reads it
 
   /// The dictionary that `dsc.options` holds.
   mlir::DictionaryAttr toAttribute(mlir::MLIRContext *context) const;

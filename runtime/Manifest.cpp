@@ -141,8 +141,8 @@ static void readInputs(Fields &root, Manifest &manifest) {
                                std::to_string(manifest.microBatch));
     }
     if (input.role == InputRole::SampleWeight &&
-        (input.dtype != DSC_F32 || input.shape.size() != 1)) {
-      fields.fail("dtype", "sample_weight is not f32 of rank 1");
+        (!isFloat(input.dtype) || input.shape.size() != 1)) {
+      fields.fail("dtype", "sample_weight is not a float of rank 1");
     }
     manifest.inputs.push_back(std::move(input));
   }

@@ -8,6 +8,7 @@
 #include "passes/autodiff/AddLoss.h"
 #include "passes/autodiff/AppendOptimizer.h"
 #include "passes/autodiff/BuildBackward.h"
+#include "passes/autodiff/IndexBound.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -107,7 +108,11 @@ FailureOr<EntryBuilder::Entry> EntryBuilder::begin(EntryKind kind, StringRef nam
     auto argument = source.getArgAttrOfType<StringAttr>(i, "dsc.name");
     bool isLabels = choice.needsLabels() && argument && argument.getValue() == options.labels;
     labelsAt = isLabels ? i : labelsAt;
-    describe(source.getArgAttrDict(i), "input", "", isLabels ? labels.classes : 0);
+    // As labels, classes may have the ignored value; as an index into a table they may not.
+    int64_t bound = indexBound(source.getArgument(i));
+    bool isClasses = isLabels && bound == 0 && labels.classes > 0;
+    describe(source.getArgAttrDict(i), isClasses ? "labels" : "input", "",
+             isClasses ? labels.classes : bound);
   }
   if (choice.needsLabels() && !labelsAt) {
     labelsAt = types.size();

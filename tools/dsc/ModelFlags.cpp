@@ -2,6 +2,8 @@
 
 #include "tools/dsc/ModelFlags.h"
 
+#include "runtime/Schedule.h"
+
 using namespace dsc;
 using llvm::StringRef;
 
@@ -96,6 +98,11 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.real("dampening", "X", options.dampening, "SGD: dampening");
   table.real("clip", "X", options.clip, "clip gradients to this global L2 norm (default: off)");
   table.integer("seed", "N", options.seed, "seed of shuffling and Dropout");
+  table.add({"schedule", "NAME,key=value,..", "learning rate over the run: constant, linear or cosine, with warmup=, total=, end=",
+             [&](StringRef given) {
+               options.schedule = given.str();
+               return Schedule::parse(options.schedule).status().message();
+             }});
   table.section("Target");
   table.choice("target", {"auto", "cpu"}, options.target, "what the executable runs on; cuda comes in a later version");
   table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu, "instruction set of the CPU target");
