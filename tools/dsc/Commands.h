@@ -1,4 +1,5 @@
-// The commands of `dsc`: each takes its arguments after the command's name and returns the exit code.
+// The commands of `dsc`: each takes its arguments after the command's name and returns the exit
+// code.
 
 #ifndef DSC_TOOLS_DSC_COMMANDS_H
 #define DSC_TOOLS_DSC_COMMANDS_H

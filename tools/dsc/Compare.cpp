@@ -21,8 +21,8 @@ struct Difference {
 } // namespace
 
 /// Equal within |a - b| <= absolute + relative * |b|; NaN equals NaN.
-static std::optional<Difference> findDifference(const TensorView &a, const TensorView &b, double absolute,
-                                                double relative) {
+static std::optional<Difference> findDifference(const TensorView &a, const TensorView &b,
+                                                double absolute, double relative) {
   if (a.bytes == b.bytes && std::memcmp(a.data, b.data, a.bytes) == 0) {
     return std::nullopt;
   }
@@ -40,8 +40,10 @@ static std::optional<Difference> findDifference(const TensorView &a, const Tenso
   return worst;
 }
 
-/// Compares in the order of the first file; prints the first difference and how many tensors differ.
-static int compareFiles(const Safetensors &a, const Safetensors &b, double absolute, double relative) {
+/// Compares in the order of the first file; prints the first difference and how many tensors
+/// differ.
+static int compareFiles(const Safetensors &a, const Safetensors &b, double absolute,
+                        double relative) {
   int64_t differing = 0;
   auto report = [&](const std::string &name, const std::string &what) {
     if (differing++ == 0) {
@@ -53,12 +55,14 @@ static int compareFiles(const Safetensors &a, const Safetensors &b, double absol
     if (!other) {
       report(tensor.name, "missing in " + b.path());
     } else if (tensor.dtype != other->dtype || tensor.shape != other->shape) {
-      report(tensor.name, std::string(dtypeName(tensor.dtype)) + " " + shapeText(tensor.shape) + " and " +
-                              dtypeName(other->dtype) + " " + shapeText(other->shape));
+      report(tensor.name, std::string(dtypeName(tensor.dtype)) + " " + shapeText(tensor.shape) +
+                              " and " + dtypeName(other->dtype) + " " + shapeText(other->shape));
     } else if (auto difference = findDifference(tensor, *other, absolute, relative)) {
-      report(tensor.name, llvm::formatv("largest distance {0:e3} ({1:e3} relative) at element {2}: {3:e6} and {4:e6}",
-                                        difference->largest, difference->relative, difference->index,
-                                        difference->first, difference->second));
+      report(tensor.name,
+             llvm::formatv(
+                 "largest distance {0:e3} ({1:e3} relative) at element {2}: {3:e6} and {4:e6}",
+                 difference->largest, difference->relative, difference->index, difference->first,
+                 difference->second));
     }
   }
   for (const TensorView &tensor : b.tensors()) {

@@ -32,16 +32,21 @@ struct CompileRequest {
 
 static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.section("Output");
-  table.text("o", "OUT", request.output, "the executable (default: the model's stem); its weights go to OUT.weights.safetensors");
+  table.text(
+      "o", "OUT", request.output,
+      "the executable (default: the model's stem); its weights go to OUT.weights.safetensors");
   table.boolean("force", request.force, "overwrite a file that dsc did not write");
   addImportFlags(table, request.import);
   addTrainingFlags(table, request.import.options);
   table.section("Reading what the compiler does");
-  table.text("dump-phases", "DIR", request.dumpPhases, "write the program after each of the ten phases");
-  table.text("dump-passes", "DIR", request.dumpPasses, "write the program after each pass that changed it");
+  table.text("dump-phases", "DIR", request.dumpPhases,
+             "write the program after each of the ten phases");
+  table.text("dump-passes", "DIR", request.dumpPasses,
+             "write the program after each pass that changed it");
   table.text("from", "FILE", request.from, "resume from a dump instead of a model");
   table.text("emit", "PHASE", request.emit, "stop after this phase and print the program");
-  table.text("disable", "PHASE", request.disable, "leave out the passes of a phase that only improves the program: raise");
+  table.text("disable", "PHASE", request.disable,
+             "leave out the passes of a phase that only improves the program: raise");
   table.choice("diagnostics", {"text", "json"}, request.diagnostics, "how errors are printed");
   table.refused("init", "model|random", "weights come from the model");
   table.refused("report", "FILE", "reports come in a later version");
@@ -66,10 +71,14 @@ static LogicalResult checkOverwrite(Location loc, StringRef path, bool force) {
   if (force || !llvm::sys::fs::exists(path) || writtenByDsc(path)) {
     return success();
   }
-  return emitError(loc) << path << " exists and was not written by dsc; give another -o, or --force to overwrite it";
+  return emitError(loc)
+         << path
+         << " exists and was not written by dsc; give another -o, or --force to overwrite it";
 }
 
-static std::string megabytes(int64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); }
+static std::string megabytes(int64_t bytes) {
+  return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str();
+}
 
 static int64_t memoryBytes(ModuleOp module, StringRef space) {
   auto memory = module->getAttrOfType<DictionaryAttr>("dsc.memory");
@@ -91,7 +100,8 @@ static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
     return;
   }
   out << "loss: " << options->loss;
-  if (options->loss != "mean" && options->loss != "sum" && !StringRef(options->loss).starts_with("output:")) {
+  if (options->loss != "mean" && options->loss != "sum" &&
+      !StringRef(options->loss).starts_with("output:")) {
     out << " of '" << options->output << "' against '" << options->labels << "'";
   } else {
     out << " of '" << options->output << "'";
@@ -104,7 +114,9 @@ static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
     out << ", no clipping";
   }
   if (options->accumulate != 1) {
-    out << ", accumulation of " << (options->accumulate == 0 ? "any number of" : "up to " + std::to_string(options->accumulate))
+    out << ", accumulation of "
+        << (options->accumulate == 0 ? "any number of"
+                                     : "up to " + std::to_string(options->accumulate))
         << " micro-batches";
   }
   out << "\n";
@@ -114,7 +126,8 @@ namespace {
 /// One run of the command.
 class Compilation {
 public:
-  Compilation(CompileRequest request, ArrayRef<const char *> arguments) : request(std::move(request)) {
+  Compilation(CompileRequest request, ArrayRef<const char *> arguments)
+      : request(std::move(request)) {
     command = "dsc compile";
     for (const char *argument : arguments) {
       command += std::string(" ") + argument;
@@ -122,7 +135,8 @@ public:
   }
 
   int run(MLIRContext &context) {
-    OwningOpRef<ModuleOp> module = request.from.empty() ? importFile(context) : readDump(context, request.from);
+    OwningOpRef<ModuleOp> module =
+        request.from.empty() ? importFile(context) : readDump(context, request.from);
     if (!module) {
       return kUserError;
     }
@@ -144,7 +158,8 @@ public:
     }
     Phase failedPhase = Phase::Import;
     if (failed(runPhases(*module, phases, failedPhase))) {
-      return failedPhase == Phase::Autodiff ? int(kUserError) : reportInternal(*module, failedPhase);
+      return failedPhase == Phase::Autodiff ? int(kUserError)
+                                            : reportInternal(*module, failedPhase);
     }
     if (!request.emit.empty()) {
       return printModule(*module);
@@ -162,7 +177,8 @@ private:
     if (!request.output.empty()) {
       return request.output;
     }
-    StringRef source = request.from.empty() ? StringRef(request.import.path) : StringRef(request.from);
+    StringRef source =
+        request.from.empty() ? StringRef(request.import.path) : StringRef(request.from);
     return llvm::sys::path::stem(source).str();
   }
 
@@ -226,15 +242,17 @@ private:
     return kDone;
   }
 
-  /// A phase failed on what the importer accepted: our fault. Leaves what is needed to see it again.
+  /// A phase failed on what the importer accepted: our fault. Leaves what is needed to see it
+  /// again.
   int reportInternal(ModuleOp module, Phase phase) {
     std::string folder = output() + ".dsc-failure";
     PhaseDumper dumper(folder);
     StringRef name = allPhases()[static_cast<int>(phase) - 1].name;
     llvm::errs() << "dsc: internal failure in phase '" << name << "'";
     if (phaseOf(module) && succeeded(dumper.dump(module))) {
-      llvm::errs() << "; the program before it is in " << folder << " (resume with `dsc compile --from="
-                   << folder << "/" << phaseFileName(*phaseOf(module)) << "`)";
+      llvm::errs() << "; the program before it is in " << folder
+                   << " (resume with `dsc compile --from=" << folder << "/"
+                   << phaseFileName(*phaseOf(module)) << "`)";
     }
     llvm::errs() << "\n";
     return kInternal;
@@ -245,19 +263,23 @@ private:
     if (failed(objects)) {
       return reportInternal(module, Phase::Device);
     }
-    std::string self = llvm::sys::fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&compileCommand));
+    std::string self =
+        llvm::sys::fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&compileCommand));
     std::string runner = (llvm::sys::path::parent_path(self) + "/dsc-runner").str();
     if (failed(writeExecutable({runner, std::move(*objects), module}, output()))) {
       return kMachineLacks;
     }
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     printChoices(module, llvm::outs());
     int64_t state = memoryBytes(module, "state"), arena = memoryBytes(module, "arena");
     int64_t constants = memoryBytes(module, "constants"), io = memoryBytes(module, "io");
-    llvm::outs() << llvm::formatv("memory: peak {0} bytes ({1}): state {2}, arena {3}, constants {4}, io {5}\n",
-                                  state + arena + constants + io, megabytes(state + arena + constants + io),
-                                  megabytes(state), megabytes(arena), megabytes(constants), megabytes(io));
-    llvm::outs() << llvm::formatv("wrote {0} and {1} in {2:f1} s\n", output(), weightsPath(), seconds);
+    llvm::outs() << llvm::formatv(
+        "memory: peak {0} bytes ({1}): state {2}, arena {3}, constants {4}, io {5}\n",
+        state + arena + constants + io, megabytes(state + arena + constants + io), megabytes(state),
+        megabytes(arena), megabytes(constants), megabytes(io));
+    llvm::outs() << llvm::formatv("wrote {0} and {1} in {2:f1} s\n", output(), weightsPath(),
+                                  seconds);
     return kDone;
   }
 };
@@ -285,8 +307,10 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
     wrong = checkOptions(options);
   }
   if (wrong.empty() && operands.size() != (request.from.empty() ? 1 : 0)) {
-    wrong = request.from.empty() ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
-                                 : "--from takes the place of the model, but '" + operands.front() + "' is given too";
+    wrong =
+        request.from.empty()
+            ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
+            : "--from takes the place of the model, but '" + operands.front() + "' is given too";
   }
   if (wrong.empty() && !request.emit.empty() && !phaseByName(request.emit)) {
     wrong = "flag '--emit' is '" + request.emit + "', expected a phase:";

@@ -26,7 +26,8 @@ static StringRef severityName(DiagnosticSeverity severity) {
 }
 
 static llvm::json::Object toJson(Diagnostic &diagnostic) {
-  llvm::json::Object object{{"severity", severityName(diagnostic.getSeverity()).str()}, {"message", diagnostic.str()}};
+  llvm::json::Object object{{"severity", severityName(diagnostic.getSeverity()).str()},
+                            {"message", diagnostic.str()}};
   diagnostic.getLocation()->walk([&](Location location) {
     if (auto name = dyn_cast<NameLoc>(location)) {
       object.try_emplace("node", name.getName().str());

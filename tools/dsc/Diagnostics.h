@@ -7,7 +7,8 @@
 
 namespace dsc {
 
-/// Handles the diagnostics of `context` while it lives: text or one JSON object a line, on standard error.
+/// Handles the diagnostics of `context` while it lives: text or one JSON object a line, on standard
+/// error.
 class DiagnosticPrinter {
 public:
   DiagnosticPrinter(mlir::MLIRContext &context, bool json);

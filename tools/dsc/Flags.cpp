@@ -16,7 +16,8 @@ void FlagTable::text(StringRef name, StringRef value, std::string &field, String
        }});
 }
 
-void FlagTable::choice(StringRef name, llvm::ArrayRef<StringRef> choices, std::string &field, StringRef help) {
+void FlagTable::choice(StringRef name, llvm::ArrayRef<StringRef> choices, std::string &field,
+                       StringRef help) {
   std::vector<std::string> names(choices.begin(), choices.end());
   std::string list = llvm::join(names, "|");
   add({name.str(), list, help.str(), [&field, names, list](StringRef given) {
@@ -30,13 +31,15 @@ void FlagTable::choice(StringRef name, llvm::ArrayRef<StringRef> choices, std::s
 
 void FlagTable::integer(StringRef name, StringRef value, int64_t &field, StringRef help) {
   add({name.str(), value.str(), help.str(), [&field](StringRef given) {
-         return given.getAsInteger(10, field) ? "is '" + given.str() + "', expected a whole number" : std::string();
+         return given.getAsInteger(10, field) ? "is '" + given.str() + "', expected a whole number"
+                                              : std::string();
        }});
 }
 
 void FlagTable::real(StringRef name, StringRef value, double &field, StringRef help) {
   add({name.str(), value.str(), help.str(), [&field](StringRef given) {
-         return given.getAsDouble(field) ? "is '" + given.str() + "', expected a number" : std::string();
+         return given.getAsDouble(field) ? "is '" + given.str() + "', expected a number"
+                                         : std::string();
        }});
 }
 
@@ -68,7 +71,8 @@ const Flag *FlagTable::find(StringRef name) const {
   return it == flags.end() ? nullptr : &*it;
 }
 
-std::string FlagTable::parse(llvm::ArrayRef<const char *> arguments, std::vector<std::string> &operands) const {
+std::string FlagTable::parse(llvm::ArrayRef<const char *> arguments,
+                             std::vector<std::string> &operands) const {
   for (size_t i = 0; i < arguments.size(); ++i) {
     StringRef argument = arguments[i];
     if (!argument.starts_with("-") || argument == "-") {
@@ -88,7 +92,8 @@ std::string FlagTable::parse(llvm::ArrayRef<const char *> arguments, std::vector
           nearest = &candidate;
         }
       }
-      return "unknown flag '--" + name.str() + "'" + (nearest ? "; did you mean '--" + nearest->name + "'?" : "");
+      return "unknown flag '--" + name.str() + "'" +
+             (nearest ? "; did you mean '--" + nearest->name + "'?" : "");
     }
     if (flag->value.empty() && hasValue) {
       return "flag '--" + name.str() + "' takes no value, got '" + value.str() + "'";

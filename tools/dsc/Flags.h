@@ -1,4 +1,5 @@
-// Command-line flags as a table: parsing, nearest names for unknown ones, and `--help` come from the same rows.
+// Command-line flags as a table: parsing, nearest names for unknown ones, and `--help` come from
+// the same rows.
 
 #ifndef DSC_TOOLS_DSC_FLAGS_H
 #define DSC_TOOLS_DSC_FLAGS_H
@@ -33,7 +34,8 @@ public:
 
   // Flags that store into a field.
   void text(llvm::StringRef name, llvm::StringRef value, std::string &field, llvm::StringRef help);
-  void choice(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> choices, std::string &field, llvm::StringRef help);
+  void choice(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> choices, std::string &field,
+              llvm::StringRef help);
   void integer(llvm::StringRef name, llvm::StringRef value, int64_t &field, llvm::StringRef help);
   void real(llvm::StringRef name, llvm::StringRef value, double &field, llvm::StringRef help);
   void boolean(llvm::StringRef name, bool &field, llvm::StringRef help, bool stored = true);
@@ -42,7 +44,8 @@ public:
   void refused(llvm::StringRef name, llvm::StringRef value, llvm::StringRef sentence);
 
   /// Parses `arguments`; operands are what is no flag. Returns what is wrong, or nothing.
-  std::string parse(llvm::ArrayRef<const char *> arguments, std::vector<std::string> &operands) const;
+  std::string parse(llvm::ArrayRef<const char *> arguments,
+                    std::vector<std::string> &operands) const;
 
   void printHelp(llvm::raw_ostream &out) const;
 

@@ -18,9 +18,12 @@ struct Command {
 } // namespace
 
 static const Command kCommands[] = {
-    {"compile", "MODEL.onnx [-o OUT]", "makes a training executable and its weights file", compileCommand},
-    {"inspect", "MODEL.onnx|EXECUTABLE [--json]", "inputs, outputs, parameters with role and reason, ops", inspectCommand},
-    {"check", "MODEL.onnx [--test-data DIR]", "forward against stored data, gradients against differences", nullptr},
+    {"compile", "MODEL.onnx [-o OUT]", "makes a training executable and its weights file",
+     compileCommand},
+    {"inspect", "MODEL.onnx|EXECUTABLE [--json]",
+     "inputs, outputs, parameters with role and reason, ops", inspectCommand},
+    {"check", "MODEL.onnx [--test-data DIR]",
+     "forward against stored data, gradients against differences", nullptr},
     {"compare", "A B", "first difference of two tensor files", compareCommand},
     {"ops", "[--json]", "every ONNX op: forward, gradient, types", opsCommand},
     {"plan", "MODEL.onnx", "memory and time by ZeRO stage, micro-batch and recomputation", nullptr},
@@ -32,8 +35,8 @@ static int printUsage(llvm::raw_ostream &out) {
   out << "usage: dsc COMMAND ...\n\n";
   for (const Command &command : kCommands) {
     std::string usage = std::string(command.name) + " " + command.usage;
-    out << "  dsc " << usage << std::string(usage.size() < 36 ? 36 - usage.size() : 1, ' ') << command.help
-        << (command.run ? "" : " (not in this version)") << "\n";
+    out << "  dsc " << usage << std::string(usage.size() < 36 ? 36 - usage.size() : 1, ' ')
+        << command.help << (command.run ? "" : " (not in this version)") << "\n";
   }
   out << "\n`dsc COMMAND --help` lists its flags.\n";
   return kDone;
@@ -55,7 +58,8 @@ int main(int argc, char **argv) {
   for (const Command &command : kCommands) {
     if (name == command.name) {
       if (!command.run) {
-        llvm::errs() << "dsc: '" << name << "' is not in this version: " << command.help << " comes in a later one\n";
+        llvm::errs() << "dsc: '" << name << "' is not in this version: " << command.help
+                     << " comes in a later one\n";
         return kUserError;
       }
       return command.run(arguments);

@@ -23,15 +23,16 @@ static bool parseShape(StringRef text, llvm::SmallVectorImpl<int64_t> &shape) {
 
 void dsc::addImportFlags(FlagTable &table, ImportOptions &options) {
   table.section("Shapes and inputs");
-  table.add({"dim", "NAME=SIZE", "binds a symbolic dimension, e.g. --dim batch=8", [&](StringRef given) {
-               auto [name, size] = given.split('=');
-               int64_t value;
-               if (name.empty() || size.getAsInteger(10, value) || value < 1) {
-                 return "is '" + given.str() + "', expected NAME=SIZE";
-               }
-               options.dims[name] = value;
-               return std::string();
-             }});
+  table.add(
+      {"dim", "NAME=SIZE", "binds a symbolic dimension, e.g. --dim batch=8", [&](StringRef given) {
+         auto [name, size] = given.split('=');
+         int64_t value;
+         if (name.empty() || size.getAsInteger(10, value) || value < 1) {
+           return "is '" + given.str() + "', expected NAME=SIZE";
+         }
+         options.dims[name] = value;
+         return std::string();
+       }});
   table.add({"input", "NAME=8x1024", "gives an input's whole shape", [&](StringRef given) {
                auto [name, shape] = given.split('=');
                llvm::SmallVector<int64_t> sizes;
@@ -51,33 +52,48 @@ void dsc::addImportFlags(FlagTable &table, ImportOptions &options) {
              }});
   table.section("What trains");
   table.text("train", "REGEX", options.trainRegex, "train the parameters whose names match");
-  table.text("freeze", "REGEX", options.freezeRegex, "do not train the parameters whose names match");
-  table.boolean("no-tie", options.noTie, "keep bit-equal weights apart instead of tying them again");
-  table.boolean("allow-symlinks", options.allowSymlinks, "follow links to external data inside the model's folder");
+  table.text("freeze", "REGEX", options.freezeRegex,
+             "do not train the parameters whose names match");
+  table.boolean("no-tie", options.noTie,
+                "keep bit-equal weights apart instead of tying them again");
+  table.boolean("allow-symlinks", options.allowSymlinks,
+                "follow links to external data inside the model's folder");
 }
 
 void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.section("Loss");
-  table.add({"loss", "NAME", "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; default: by the outputs",
+  table.add({"loss", "NAME",
+             "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; default: by "
+             "the outputs",
              [&](StringRef given) {
-               static const StringRef names[] = {"cross-entropy", "nll", "mse", "l1", "bce-with-logits", "mean", "sum"};
+               static const StringRef names[] = {"cross-entropy",   "nll",  "mse", "l1",
+                                                 "bce-with-logits", "mean", "sum"};
                if (!llvm::is_contained(names, given) && !given.starts_with("output:")) {
-                 return "is '" + given.str() + "', expected " + llvm::join(llvm::ArrayRef(names), ", ") + " or output:NAME";
+                 return "is '" + given.str() + "', expected " +
+                        llvm::join(llvm::ArrayRef(names), ", ") + " or output:NAME";
                }
                options.loss = given.str();
                return std::string();
              }});
-  table.text("output", "NAME", options.output, "the output that feeds the loss (default: the first)");
+  table.text("output", "NAME", options.output,
+             "the output that feeds the loss (default: the first)");
   table.text("labels", "NAME", options.labels, "the target's name in the data (default: labels)");
-  table.boolean("shift-labels", options.shiftLabels, "labels are the inputs: position t predicts token t + 1");
-  table.integer("ignore-index", "N", options.ignoreIndex, "label of positions that do not count (default: -100)");
-  table.real("label-smoothing", "X", options.labelSmoothing, "label smoothing of cross-entropy (default: 0)");
-  table.choice("loss-mean", {"micro-batch", "global"}, options.lossMean, "mean of each micro-batch's mean, or over all positions");
-  table.choice("batch-norm", {"train", "frozen"}, options.batchNorm, "batch statistics, or the file's running ones");
-  table.onOff("dropout", options.dropout, "whether Dropout nodes are live in training (default: on)");
+  table.boolean("shift-labels", options.shiftLabels,
+                "labels are the inputs: position t predicts token t + 1");
+  table.integer("ignore-index", "N", options.ignoreIndex,
+                "label of positions that do not count (default: -100)");
+  table.real("label-smoothing", "X", options.labelSmoothing,
+             "label smoothing of cross-entropy (default: 0)");
+  table.choice("loss-mean", {"micro-batch", "global"}, options.lossMean,
+               "mean of each micro-batch's mean, or over all positions");
+  table.choice("batch-norm", {"train", "frozen"}, options.batchNorm,
+               "batch statistics, or the file's running ones");
+  table.onOff("dropout", options.dropout,
+              "whether Dropout nodes are live in training (default: on)");
   table.section("Optimizer and step");
   table.choice("optimizer", {"adamw", "adam", "sgd"}, options.optimizer, "default: adamw");
-  table.add({"accumulate", "N|any", "largest number of micro-batches a step (default: 1)", [&](StringRef given) {
+  table.add({"accumulate", "N|any", "largest number of micro-batches a step (default: 1)",
+             [&](StringRef given) {
                if (given == "any") {
                  options.accumulate = 0;
                  return std::string();
@@ -90,6 +106,15 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.onOff("deterministic", options.deterministic, "the same bits in every run (default: on)");
   table.section("Defaults of run-time values (the executable takes the same flags)");
   table.real("lr", "X", options.lr, "learning rate (default: 0.001)");
+  table.add({"schedule", "NAME[,key=value..]",
+             "how the learning rate moves: constant, linear or cosine; warmup= and total= in steps "
+             "or fractions",
+             [&](StringRef given) {
+               Result<Schedule> schedule = Schedule::parse(given.str());
+               options.schedule = given.str();
+               return schedule.ok() ? std::string()
+                                    : "is '" + given.str() + "': " + schedule.status().message();
+             }});
   table.real("weight-decay", "X", options.weightDecay, "weight decay (default: 0.01 for adamw)");
   table.real("beta1", "X", options.beta1, "Adam: decay of the first moment");
   table.real("beta2", "X", options.beta2, "Adam: decay of the second moment");
@@ -104,15 +129,25 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                return Schedule::parse(options.schedule).status().message();
              }});
   table.section("Target");
-  table.choice("target", {"auto", "cpu"}, options.target, "what the executable runs on; cuda comes in a later version");
-  table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu, "instruction set of the CPU target");
-  table.add({"fp32", "", "single precision (the default)", [](StringRef) { return std::string(); }});
-  table.integer("max-ranks", "N", options.maxRanks, "largest number of ranks to plan for (default: 64)");
+  table.choice("target", {"auto", "cpu"}, options.target,
+               "what the executable runs on; cuda comes in a later version");
+  table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu,
+               "instruction set of the CPU target");
+  table.add(
+      {"fp32", "", "single precision (the default)", [](StringRef) { return std::string(); }});
+  table.integer("max-ranks", "N", options.maxRanks,
+                "largest number of ranks to plan for (default: 64)");
   table.add({"zero", "0", "ZeRO stage; only 0 in this version", [&](StringRef given) {
-               return given == "0" ? std::string() : "is '" + given.str() + "'; stages 1 to 3 come with several ranks in a later version";
+               return given == "0"
+                          ? std::string()
+                          : "is '" + given.str() +
+                                "'; stages 1 to 3 come with several ranks in a later version";
              }});
-  table.add({"recompute", "none", "what backward computes again; only none in this version", [&](StringRef given) {
-               return given == "none" ? std::string() : "is '" + given.str() + "'; recomputation comes in a later version, use none";
+  table.add({"recompute", "none", "what backward computes again; only none in this version",
+             [&](StringRef given) {
+               return given == "none" ? std::string()
+                                      : "is '" + given.str() +
+                                            "'; recomputation comes in a later version, use none";
              }});
   table.refused("fp16", "", "mixed precision comes with the CUDA target; compile with --fp32");
   table.refused("bf16", "", "mixed precision comes with the CUDA target; compile with --fp32");

@@ -33,10 +33,12 @@ int dsc::opsCommand(llvm::ArrayRef<const char *> arguments) {
   llvm::json::Array list;
   for (const SupportedOp &op : supportedOps()) {
     if (json) {
-      list.push_back(llvm::json::Object{{"domain", op.domain}, {"op", op.op}, {"by", op.hasRow ? "row" : "function"}});
+      list.push_back(llvm::json::Object{
+          {"domain", op.domain}, {"op", op.op}, {"by", op.hasRow ? "row" : "function"}});
     } else {
-      llvm::outs() << llvm::formatv("{0,-28} {1}\n", (op.domain.empty() ? "" : op.domain + ".") + op.op,
-                                    op.hasRow ? "imported by a rule of its own" : "expanded from its ONNX function");
+      llvm::outs() << llvm::formatv(
+          "{0,-28} {1}\n", (op.domain.empty() ? "" : op.domain + ".") + op.op,
+          op.hasRow ? "imported by a rule of its own" : "expanded from its ONNX function");
     }
   }
   if (json) {

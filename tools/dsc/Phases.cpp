@@ -94,7 +94,8 @@ static SmallVector<GlobalOp> largeConstants(ModuleOp module) {
   SmallVector<GlobalOp> constants;
   for (auto global : module.getOps<GlobalOp>()) {
     auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr());
-    if (global.getRole() == GlobalRole::constant && value && value.getNumElements() > kPrintedElements) {
+    if (global.getRole() == GlobalRole::constant && value &&
+        value.getNumElements() > kPrintedElements) {
       constants.push_back(global);
     }
   }
@@ -123,8 +124,8 @@ LogicalResult PhaseDumper::dump(ModuleOp module) {
     auto value = cast<DenseElementsAttr>(global.getValueAttr());
     values.push_back(value);
     global.removeValueAttr();
-    global.setSourceAttr(
-        SourceAttr::get(module.getContext(), kConstantsFile, global.getSymName(), shortHash(rawBytes(value))));
+    global.setSourceAttr(SourceAttr::get(module.getContext(), kConstantsFile, global.getSymName(),
+                                         shortHash(rawBytes(value))));
   }
   std::string path = folder + "/" + phaseFileName(*phase);
   std::error_code error;
@@ -154,10 +155,11 @@ static LogicalResult readConstants(ModuleOp module, StringRef folder) {
     }
     if (!buffer) {
       std::string path = (folder + "/" + kConstantsFile).str();
-      auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+      auto file =
+          llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
       if (!file) {
-        return global.emitError("its value stands in ") << path << ", which cannot be read: "
-                                                        << file.getError().message();
+        return global.emitError("its value stands in ")
+               << path << ", which cannot be read: " << file.getError().message();
       }
       buffer = std::move(*file);
       StringRef bytes = buffer->getBuffer();
@@ -176,15 +178,18 @@ static LogicalResult readConstants(ModuleOp module, StringRef folder) {
     const llvm::json::Object *entry = header.getObject(global.getSource()->getName());
     const llvm::json::Array *offsets = entry ? entry->getArray("data_offsets") : nullptr;
     RankedTensorType type = global.getTensorType();
-    int64_t begin = offsets && offsets->size() == 2 ? (*offsets)[0].getAsInteger().value_or(-1) : -1;
+    int64_t begin =
+        offsets && offsets->size() == 2 ? (*offsets)[0].getAsInteger().value_or(-1) : -1;
     if (begin < 0 || static_cast<uint64_t>(begin) > data.size() ||
         data.size() - begin < static_cast<uint64_t>(tensorBytes(type))) {
-      return global.emitError("constant '") << global.getSource()->getName() << "' is not whole in " << kConstantsFile;
+      return global.emitError("constant '")
+             << global.getSource()->getName() << "' is not whole in " << kConstantsFile;
     }
     StringRef bytes = data.substr(begin, tensorBytes(type));
     if (shortHash(bytes) != global.getSource()->getHash()) {
-      return global.emitError("constant '") << global.getSource()->getName() << "' in " << kConstantsFile
-                                            << " is not the one that the dump refers to";
+      return global.emitError("constant '")
+             << global.getSource()->getName() << "' in " << kConstantsFile
+             << " is not the one that the dump refers to";
     }
     DenseElementsAttr value;
     if (type.getElementType().isInteger(1)) {
@@ -203,7 +208,8 @@ static LogicalResult readConstants(ModuleOp module, StringRef folder) {
 }
 
 OwningOpRef<ModuleOp> dsc::readDump(MLIRContext &context, StringRef path) {
-  // Constants are only references in the text; verification of the whole follows once they are there.
+  // Constants are only references in the text; verification of the whole follows once they are
+  // there.
   ParserConfig config(&context, /*verifyAfterParse=*/true);
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(path, config);
   if (!module || failed(readConstants(*module, llvm::sys::path::parent_path(path)))) {
@@ -229,10 +235,10 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run)
   }
   PassManager manager(module->getContext());
   if (!run.passDumpFolder.empty()) {
-    manager.enableIRPrintingToFileTree([](Pass *, Operation *) { return false; },
-                                       [](Pass *, Operation *) { return true; }, /*printModuleScope=*/true,
-                                       /*printAfterOnlyOnChange=*/true, /*printAfterOnlyOnFailure=*/false,
-                                       run.passDumpFolder);
+    manager.enableIRPrintingToFileTree(
+        [](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; },
+        /*printModuleScope=*/true,
+        /*printAfterOnlyOnChange=*/true, /*printAfterOnlyOnFailure=*/false, run.passDumpFolder);
     module->getContext()->disableMultithreading();
   }
   if (!run.disabled.contains(allPhases()[static_cast<int>(phase) - 1].name)) {

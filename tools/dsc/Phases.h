@@ -11,8 +11,8 @@
 
 namespace dsc {
 
-/// Writes dumps into one folder. Constants over 32 elements go into one file beside all dumps of the folder, so that each
-/// of them can be resumed.
+/// Writes dumps into one folder. Constants over 32 elements go into one file beside all dumps of
+/// the folder, so that each of them can be resumed.
 class PhaseDumper {
 public:
   explicit PhaseDumper(std::string folder) : folder(std::move(folder)) {}
@@ -27,14 +27,14 @@ private:
 };
 
 struct PhaseRun {
-  PhaseDumper *dumper = nullptr;  // --dump-phases
-  std::string passDumpFolder;     // --dump-passes; empty: none
-  llvm::StringSet<> disabled;     // --disable: phases (raise) left out
-  Phase last = Phase::Device;     // --emit: the last phase to run
+  PhaseDumper *dumper = nullptr; // --dump-phases
+  std::string passDumpFolder;    // --dump-passes; empty: none
+  llvm::StringSet<> disabled;    // --disable: phases (raise) left out
+  Phase last = Phase::Device;    // --emit: the last phase to run
 };
 
-/// Runs the phases after the module's own up to `run.last`, verifying and dumping each. The module must be at `import`
-/// or later; a failure leaves `failedPhase` at the phase that failed.
+/// Runs the phases after the module's own up to `run.last`, verifying and dumping each. The module
+/// must be at `import` or later; a failure leaves `failedPhase` at the phase that failed.
 mlir::LogicalResult runPhases(mlir::ModuleOp module, const PhaseRun &run, Phase &failedPhase);
 
 /// Reads a dump, with its constants.
