@@ -334,7 +334,6 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"results", std::move(results)},
       {"gradients", std::move(gradients)},
       {"globals", globalsOf(module)},
-      {"schedule", options->schedule},
       {"run_time_values", runTimeValuesOf(module)},
       {"schedule", options->schedule},
       {"loss", llvm::json::Object{{"kind", options->loss},

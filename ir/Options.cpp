@@ -29,7 +29,6 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("precision", o.precision);
   visit("recompute", o.recompute);
   visit("max_ranks", o.maxRanks);
-  visit("schedule", o.schedule);
   visit("lr", o.lr);
   visit("weight_decay", o.weightDecay);
   visit("beta1", o.beta1);

@@ -31,7 +31,6 @@ struct CompileOptions {
   int64_t maxRanks = 64;
 
   // Defaults of run-time values.
-  std::string schedule = "constant";
   double lr = 1e-3, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double momentum = 0, dampening = 0;
   bool nesterov = false;

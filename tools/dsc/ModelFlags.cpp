@@ -106,15 +106,6 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.onOff("deterministic", options.deterministic, "the same bits in every run (default: on)");
   table.section("Defaults of run-time values (the executable takes the same flags)");
   table.real("lr", "X", options.lr, "learning rate (default: 0.001)");
-  table.add({"schedule", "NAME[,key=value..]",
-             "how the learning rate moves: constant, linear or cosine; warmup= and total= in steps "
-             "or fractions",
-             [&](StringRef given) {
-               Result<Schedule> schedule = Schedule::parse(given.str());
-               options.schedule = given.str();
-               return schedule.ok() ? std::string()
-                                    : "is '" + given.str() + "': " + schedule.status().message();
-             }});
   table.real("weight-decay", "X", options.weightDecay, "weight decay (default: 0.01 for adamw)");
   table.real("beta1", "X", options.beta1, "Adam: decay of the first moment");
   table.real("beta2", "X", options.beta2, "Adam: decay of the second moment");
