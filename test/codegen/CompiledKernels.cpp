@@ -81,6 +81,15 @@ CompiledKernels::CompiledKernels(const std::string &source, const std::string &c
 
 CompiledKernels::~CompiledKernels() = default;
 
+dsc_kernel_fn CompiledKernels::functionOf(const KernelLaunch &launch) {
+  // Kernels are hidden symbols, which an ordinary lookup does not find.
+  llvm::orc::JITDylibSearchOrder order{
+      {&jit_->getMainJITDylib(), llvm::orc::JITDylibLookupFlags::MatchAllSymbols}};
+  auto symbol = cantFail(jit_->getExecutionSession().lookup(
+      order, jit_->mangleAndIntern(kernelEntryName(launch.symbol))));
+  return symbol.getAddress().toPtr<dsc_kernel_fn>();
+}
+
 std::vector<Buffer> CompiledKernels::run(const std::vector<Buffer> &operands, size_t index,
                                          int pieces, std::vector<std::pair<int, int>> inPlace) {
   const Kernel &kernel = kernels_.at(index);
@@ -104,13 +113,8 @@ std::vector<Buffer> CompiledKernels::run(const std::vector<Buffer> &operands, si
     arguments.push_back(place);
   }
   arguments.push_back(scratch.data());
-  auto &session = jit_->getExecutionSession();
   for (const KernelLaunch &launch : kernel.launches) {
-    // Kernels are hidden symbols, which an ordinary lookup does not find.
-    auto symbol = cantFail(session.lookup(
-        {{&jit_->getMainJITDylib(), llvm::orc::JITDylibLookupFlags::MatchAllSymbols}},
-        jit_->mangleAndIntern(kernelEntryName(launch.symbol))));
-    auto function = symbol.getAddress().toPtr<dsc_kernel_fn>();
+    dsc_kernel_fn function = functionOf(launch);
     for (int piece = pieces - 1; piece >= 0; --piece) { // last piece first: units are independent
       int64_t begin = launch.units * piece / pieces, end = launch.units * (piece + 1) / pieces;
       if (begin < end) {
@@ -129,6 +133,32 @@ std::vector<Buffer> CompiledKernels::run(const std::vector<Buffer> &operands, si
   }
   EXPECT_TRUE(scratch.guardIntact()) << "a kernel wrote behind its scratch";
   return results;
+}
+
+double CompiledKernels::time(const std::vector<Buffer> &operands, int repeats) {
+  const Kernel &kernel = kernels_.at(0);
+  std::vector<Buffer> inputs(operands), results;
+  std::vector<void *> arguments;
+  for (size_t bytes : kernel.resultBytes) {
+    results.emplace_back(bytes);
+  }
+  Buffer scratch(kernel.scratch);
+  for (Buffer &input : inputs) {
+    arguments.push_back(input.data());
+  }
+  for (Buffer &result : results) {
+    arguments.push_back(result.data());
+  }
+  arguments.push_back(scratch.data());
+  double best = 1e30;
+  for (int i = 0; i < repeats; ++i) {
+    double start = now();
+    for (const KernelLaunch &launch : kernel.launches) {
+      functionOf(launch)(arguments.data(), 0, launch.units);
+    }
+    best = std::min(best, now() - start);
+  }
+  return best;
 }
 
 std::string kernelModule(const std::string &attributes, const std::vector<std::string> &operands,

@@ -76,12 +76,17 @@ public:
   std::vector<Buffer> run(const std::vector<Buffer> &operands, size_t kernel = 0, int pieces = 1,
                           std::vector<std::pair<int, int>> inPlace = {});
 
+  /// Shortest time of `repeats` runs of kernel 0 in one range a launch, in seconds.
+  double time(const std::vector<Buffer> &operands, int repeats);
+
 private:
   struct Kernel {
     llvm::SmallVector<KernelLaunch> launches;
     std::vector<size_t> resultBytes;
     size_t scratch = 0;
   };
+  dsc_kernel_fn functionOf(const KernelLaunch &launch);
+
   std::vector<Kernel> kernels_;
   std::unique_ptr<llvm::orc::LLJIT> jit_;
 };

@@ -120,4 +120,17 @@ TEST(RowKernel, ColumnsOfTwoDimensionsAreSummedInFlatOrder) {
             full.run({Buffer::of(x), Buffer::of(wide)})[0].as<float>());
 }
 
+TEST(RowKernel, BitsDoNotDependOnTheProcessor) {
+  std::string f = "tensor<6x75xf32>", n = "tensor<6x1xf32>";
+  std::string sum = " {kind = #dsc.reduce_kind<sum>, axes = array<i64: 1>} : (" + f + ") -> " + n;
+  std::string body = "%g = dsc.gelu %a0 {kind = #dsc.gelu_kind<erf>} : (" + f + ") -> " + f +
+                     "\n%t = dsc.tanh %g : (" + f + ") -> " + f + "\n%e = dsc.exp %t : (" + f +
+                     ") -> " + f + "\n%s = dsc.reduce %e" + sum + "\n%l = dsc.log %s : (" + n +
+                     ") -> " + n + "\n%y = dsc.sub %e, %l : (" + f + ", " + n + ") -> " + f;
+  std::string source = kernelModule(row(6, 75), {"6x75xf32"}, body, "%y", {"6x75xf32"});
+  CompiledKernels native(source), generic(source, "x86-64-v3");
+  std::vector<Buffer> x = {Buffer::of(randomFloats(6 * 75, -4, 4))};
+  EXPECT_EQ(native.run(x)[0].as<uint32_t>(), generic.run(x)[0].as<uint32_t>());
+}
+
 } // namespace

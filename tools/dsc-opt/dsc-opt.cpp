@@ -1,5 +1,6 @@
 // mlir-opt with the dsc dialect and passes, for tests and for reading one pass at a time.
 
+#include "codegen/KernelPasses.h"
 #include "ir/Dialect.h"
 #include "passes/Passes.h"
 #include "passes/Pipeline.h"
@@ -24,6 +25,7 @@ static void registerPhases() {
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   dsc::registerDscPasses();
+  dsc::registerKernelPasses();
   registerPhases();
   registry.insert<dsc::DscDialect, mlir::func::FuncDialect>();
   mlir::registerTransformsPasses();
