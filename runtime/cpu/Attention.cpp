@@ -79,11 +79,11 @@ void AttentionPlan::forward(ThreadTeam &team, const AttentionOperands<T> &operan
     return;
   }
   if constexpr (std::is_same_v<T, float>) {
-    if (shape.width <= AttentionKernels::MostWidth) {
+    if (shape.width <= AttentionKernels::mostWidth) {
       const AttentionKernels &kernels = kernelsOfCpu();
       int64_t blocks = (shape.qLength + DSC_ATTENTION_BLOCK - 1) / DSC_ATTENTION_BLOCK;
       team.deal(shape.batch * shape.heads * blocks, [&](int64_t item, int thread) {
-        kernels.forward(shape, operands, item, team.scratch(thread), ThreadTeam::ScratchBytes);
+        kernels.forward(shape, operands, item, team.scratch(thread), ThreadTeam::scratchBytesEach);
       });
       return;
     }
@@ -105,7 +105,7 @@ void AttentionPlan::backward(ThreadTeam &team, const AttentionOperands<T> &opera
     return;
   }
   if constexpr (std::is_same_v<T, float>) {
-    if (shape.width <= AttentionKernels::MostWidth) {
+    if (shape.width <= AttentionKernels::mostWidth) {
       return backwardInBlocks(team, operands);
     }
   }
@@ -120,7 +120,7 @@ void AttentionPlan::backwardInBlocks(ThreadTeam &team,
   team.deal(shape.batch * shape.heads,
             [&](int64_t item, int) { kernels.rowSums(shape, operands, item); });
   auto run = [&](const AttentionPart &part, int thread) {
-    kernels.backward(shape, operands, part, team.scratch(thread), ThreadTeam::ScratchBytes);
+    kernels.backward(shape, operands, part, team.scratch(thread), ThreadTeam::scratchBytesEach);
   };
   int64_t group = shape.heads / shape.kvHeads, whole = shape.batch * shape.kvHeads;
   int64_t qBlocks = (shape.qLength + DSC_ATTENTION_BLOCK - 1) / DSC_ATTENTION_BLOCK;
@@ -219,8 +219,7 @@ int32_t dsc_rt_attention_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_
   if (made.failed()) {
     return setError(ctx, made.status().in(opName(ctx, op)));
   }
-  Status stored =
-      storePlan(ctx->cpu->attentions, plan, std::make_unique<AttentionPlan>(std::move(*made)));
+  Status stored = storePlan(ctx->cpu->attentions, plan, std::make_unique<AttentionPlan>(*made));
   return stored.ok() ? 0 : setError(ctx, stored.in(opName(ctx, op)));
 }
 

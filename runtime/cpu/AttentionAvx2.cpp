@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr int TileRows = 6, TileVectors = 1;
+constexpr int64_t tileRows = 6, tileVectors = 1;
 
 template <int Apart> TileFunction tileFunction(int rows, int) {
   return TileRow<1, Apart, 1, 2, 3, 4, 5, 6>::functions[rows];

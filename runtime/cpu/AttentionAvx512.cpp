@@ -8,12 +8,12 @@
 
 namespace {
 
-constexpr int TileRows = 14, TileVectors = 2;
+constexpr int64_t tileRows = 14, tileVectors = 2;
 
 template <int Apart> TileFunction tileFunction(int rows, int columns) {
   using One = TileRow<1, Apart, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
   using Two = TileRow<2, Apart, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
-  return columns <= Lanes ? One::functions[rows] : Two::functions[rows];
+  return columns <= laneCount ? One::functions[rows] : Two::functions[rows];
 }
 
 } // namespace

@@ -46,7 +46,7 @@ struct AttentionPart {
 
 struct AttentionKernels {
   /// The widest head that the kernels' scratch has room for.
-  static constexpr int64_t MostWidth = 256;
+  static constexpr int64_t mostWidth = 256;
 
   /// One block of queries of one head; items are batch x heads x blocks of queries.
   void (*forward)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,

@@ -13,19 +13,19 @@ using namespace dsc;
 namespace {
 
 /// Fewer input or output channels in a group than this waste most of a tile.
-constexpr int64_t FewestGroupChannels = 4;
+constexpr int64_t fewestGroupChannels = 4;
 
 /// Copies between any layout of [outer, channels, spatial...] and the dense channels-last one.
 template <bool ToChannelsLast>
 void relayout(ThreadTeam &team, const ConvShape::Layout &layout, int64_t outer, int64_t channels,
               const int64_t (&sizes)[3], float *strided, float *dense) {
-  constexpr int64_t Batch = 64;
+  constexpr int64_t batchRows = 64;
   int64_t pixels = outer * sizes[0] * sizes[1] * sizes[2];
-  team.parallelFor(pixels, std::max<int64_t>(Batch, 8192 / std::max<int64_t>(channels, 1)),
+  team.parallelFor(pixels, std::max<int64_t>(batchRows, 8192 / std::max<int64_t>(channels, 1)),
                    [&](int64_t begin, int64_t end) {
-                     int64_t offsets[Batch];
-                     for (int64_t first = begin; first < end; first += Batch) {
-                       int64_t count = std::min(Batch, end - first);
+                     int64_t offsets[batchRows];
+                     for (int64_t first = begin; first < end; first += batchRows) {
+                       int64_t count = std::min(batchRows, end - first);
                        for (int64_t p = 0; p < count; ++p) {
                          int64_t rest = first + p, offset = 0;
                          for (int axis = 2; axis >= 0; --axis) {
@@ -197,7 +197,7 @@ void ConvPlan::gradInput(ThreadTeam &team, const Packed &operands) const {
           return;
         }
         size_t bytes = size_t(shape.inChannels) * sizeof(float);
-        int64_t grain = std::max<int64_t>(1, 16 * 1024 / int64_t(bytes));
+        int64_t grain = std::max<int64_t>(1, int64_t(16) * 1024 / int64_t(bytes));
         team.parallelFor(pixels, grain, [&](int64_t begin, int64_t end) {
           for (int64_t row = begin; row < end; ++row) {
             Patches::Row at = patches.rowAt(row);
@@ -290,9 +290,9 @@ void ConvPlan::runPacked(ThreadTeam &team, const float *a, const float *b, const
 
 void ConvPlan::run(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
                    void *workspace) const {
-  bool fewChannels =
-      shape.groups > 1 && std::min(shape.groupIn(), shape.groupOut()) < FewestGroupChannels;
-  if (shape.dtype == DSC_F32 && !fewChannels) {
+  bool fewInGroup =
+      shape.groups > 1 && std::min(shape.groupIn(), shape.groupOut()) < fewestGroupChannels;
+  if (shape.dtype == DSC_F32 && !fewInGroup) {
     return runPacked(team, static_cast<const float *>(a), static_cast<const float *>(b),
                      static_cast<const float *>(bias), static_cast<float *>(c),
                      static_cast<char *>(workspace));

@@ -18,10 +18,10 @@ namespace dsc {
 
 /// The geometry, always with three spatial axes; missing ones have size 1 and come first.
 struct ConvShape {
-  static constexpr int Axes = 3;
+  static constexpr int axisCount = 3;
   /// Strides in elements.
   struct Layout {
-    int64_t outer, channel, spatial[Axes];
+    int64_t outer, channel, spatial[axisCount];
     bool channelsLast;
     /// Distance of neighbouring pixels (of taps for weights); channels-last layouts only.
     int64_t pixel;
@@ -30,8 +30,8 @@ struct ConvShape {
   int32_t kind, dtype, epilogue;
   bool hasBias;
   int64_t batch, inChannels, outChannels, groups;
-  int64_t in[Axes], out[Axes], kernel[Axes];
-  int64_t stride[Axes], dilation[Axes], pad[Axes];
+  int64_t in[axisCount], out[axisCount], kernel[axisCount];
+  int64_t stride[axisCount], dilation[axisCount], pad[axisCount];
   Layout x, w, y;
 
   int64_t groupIn() const { return inChannels / groups; }

@@ -23,7 +23,7 @@ ConvShape::Layout layoutOf(int32_t rank, const int64_t *dims, const int64_t *str
   ConvShape::Layout layout = {};
   layout.outer = strides[0];
   layout.channel = strides[1];
-  int first = ConvShape::Axes - (rank - 2);
+  int first = ConvShape::axisCount - (rank - 2);
   for (int32_t i = 2; i < rank; ++i) {
     layout.spatial[first + i - 2] = strides[i];
   }
@@ -64,8 +64,8 @@ Result<ConvShape> shapeOf(const Described &described, int64_t groups) {
   if (d.yDims[0] != shape.batch || d.yDims[1] != shape.outChannels) {
     return unfit("a result of another batch or number of channels", d.yDims[1], shape.outChannels);
   }
-  for (int axis = 0; axis < ConvShape::Axes; ++axis) {
-    int given = axis - (ConvShape::Axes - (d.rank - 2));
+  for (int axis = 0; axis < ConvShape::axisCount; ++axis) {
+    int given = axis - (ConvShape::axisCount - (d.rank - 2));
     shape.in[axis] = given < 0 ? 1 : d.xDims[2 + given];
     shape.out[axis] = given < 0 ? 1 : d.yDims[2 + given];
     shape.kernel[axis] = given < 0 ? 1 : d.wDims[2 + given];

@@ -49,13 +49,14 @@ int32_t dsc_rt_parallel_for(dsc_context *ctx, int32_t op, dsc_kernel_fn kernel, 
 
 int32_t dsc_rt_copy(dsc_context *ctx, int32_t op, void *dst, const void *src, int64_t bytes) {
   OpTimer timer(ctx, op);
-  constexpr int64_t Line = DSC_ALIGNMENT;
-  int64_t lines = (bytes + Line - 1) / Line;
-  ctx->cpu->team.parallelFor(lines, 256 * 1024 / Line, [&](int64_t begin, int64_t end) {
-    int64_t from = begin * Line, to = std::min(end * Line, bytes);
-    std::memcpy(static_cast<char *>(dst) + from, static_cast<const char *>(src) + from,
-                static_cast<size_t>(to - from));
-  });
+  constexpr int64_t lineBytes = DSC_ALIGNMENT;
+  int64_t lines = (bytes + lineBytes - 1) / lineBytes;
+  ctx->cpu->team.parallelFor(
+      lines, (int64_t(1) << 18) / lineBytes, [&](int64_t begin, int64_t end) {
+        int64_t from = begin * lineBytes, to = std::min(end * lineBytes, bytes);
+        std::memcpy(static_cast<char *>(dst) + from, static_cast<const char *>(src) + from,
+                    static_cast<size_t>(to - from));
+      });
   return 0;
 }
 

@@ -9,13 +9,14 @@ using namespace dsc;
 namespace {
 
 /// Rows of a block of a: packed, it and a panel of b stay in the second-level cache.
-constexpr int64_t MostRows = 224;
+constexpr int64_t mostRows = 224;
 /// Floats of a thread's scratch, what packing may write behind a panel of a (another thread may
 /// have packed the next one), and the floats that packed rows of a take from the scratch's start.
-constexpr int64_t ThreadFloats = ThreadTeam::ScratchBytes / int64_t(sizeof(float));
-constexpr int64_t PanelGap = 16;
-constexpr int64_t RowFloats = MostRows * (DSC_MATMUL_DEPTH + PanelGap);
-static_assert(RowFloats + 32 * DSC_MATMUL_DEPTH <= ThreadFloats, "a panel of b fits behind a's");
+constexpr int64_t threadFloats = ThreadTeam::scratchBytesEach / int64_t(sizeof(float));
+constexpr int64_t panelGap = 16;
+constexpr int64_t rowFloats = mostRows * (DSC_MATMUL_DEPTH + panelGap);
+static_assert(rowFloats + int64_t(32) * DSC_MATMUL_DEPTH <= threadFloats,
+              "a panel of b fits behind a's");
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -74,7 +75,7 @@ void packRowPanel(const GemmKernels &kernels, const Gemm &gemm, const Piece &blo
                   int64_t panel, int64_t panels, float *packedA) {
   Piece rows(block.size(), panels, panel);
   int64_t first = block.begin + rows.begin;
-  float *to = packedA + rows.begin * k.size() + panel * PanelGap;
+  float *to = packedA + rows.begin * k.size() + panel * panelGap;
   if (gemm.left) {
     return gemm.left->pack(kernels, first, int(rows.size()), k.begin, k.size(), to);
   }
@@ -117,7 +118,7 @@ void multiplyBlock(const GemmKernels &kernels, const Gemm &gemm, const Cut &cut,
       }
       Piece rows(block.size(), rowPanels, i);
       kernels.tile(int(rows.size()), right.columns(kernels, panel), k,
-                   packedA + rows.begin * k + i * PanelGap, b, bStride,
+                   packedA + rows.begin * k + i * panelGap, b, bStride,
                    gemm.c + (block.begin + rows.begin) * gemm.cRow + column, gemm.cRow, tileEnd);
     }
   }
@@ -125,7 +126,7 @@ void multiplyBlock(const GemmKernels &kernels, const Gemm &gemm, const Cut &cut,
 
 /// Whether packing b would cost more than reading its rows where they are.
 bool readInPlace(const Gemm &gemm) {
-  return !gemm.right && gemm.bColumn == 1 && gemm.m <= MostRows / 2;
+  return !gemm.right && gemm.bColumn == 1 && gemm.m <= mostRows / 2;
 }
 
 /// One row times a b whose columns are contiguous in k: packing would cost as much as the product.
@@ -173,7 +174,7 @@ const GemmKernels *dsc::gemmKernels() {
 
 bool dsc::fitsThread(const GemmKernels &kernels, const Gemm &gemm) {
   int64_t k = std::min<int64_t>(gemm.k, DSC_MATMUL_DEPTH);
-  return ceilDiv(gemm.n, kernels.columns) * kernels.columns * k + RowFloats <= ThreadFloats;
+  return ceilDiv(gemm.n, kernels.columns) * kernels.columns * k + rowFloats <= threadFloats;
 }
 
 void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &gemm, void *scratch) {
@@ -195,7 +196,7 @@ void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &gemm, void *scra
     for (int64_t panel = right.firstPacked(kernels); panel < panels; ++panel) {
       packColumnPanel(kernels, gemm, right, panel);
     }
-    int64_t blocks = ceilDiv(gemm.m, MostRows);
+    int64_t blocks = ceilDiv(gemm.m, mostRows);
     for (int64_t i = 0; i < blocks; ++i) {
       Piece rows(gemm.m, blocks, i);
       int64_t rowPanels = ceilDiv(rows.size(), kernels.rows);
@@ -214,11 +215,11 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
   }
   // Less than about two microseconds of one thread is not worth waking others.
   int64_t work = gemm.m * gemm.n * std::max<int64_t>(gemm.k, 1);
-  if (gemm.k == 0 || (work < 128 * 1024 && fitsThread(kernels, gemm))) {
+  if (gemm.k == 0 || (work < int64_t(128) * 1024 && fitsThread(kernels, gemm))) {
     return multiplyAlone(kernels, gemm, team.scratch(0));
   }
   if (isDots(gemm)) {
-    int64_t grain = std::max<int64_t>(1, 32 * 1024 / gemm.k);
+    int64_t grain = std::max<int64_t>(1, int64_t(32) * 1024 / gemm.k);
     return team.parallelFor(gemm.n, grain,
                             [&](int64_t begin, int64_t end) { dots(kernels, gemm, begin, end); });
   }
@@ -227,8 +228,8 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
   float *packedB = static_cast<float *>(workspace);
   int64_t room = workspaceBytes / int64_t(sizeof(float));
   if (room < kernels.columns * cut.kMost) {
-    packedB = static_cast<float *>(team.scratch(0)) + RowFloats;
-    room = ThreadFloats - RowFloats;
+    packedB = static_cast<float *>(team.scratch(0)) + rowFloats;
+    room = threadFloats - rowFloats;
   }
   int64_t nBlock =
       std::min<int64_t>(room / cut.kMost / kernels.columns * kernels.columns, DSC_MATMUL_COLUMNS);
@@ -238,7 +239,8 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
   }
   // Three counters in turn: the one of the phase after next can be cleared while this one is used.
   std::atomic<int64_t> next[3] = {};
-  int wanted = int(std::min<int64_t>(team.threads(), std::max<int64_t>(work / (64 * 1024), 1)));
+  int wanted =
+      int(std::min<int64_t>(team.threads(), std::max<int64_t>(work / (int64_t(64) * 1024), 1)));
   team.run(wanted, [&](int thread, int threads) {
     int phase = 0;
     auto take = [&] { return next[phase % 3].fetch_add(1, std::memory_order_relaxed); };
@@ -250,7 +252,7 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
       ++phase;
     };
     // Few rows: all threads share one packed block of a. Else each packs the blocks it takes.
-    int64_t rowBlocks = ceilDiv(gemm.m, MostRows);
+    int64_t rowBlocks = ceilDiv(gemm.m, mostRows);
     bool shareRows = rowBlocks == 1;
     float *packedA = static_cast<float *>(team.scratch(shareRows ? 0 : thread));
     for (int64_t first = 0; first < gemm.n; first += nBlock) {
@@ -269,8 +271,9 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
         advance();
         // Blocks of rows as high as possible, columns cut until there are some blocks a thread.
         int64_t columnBlocks =
-            threads == 1 ? 1
-                         : std::min(panels, std::max<int64_t>(1, ceilDiv(4 * threads, rowBlocks)));
+            threads == 1
+                ? 1
+                : std::min(panels, std::max<int64_t>(1, ceilDiv(int64_t(4) * threads, rowBlocks)));
         for (int64_t item; (item = take()) < rowBlocks * columnBlocks;) {
           Piece rows(gemm.m, rowBlocks, item / columnBlocks);
           Piece columns(panels, columnBlocks, item % columnBlocks);

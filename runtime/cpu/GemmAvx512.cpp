@@ -13,7 +13,7 @@ void tile(int rows, int columns, int64_t k, const float *a, const float *b, int6
           float *c, int64_t cStride, const dsc::TileEnd &end) {
   using One = TileRow<1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
   using Two = TileRow<2, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
-  TileFunction function = columns <= Lanes ? One::functions[rows] : Two::functions[rows];
+  TileFunction function = columns <= laneCount ? One::functions[rows] : Two::functions[rows];
   function(columns, k, a, rows, b, bStride, c, cStride, end);
 }
 

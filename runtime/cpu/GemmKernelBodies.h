@@ -47,7 +47,7 @@ void tileOf(int columns, int64_t k, const float *a, int64_t aStride, const float
   for (int r = 0; r < R; ++r) {
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) {
-      __builtin_prefetch(c + r * cStride + v * Lanes, 1);
+      __builtin_prefetch(c + r * cStride + v * laneCount, 1);
     }
   }
 #pragma clang loop unroll_count(4)
@@ -55,11 +55,11 @@ void tileOf(int columns, int64_t k, const float *a, int64_t aStride, const float
     Vec row[V];
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) {
-      row[v] = load(b + v * Lanes);
+      row[v] = load(b + v * laneCount);
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; ++r) {
-      Vec left = splat(a[r * Apart]);
+      Vec left = splat(a[int64_t(r) * Apart]);
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; ++v) {
         sum[r][v] = fma(left, row[v], sum[r][v]);
@@ -69,18 +69,18 @@ void tileOf(int columns, int64_t k, const float *a, int64_t aStride, const float
     b += bStride;
   }
   bool plain = !end.accumulate && !end.bias && end.epilogue == DSC_EPILOGUE_NONE;
-  if (columns == V * Lanes) {
+  if (columns == V * laneCount) {
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; ++r) {
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; ++v) {
-        float *at = c + r * cStride + v * Lanes;
+        float *at = c + r * cStride + v * laneCount;
         Vec value = sum[r][v];
         if (end.accumulate) {
           value += load(at);
         }
         if (end.bias) {
-          value += load(end.bias + v * Lanes);
+          value += load(end.bias + v * laneCount);
         }
         store(at, value);
       }
@@ -88,31 +88,31 @@ void tileOf(int columns, int64_t k, const float *a, int64_t aStride, const float
     if (!plain && end.epilogue != DSC_EPILOGUE_NONE) {
       for (int r = 0; r < R; ++r) {
         for (int v = 0; v < V; ++v) {
-          float *at = c + r * cStride + v * Lanes;
+          float *at = c + r * cStride + v * laneCount;
           store(at, activated(load(at), end.epilogue));
         }
       }
     }
     return;
   }
-  alignas(64) float rows[R][V * Lanes];
+  alignas(64) float rows[R][V * laneCount];
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; ++r) {
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) {
-      store(&rows[r][v * Lanes], sum[r][v]);
+      store(&rows[r][v * laneCount], sum[r][v]);
     }
   }
   for (int r = 0; r < R; ++r) {
-    for (int v = 0; v * Lanes < columns; ++v) {
-      int count = columns - v * Lanes < Lanes ? columns - v * Lanes : Lanes;
-      float *at = c + r * cStride + v * Lanes;
-      Vec value = load(&rows[r][v * Lanes]);
+    for (int v = 0; v * laneCount < columns; ++v) {
+      int count = columns - v * laneCount < laneCount ? columns - v * laneCount : laneCount;
+      float *at = c + r * cStride + v * laneCount;
+      Vec value = load(&rows[r][v * laneCount]);
       if (end.accumulate) {
         value += loadFirst(at, count);
       }
       if (end.bias) {
-        value += loadFirst(end.bias + v * Lanes, count);
+        value += loadFirst(end.bias + v * laneCount, count);
       }
       storeFirst(at, activated(value, end.epilogue), count);
     }
@@ -205,12 +205,12 @@ inline void copyRowPointers(int64_t count, int length, const float *const *from,
                             int64_t toStride) {
   for (int64_t i = 0; i < count; ++i) {
     float *row = to + i * toStride;
-    for (int j = 0; j < length; j += Lanes) {
-      int lanes = length - j < Lanes ? length - j : Lanes;
-      Vec value = !from[i]         ? splat(0.0f)
-                  : lanes == Lanes ? load(from[i] + j)
-                                   : loadFirst(from[i] + j, lanes);
-      lanes == Lanes ? store(row + j, value) : storeFirst(row + j, value, lanes);
+    for (int j = 0; j < length; j += laneCount) {
+      int lanes = length - j < laneCount ? length - j : laneCount;
+      Vec value = !from[i]             ? splat(0.0f)
+                  : lanes == laneCount ? load(from[i] + j)
+                                       : loadFirst(from[i] + j, lanes);
+      lanes == laneCount ? store(row + j, value) : storeFirst(row + j, value, lanes);
     }
   }
 }
@@ -231,7 +231,7 @@ inline void packRows(int rows, int64_t k, const float *a, int64_t rowStride, int
   }
   if (rowStride == 1) {
     // Full vectors as far as what they read behind a row is still inside the operand.
-    int64_t full = kStride >= Lanes ? k - 1 : 0;
+    int64_t full = kStride >= laneCount ? k - 1 : 0;
     for (int64_t p = 0; p < full; ++p) {
       store(packed + p * rows, load(a + p * kStride));
     }
@@ -254,15 +254,15 @@ void packColumns(int columns, int64_t k, const float *b, int64_t kStride, int64_
     if (columns == Width) {
       for (int64_t p = 0; p < k; ++p) {
 #pragma clang loop unroll(full)
-        for (int v = 0; v < Width; v += Lanes) {
+        for (int v = 0; v < Width; v += laneCount) {
           store(packed + p * Width + v, load(b + p * kStride + v));
         }
       }
       return;
     }
     for (int64_t p = 0; p < k; ++p) {
-      for (int v = 0; v < Width; v += Lanes) {
-        int count = columns - v < 0 ? 0 : columns - v < Lanes ? columns - v : Lanes;
+      for (int v = 0; v < Width; v += laneCount) {
+        int count = columns - v < 0 ? 0 : columns - v < laneCount ? columns - v : laneCount;
         store(packed + p * Width + v, loadFirst(b + p * kStride + v, count));
       }
     }
@@ -271,8 +271,8 @@ void packColumns(int columns, int64_t k, const float *b, int64_t kStride, int64_
   if (kStride == 1) {
     int64_t p = 0;
     for (; p + 16 <= k; p += 16) {
-      for (int v = 0; v < Width; v += Lanes) {
-        int count = columns - v < 0 ? 0 : columns - v < Lanes ? columns - v : Lanes;
+      for (int v = 0; v < Width; v += laneCount) {
+        int count = columns - v < 0 ? 0 : columns - v < laneCount ? columns - v : laneCount;
         transposeBlock(count, b + v * columnStride + p, columnStride, packed + p * Width + v,
                        Width);
       }
@@ -294,13 +294,13 @@ void packColumns(int columns, int64_t k, const float *b, int64_t kStride, int64_
 /// Four columns at a time share the loads of a.
 inline void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, int64_t bStride,
                    float *c) {
-  int64_t whole = k / Lanes * Lanes;
+  int64_t whole = k / laneCount * laneCount;
   int rest = static_cast<int>(k - whole);
   int64_t j = 0;
   for (; j + 4 <= columns; j += 4) {
     Vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
     const float *row = b + j * bStride;
-    for (int64_t p = 0; p < whole; p += Lanes) {
+    for (int64_t p = 0; p < whole; p += laneCount) {
       Vec left = load(a + p);
       s0 = fma(left, load(row + p), s0);
       s1 = fma(left, load(row + bStride + p), s1);
@@ -322,7 +322,7 @@ inline void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, i
   for (; j < columns; ++j) {
     Vec sum = 0.0f;
     const float *row = b + j * bStride;
-    for (int64_t p = 0; p < whole; p += Lanes) {
+    for (int64_t p = 0; p < whole; p += laneCount) {
       sum = fma(load(a + p), load(row + p), sum);
     }
     if (rest) {
@@ -333,11 +333,11 @@ inline void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, i
 }
 
 inline void finishRow(int64_t count, float *c, const float *bias, int32_t epilogue) {
-  for (int64_t j = 0; j < count; j += Lanes) {
-    int lanes = count - j < Lanes ? static_cast<int>(count - j) : Lanes;
-    Vec value = lanes == Lanes ? load(c + j) : loadFirst(c + j, lanes);
+  for (int64_t j = 0; j < count; j += laneCount) {
+    int lanes = count - j < laneCount ? static_cast<int>(count - j) : laneCount;
+    Vec value = lanes == laneCount ? load(c + j) : loadFirst(c + j, lanes);
     if (bias) {
-      value += lanes == Lanes ? load(bias + j) : loadFirst(bias + j, lanes);
+      value += lanes == laneCount ? load(bias + j) : loadFirst(bias + j, lanes);
     }
     storeFirst(c + j, activated(value, epilogue), lanes);
   }

@@ -29,9 +29,9 @@ Status disagree(const MatmulShape &shape, const char *what) {
 } // namespace
 
 Result<MatmulPlan> MatmulPlan::make(const MatmulShape &shape, int64_t workspace) {
-  if (shape.rank < 2 || shape.rank > MatmulShape::MaxRank) {
+  if (shape.rank < 2 || shape.rank > MatmulShape::maxRank) {
     return Status::internal(format("matrix product of rank %d; the runtime takes 2 to %d",
-                                   shape.rank, MatmulShape::MaxRank));
+                                   shape.rank, MatmulShape::maxRank));
   }
   if (shape.dtype != DSC_F32 && shape.dtype != DSC_F64) {
     return Status::internal(format("matrix product of element type %d; the CPU takes f32 (%d) and "
@@ -161,7 +161,7 @@ void MatmulPlan::runPacked(ThreadTeam &team, const float *a, const float *b, con
     }
     return;
   }
-  int64_t grain = std::max<int64_t>(1, 64 * 1024 / std::max<int64_t>(m * n * k, 1));
+  int64_t grain = std::max<int64_t>(1, int64_t(64) * 1024 / std::max<int64_t>(m * n * k, 1));
   team.deal((batches + grain - 1) / grain, [&](int64_t item, int thread) {
     int64_t last = std::min((item + 1) * grain, batches);
     for (int64_t batch = item * grain; batch < last; ++batch) {
@@ -173,18 +173,18 @@ void MatmulPlan::runPacked(ThreadTeam &team, const float *a, const float *b, con
 /// Any strides, and f64: rows are independent, columns go in blocks of accumulators.
 template <typename T>
 void MatmulPlan::runPlain(ThreadTeam &team, const T *a, const T *b, const T *bias, T *c) const {
-  constexpr int64_t Block = 64;
-  int64_t grain = std::max<int64_t>(1, 16 * 1024 / std::max<int64_t>(n * k, 1));
+  constexpr int64_t blockRows = 64;
+  int64_t grain = std::max<int64_t>(1, int64_t(16) * 1024 / std::max<int64_t>(n * k, 1));
   team.parallelFor(batches * m, grain, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       Offsets at = offsetsOf(index / m);
       int64_t row = index % m;
       const T *left = a + at.a + row * aRow;
       T *to = c + at.c + row * cRow;
-      for (int64_t first = 0; first < n; first += Block) {
-        int64_t columns = std::min(Block, n - first);
+      for (int64_t first = 0; first < n; first += blockRows) {
+        int64_t columns = std::min(blockRows, n - first);
         const T *right = b + at.b + first * bColumn;
-        T sums[Block] = {};
+        T sums[blockRows] = {};
         for (int64_t p = 0; p < k; ++p) {
           T value = left[p * aK];
           for (int64_t j = 0; j < columns; ++j) {
@@ -217,8 +217,7 @@ int32_t dsc_rt_matmul_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_t d
   if (made.failed()) {
     return setError(ctx, made.status().in(opName(ctx, op)));
   }
-  Status stored =
-      storePlan(ctx->cpu->matmuls, plan, std::make_unique<MatmulPlan>(std::move(*made)));
+  Status stored = storePlan(ctx->cpu->matmuls, plan, std::make_unique<MatmulPlan>(*made));
   return stored.ok() ? 0 : setError(ctx, stored.in(opName(ctx, op)));
 }
 

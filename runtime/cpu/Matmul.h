@@ -19,7 +19,7 @@ namespace dsc {
 
 /// The operands as the program describes them.
 struct MatmulShape {
-  static constexpr int MaxRank = 6;
+  static constexpr int maxRank = 6;
   int32_t dtype = 0;
   int rank = 0;
   const int64_t *aDims = nullptr, *aStrides = nullptr;
@@ -39,7 +39,7 @@ public:
            void *workspace) const;
 
 private:
-  static constexpr int MaxBatchDims = MatmulShape::MaxRank - 2;
+  static constexpr int maxBatchDims = MatmulShape::maxRank - 2;
   struct Offsets {
     int64_t a, b, c;
   };
@@ -58,8 +58,8 @@ private:
   int64_t aRow = 0, aK = 0, bK = 0, bColumn = 0, cRow = 0, cColumn = 0;
   int batchDims = 0;
   int64_t batches = 1;
-  int64_t batchDim[MaxBatchDims] = {};
-  Offsets batchStride[MaxBatchDims] = {};
+  int64_t batchDim[maxBatchDims] = {};
+  Offsets batchStride[maxBatchDims] = {};
 };
 
 } // namespace dsc

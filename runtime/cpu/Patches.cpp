@@ -68,13 +68,13 @@ void Patches::copyRow(const Row &row, int64_t k, int64_t depth, float *to) const
 
 void PatchRows::pack(const GemmKernels &kernels, int64_t first, int count, int64_t k, int64_t depth,
                      float *packed) const {
-  constexpr int MostRows = 16;
-  Patches::Row rows[MostRows];
+  constexpr int mostRows = 16;
+  Patches::Row rows[mostRows];
   for (int r = 0; r < count; ++r) {
     rows[r] = patches.rowAt(first + r);
   }
-  if (patches.channels < Patches::FewChannels) {
-    float lines[MostRows * DSC_MATMUL_DEPTH];
+  if (patches.channels < Patches::fewChannels) {
+    float lines[mostRows * DSC_MATMUL_DEPTH];
     for (int r = 0; r < count; ++r) {
       patches.copyRow(rows[r], k, depth, lines + r * depth);
     }
@@ -85,7 +85,7 @@ void PatchRows::pack(const GemmKernels &kernels, int64_t first, int count, int64
     const Patches::Tap &tap = patches.taps[size_t((k + done) / patches.channels)];
     int64_t channel = (k + done) % patches.channels;
     int64_t length = std::min(patches.channels - channel, depth - done);
-    const float *from[MostRows];
+    const float *from[mostRows];
     for (int r = 0; r < count; ++r) {
       const float *pixel = patches.at(rows[r], tap);
       from[r] = pixel ? pixel + channel : nullptr;
@@ -97,8 +97,8 @@ void PatchRows::pack(const GemmKernels &kernels, int64_t first, int count, int64
 
 void PatchColumns::pack(const GemmKernels &kernels, int64_t first, int count, int64_t k,
                         int64_t depth, float *packed) const {
-  constexpr int64_t Batch = 64;
-  if (patches.channels < Patches::FewChannels) {
+  constexpr int64_t batchRows = 64;
+  if (patches.channels < Patches::fewChannels) {
     for (int64_t p = 0; p < depth; ++p) {
       float *to = packed + p * kernels.columns;
       patches.copyRow(patches.rowAt(k + p), first, count, to);
@@ -106,10 +106,10 @@ void PatchColumns::pack(const GemmKernels &kernels, int64_t first, int count, in
     }
     return;
   }
-  Patches::Row rows[Batch];
-  const float *from[Batch];
-  for (int64_t begin = 0; begin < depth; begin += Batch) {
-    int64_t pixels = std::min(Batch, depth - begin);
+  Patches::Row rows[batchRows];
+  const float *from[batchRows];
+  for (int64_t begin = 0; begin < depth; begin += batchRows) {
+    int64_t pixels = std::min(batchRows, depth - begin);
     for (int64_t p = 0; p < pixels; ++p) {
       rows[p] = patches.rowAt(k + begin + p);
     }

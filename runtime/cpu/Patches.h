@@ -29,7 +29,7 @@ struct Patches {
   int64_t pixelStride = 0, channels = 0;
   /// Taps in a row whose pixels follow each other without a gap: what few channels are copied by.
   int64_t run = 1;
-  static constexpr int64_t FewChannels = 16;
+  static constexpr int64_t fewChannels = 16;
 
   /// Leaves out the taps that read outside for every row, and finds `run`.
   void finish();

@@ -72,7 +72,7 @@ Status ThreadTeam::start(int threads) {
   getThreadCount = gomp.getNumThreads;
   scratchOf.clear();
   for (int thread = 0; thread < count; ++thread) {
-    void *memory = std::aligned_alloc(4096, ScratchBytes);
+    void *memory = std::aligned_alloc(4096, scratchBytesEach);
     if (!memory) {
       return Status::machine("out of memory for the threads' scratch");
     }

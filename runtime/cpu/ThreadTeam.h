@@ -23,7 +23,7 @@ namespace dsc {
 class ThreadTeam {
 public:
   /// Bytes that each thread owns for packed operands and the like.
-  static constexpr int64_t ScratchBytes = 1024 * 1024;
+  static constexpr int64_t scratchBytesEach = int64_t(1) << 20;
 
   /// Sizes the team; 0 threads means all cores of the process's affinity mask. Loads libgomp,
   /// unless one thread is all there is.
@@ -85,7 +85,7 @@ public:
     });
   }
 
-  /// The memory that `thread` owns; ScratchBytes long, aligned to 64.
+  /// The memory that `thread` owns; scratchBytesEach long, aligned to 64.
   void *scratch(int thread) const { return scratchOf[static_cast<size_t>(thread)].get(); }
 
 private:

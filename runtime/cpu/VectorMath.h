@@ -15,11 +15,12 @@
 
 namespace {
 
-typedef float Vec __attribute__((ext_vector_type(16)));
+using Vec = float __attribute__((ext_vector_type(16)));
+// A using-declaration would drop the alignment. NOLINTNEXTLINE(modernize-use-using)
 typedef float UnalignedVec __attribute__((ext_vector_type(16), aligned(4)));
-typedef int32_t IntVec __attribute__((ext_vector_type(16)));
+using IntVec = int32_t __attribute__((ext_vector_type(16)));
 
-constexpr int Lanes = 16;
+constexpr int64_t laneCount = 16;
 
 inline Vec load(const float *p) { return *reinterpret_cast<const UnalignedVec *>(p); }
 inline void store(float *p, Vec v) { *reinterpret_cast<UnalignedVec *>(p) = v; }
@@ -29,6 +30,9 @@ inline Vec select(IntVec mask, Vec a, Vec b) {
   return __builtin_bit_cast(Vec, (mask & __builtin_bit_cast(IntVec, a)) |
                                      (~mask & __builtin_bit_cast(IntVec, b)));
 }
+/// Lanes that hold no number.
+inline IntVec isNaN(Vec x) { return (__builtin_bit_cast(IntVec, x) & 0x7fffffff) > 0x7f800000; }
+
 /// The larger one; `b` where `a` is NaN.
 inline Vec maxOf(Vec a, Vec b) { return a > b ? a : b; }
 
@@ -52,8 +56,8 @@ inline void storeFirst(float *p, Vec v, int count) {
 
 /// Sum in a fixed tree.
 inline float sumOf(Vec v) {
-  typedef float V8 __attribute__((ext_vector_type(8)));
-  typedef float V4 __attribute__((ext_vector_type(4)));
+  using V8 = float __attribute__((ext_vector_type(8)));
+  using V4 = float __attribute__((ext_vector_type(4)));
   V8 a = v.lo + v.hi;
   V4 b = a.lo + a.hi;
   return (b.x + b.z) + (b.y + b.w);
@@ -84,7 +88,7 @@ inline Vec exponential(Vec x) {
   Vec f2 = __builtin_bit_cast(Vec, (e - half + 127) << 23);
   Vec y = p * f1 * f2;
   y = x < -87.3f ? splat(0.0f) : y;
-  return x != x ? x : y;
+  return isNaN(x) ? x : y;
 }
 
 /// log(x) to 1 ulp for normal x > 0; -infinity for 0.
@@ -109,7 +113,7 @@ inline Vec logarithm(Vec x) {
   y = fma(n, splat(0.693359375f), m + y);
   y = x == 0.0f ? splat(-__builtin_inff()) : y;
   y = x == __builtin_inff() ? x : y;
-  return x != x ? x : y;
+  return isNaN(x) ? x : y;
 }
 
 /// erf(x) to a few ulp: odd rational function on [-4, 4], outside of which it is +-1.
@@ -130,7 +134,7 @@ inline Vec errorFunction(Vec x) {
   q = fma(q, s, splat(4.9746925110067538e-1f));
   q = fma(q, s, splat(1.0f));
   Vec y = c * p / q;
-  return x != x ? x : y;
+  return isNaN(x) ? x : y;
 }
 
 /// tanh(x) by e^-2|x|; the small ones by their series, where the quotient would cancel.
@@ -147,7 +151,7 @@ inline Vec hyperbolicTangent(Vec x) {
   Vec small = fma(p * s, x, x);
   y = x < 0.0f ? -y : y;
   y = a < 0.625f ? small : y;
-  return x != x ? x : y;
+  return isNaN(x) ? x : y;
 }
 
 } // namespace

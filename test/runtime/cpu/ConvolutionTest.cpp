@@ -186,10 +186,11 @@ template <typename T> void check(const Case &test, unsigned seed) {
       taps *= double(test.kernel[i]);
       pixels *= double(test.outSize()[i]);
     }
+    int64_t groupIn = test.in / test.groups, groupOut = test.out / test.groups;
     double length = kind == DSC_CONV_GRAD_WEIGHT ? pixels
-                    : kind == DSC_CONV_FORWARD   ? taps * double(test.in / test.groups)
-                                                 : taps * double(test.out / test.groups);
-    double tolerance = bound(sizeof(T) == 4 ? F32Roundoff : F64Roundoff, length, 2, 2);
+                    : kind == DSC_CONV_FORWARD   ? taps * double(groupIn)
+                                                 : taps * double(groupOut);
+    double tolerance = bound(sizeof(T) == 4 ? f32Roundoff : f64Roundoff, length, 2, 2);
     for (size_t i = 0; i < first.size(); ++i) {
       ASSERT_NEAR((*results[kind])[i], double(first[i]), tolerance) << "at " << i;
     }

@@ -52,8 +52,8 @@ inline double bound(double unitRoundoff, double length, double scale, double ste
   return 8 * unitRoundoff * steps * std::sqrt(length < 1 ? 1 : length) * scale;
 }
 
-inline constexpr double F32Roundoff = 0x1p-24;
-inline constexpr double F64Roundoff = 0x1p-53;
+inline constexpr double f32Roundoff = 0x1p-24;
+inline constexpr double f64Roundoff = 0x1p-53;
 
 } // namespace dsc::testing
 
