@@ -213,8 +213,7 @@ static Value emitSign(VectorBuilder &b, Type element, Value x) {
   return b.select(b.cmpi(CmpIPredicate::sgt, x, zero), one, negative);
 }
 
-static constexpr double kSqrtHalf = 0.70710678118654752, kSqrtTwoOverPi = 0.79788456080286536;
-static constexpr double kGeluCubic = 0.044715, kInverseSqrtTwoPi = 0.39894228040143268;
+static constexpr double kSqrtTwoOverPi = 0.79788456080286536, kGeluCubic = 0.044715;
 
 static Value geluTanh(VectorBuilder &b, Value x) {
   Value cubic = b.mul(b.mul(b.mul(x, x), x), kGeluCubic);
@@ -222,25 +221,22 @@ static Value geluTanh(VectorBuilder &b, Value x) {
 }
 
 static Value emitGelu(VectorBuilder &b, GeluKind kind, Value x) {
-  Value inner = kind == GeluKind::erf ? emitErf(b, b.mul(x, kSqrtHalf)) : geluTanh(b, x);
-  return b.mul(b.mul(x, 0.5), b.add(inner, 1.0));
+  if (kind == GeluKind::erf) {
+    return emitGeluErf(b, x);
+  }
+  return b.mul(b.mul(x, 0.5), b.add(geluTanh(b, x), 1.0));
 }
 
 static Value emitGeluGrad(VectorBuilder &b, GeluKind kind, Value x, Value dy) {
-  Value derivative;
   if (kind == GeluKind::erf) {
-    Value phi = b.mul(b.add(emitErf(b, b.mul(x, kSqrtHalf)), 1.0), 0.5);
-    Value density = b.mul(emitExp(b, b.mul(b.mul(x, x), -0.5)), kInverseSqrtTwoPi);
-    derivative = b.fma(x, density, phi);
-  } else {
-    // 0.5 (1 + t) + 0.5 x (1 - t^2) sqrt(2 / pi) (1 + 3 c x^2)
-    Value t = geluTanh(b, x), one = b.constant(x.getType(), 1.0);
-    Value slope =
-        b.mul(b.fma(b.mul(x, x), b.constant(x.getType(), 3 * kGeluCubic), one), kSqrtTwoOverPi);
-    Value right = b.mul(b.mul(b.mul(x, 0.5), b.fma(b.neg(t), t, one)), slope);
-    derivative = b.fma(b.add(t, 1.0), b.constant(x.getType(), 0.5), right);
+    return emitGeluErfGrad(b, x, dy);
   }
-  return b.mul(dy, derivative);
+  // 0.5 (1 + t) + 0.5 x (1 - t^2) sqrt(2 / pi) (1 + 3 c x^2)
+  Value t = geluTanh(b, x), one = b.constant(x.getType(), 1.0);
+  Value slope =
+      b.mul(b.fma(b.mul(x, x), b.constant(x.getType(), 3 * kGeluCubic), one), kSqrtTwoOverPi);
+  Value right = b.mul(b.mul(b.mul(x, 0.5), b.fma(b.neg(t), t, one)), slope);
+  return b.mul(dy, b.fma(b.add(t, 1.0), b.constant(x.getType(), 0.5), right));
 }
 
 static Value emitIsInf(VectorBuilder &b, IsInfOp op, Value x) {

@@ -33,6 +33,10 @@ static constexpr double kErfNear[] = {0.128379166,   -0.37612626,    0.112835832
                                       0.00518807396, -0.00080078782, 7.8461082e-05};
 static constexpr double kErfFar[] = {1.1286943,     0.634969711,     0.10653054,    -0.0240097586,
                                      0.00375731289, -0.000350546383, 1.39572212e-05};
+// Phi(-u) / e^(-u^2 / 2) for 0 <= u <= 6, in absolute error of Phi.
+static constexpr double kPhi[] = {0.49999997,     -0.398940235,    0.249969468,    -0.132793784,
+                                  0.0618985556,   -0.0254396126,   0.00897808559,  -0.00257683685,
+                                  0.000559291278, -8.38866981e-05, 7.60847206e-06, -3.1068609e-07};
 // (sin(r) / r - 1) / r^2 and (cos(r) - 1 + r^2 / 2) / r^4 in r^2 for |r| <= pi / 4, in f64.
 static constexpr double kSin[] = {-0.16666666639557615, 0.0083333291438914305,
                                   -0.00019839256627543936, 2.7175644031487315e-06};
@@ -178,6 +182,41 @@ Value dsc::emitErf(VectorBuilder &b, Value x) {
   Value t = b.select(b.cmpf(CmpFPredicate::OGT, magnitude, top), top, magnitude);
   Value far = b.sub(one, emitExp(b, b.neg(b.mul(t, b.polynomial(t, kErfFar)))));
   return b.select(b.cmpf(CmpFPredicate::OGT, magnitude, one), copySign(b, far, x), near);
+}
+
+namespace {
+/// The normal distribution at x: its integral and e^(-x^2 / 2).
+struct Normal {
+  Value integral, bell;
+};
+} // namespace
+
+static Normal emitNormal(VectorBuilder &b, Value x) {
+  Type type = x.getType();
+  Value exponent = b.mul(b.mul(x, x), -0.5), half = b.constant(type, 0.5);
+  if (isF64(x)) {
+    Value erf = emitErf(b, b.mul(x, 0.70710678118654752));
+    return {b.mul(b.add(erf, 1.0), half), emitExp(b, exponent)};
+  }
+  // One exponential serves both: Phi(-|x|) is the bell times a polynomial. Below -86 it is zero for
+  // every use.
+  Reduced p = reduceByLn2(b, limit(b, exponent, -86.0, 0.0));
+  Value bell = b.add(b.fma(b.mul(p.r, p.r), b.polynomial(p.r, kExp), p.r), 1.0);
+  bell = b.mul(bell, powerOfTwo(b, p.n, type));
+  bell = b.select(b.cmpf(CmpFPredicate::OLT, exponent, -86.0), b.constant(type, 0.0), bell);
+  Value top = b.constant(type, 6.0), u = b.abs(x);
+  u = b.select(b.cmpf(CmpFPredicate::OGT, u, top), top, u);
+  Value tail = b.mul(bell, b.polynomial(u, kPhi));
+  Value one = b.constant(type, 1.0);
+  return {b.select(b.cmpf(CmpFPredicate::OLT, x, 0.0), tail, b.sub(one, tail)), bell};
+}
+
+Value dsc::emitGeluErf(VectorBuilder &b, Value x) { return b.mul(x, emitNormal(b, x).integral); }
+
+Value dsc::emitGeluErfGrad(VectorBuilder &b, Value x, Value dy) {
+  Normal normal = emitNormal(b, x);
+  Value density = b.mul(normal.bell, 0.39894228040143268); // 1 / sqrt(2 pi)
+  return b.mul(dy, b.fma(x, density, normal.integral));
 }
 
 Value dsc::emitSigmoid(VectorBuilder &b, Value x) {

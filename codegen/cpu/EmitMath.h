@@ -20,6 +20,9 @@ mlir::Value emitSoftplus(VectorBuilder &b, mlir::Value x);
 mlir::Value emitSin(VectorBuilder &b, mlir::Value x);
 mlir::Value emitCos(VectorBuilder &b, mlir::Value x);
 mlir::Value emitTan(VectorBuilder &b, mlir::Value x);
+/// x Phi(x), and dy (Phi(x) + x phi(x)), with Phi the normal distribution's integral.
+mlir::Value emitGeluErf(VectorBuilder &b, mlir::Value x);
+mlir::Value emitGeluErfGrad(VectorBuilder &b, mlir::Value x, mlir::Value dy);
 mlir::Value emitPow(VectorBuilder &b, mlir::Value x, mlir::Value y);
 
 } // namespace dsc

@@ -76,6 +76,43 @@ INSTANTIATE_TEST_SUITE_P(
         UnaryCase{"atan", std::atan, -10, 10, 2}),
     [](const auto &info) { return std::string(info.param.name) + std::to_string(info.index); });
 
+TEST(ElementwiseKernel, GeluAndItsGradient) {
+  std::string f = "tensor<20001xf32>", type = "20001xf32";
+  for (bool tanhForm : {false, true}) {
+    std::string kind = std::string("{kind = #dsc.gelu_kind<") + (tanhForm ? "tanh" : "erf") + ">}";
+    std::string body = "%y = dsc.gelu %a0 " + kind + " : (" + f + ") -> " + f +
+                       "\n%dx = dsc.gelu_grad %a0, %a1 " + kind + " : (" + f + ", " + f + ") -> " +
+                       f;
+    CompiledKernels kernels(
+        kernelModule(elementwise("20001"), {type, type}, body, "%y, %dx", {type, type}));
+    std::vector<float> x(20001), dy(20001, 1.0f);
+    for (int i = 0; i <= 20000; ++i) {
+      x[i] = (i - 10000) * 1e-3f;
+    }
+    x[0] = -1e30f;
+    x[20000] = 1e30f;
+    std::vector<Buffer> results = kernels.run({Buffer::of(x), Buffer::of(dy)});
+    std::vector<float> actual = results[0].as<float>(), actualDx = results[1].as<float>();
+    for (int i = 0; i <= 20000; ++i) {
+      double v = x[i], y, dx;
+      if (tanhForm) {
+        double c = std::sqrt(2 / M_PI), t = std::tanh(c * (v + 0.044715 * v * v * v));
+        y = 0.5 * v * (1 + t);
+        dx = 0.5 * (1 + t) +
+             (std::fabs(v) < 100 ? 0.5 * v * (1 - t * t) * c * (1 + 3 * 0.044715 * v * v) : 0);
+      } else {
+        double phi = 0.5 * std::erfc(-v / std::sqrt(2.0));
+        y = v * phi;
+        dx = phi + v * std::exp(-v * v / 2) / std::sqrt(2 * M_PI);
+      }
+      if (std::fabs(v) < 100 || !tanhForm) { // the cube of 1e30 is infinite
+        ASSERT_NEAR(actual[i], y, 2.5e-7 * std::max(1.0, std::fabs(v))) << v;
+        ASSERT_NEAR(actualDx[i], dx, tanhForm ? 2e-6 : 6e-7) << v;
+      }
+    }
+  }
+}
+
 TEST(ElementwiseKernel, BroadcastsInEveryDimension) {
   // x[3,5,37] * y[5,1] + z[37] - w, an odd last dimension and a row-wise operand.
   std::string body = R"(
