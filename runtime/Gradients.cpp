@@ -7,6 +7,7 @@
 #include "runtime/Safetensors.h"
 #include "runtime/Startup.h"
 
+#include <cmath>
 #include <cstdio>
 
 using namespace dsc;
@@ -75,11 +76,8 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
     out.push_back(denseTensor(tensor, session.value(tensor)));
   }
   DSC_RETURN_IF_FAILED(writeSafetensors(path, out, {{"model", manifest.name}}));
-  std::printf("loss %.9g", session.scalar("last", "loss").value_or(0));
-  if (std::optional<double> norm = session.scalar("last", "grad_norm")) {
-    std::printf("  grad_norm %.9g", *norm);
-  }
-  std::printf("\n%zu tensors are in %s\n", out.size(), printable(path).c_str());
+  std::printf("loss %.9g\n%zu tensors are in %s\n", session.scalar("last", "loss").value_or(NAN),
+              out.size(), printable(path).c_str());
   return {};
 }
 

@@ -36,9 +36,8 @@ void Progress::draw(const StepReport &report) {
   double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
   auto done = static_cast<double>(report.step - first);
   double left = done > 0 ? elapsed / done * static_cast<double>(steps - report.step) : 0;
-  std::string facts =
-      format("loss %.4f  %s %s/s  %s left", report.loss, shortNumber(report.rate).c_str(),
-             tokens ? "tokens" : "samples", durationText(left).c_str());
+  std::string facts = format("loss %.4f  %s %s/s  %s left", report.loss, shortNumber(rate).c_str(),
+                             tokens ? "tokens" : "samples", durationText(left).c_str());
   if (report.skipped) {
     facts += "  skipped";
   }
@@ -60,6 +59,10 @@ void Progress::draw(const StepReport &report) {
 }
 
 void Progress::step(const StepReport &report) {
+  // The mean of times, not of rates: it is what the time left follows.
+  double each = report.seconds / std::max(report.work, 1.0);
+  secondsEach = secondsEach > 0 ? secondsEach + 0.1 * (each - secondsEach) : each;
+  rate = 1 / std::max(secondsEach, 1e-12);
   auto now = Clock::now();
   if (begin == Clock::time_point()) {
     // The first step, with its page faults, does not count for the time that is left.
@@ -79,7 +82,7 @@ void Progress::step(const StepReport &report) {
   std::string norm = report.gradNorm ? format("  grad_norm %.4g", *report.gradNorm) : "";
   std::printf("step %lld/%lld  loss %.4f  lr %.4g%s  %s %s/s%s\n",
               static_cast<long long>(report.step), static_cast<long long>(steps), report.loss,
-              report.learningRate, norm.c_str(), shortNumber(report.rate).c_str(),
+              report.learningRate, norm.c_str(), shortNumber(rate).c_str(),
               tokens ? "tokens" : "samples", report.skipped ? "  skipped" : "");
   std::fflush(stdout);
 }

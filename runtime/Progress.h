@@ -22,7 +22,8 @@ struct StepReport {
   double learningRate = 0;
   std::optional<double> gradNorm;
   bool skipped = false;
-  double rate = 0; ///< samples or tokens a second
+  double work = 0; ///< samples or tokens of the step
+  double seconds = 0;
 };
 
 class Progress {
@@ -43,6 +44,8 @@ private:
   bool tokens;
   bool terminal;
   bool drawn = false;
+  /// Of a sample or token, smoothed over some ten steps, and its inverse.
+  double secondsEach = 0, rate = 0;
   int64_t first = 0;
   Clock::time_point begin, lastDraw;
 };

@@ -264,7 +264,8 @@ Status Training::step(int64_t number) {
   if (tokens) {
     perStep *= static_cast<double>(manifest.tokensPerSample);
   }
-  report.rate = perStep / std::fmax(seconds, 1e-9);
+  report.work = perStep;
+  report.seconds = seconds;
   const int64_t epoch = sampler->epoch(consumed) + 1;
   consumed += samplesPerStep;
   progress->step(report);
@@ -278,7 +279,7 @@ Status Training::step(int64_t number) {
     event["grad_norm"] = *report.gradNorm;
   }
   event["skipped"] = report.skipped;
-  event[tokens ? "tokens_per_s" : "samples_per_s"] = report.rate;
+  event[tokens ? "tokens_per_s" : "samples_per_s"] = perStep / std::fmax(seconds, 1e-9);
   event["ms"] = seconds * 1e3;
   event["peak_bytes"] = session->plannedBytes();
   DSC_RETURN_IF_FAILED(log.event("step", event));
