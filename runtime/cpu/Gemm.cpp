@@ -284,7 +284,10 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
           multiplyBlock(kernels, gemm, cut, kPiece, rows, packedA, right, columns.begin,
                         columns.end);
         }
-        advance();
+        // The end of the run is a barrier already.
+        if (kPiece + 1 < cut.kPieces || first + nBlock < gemm.n) {
+          advance();
+        }
       }
     }
   });

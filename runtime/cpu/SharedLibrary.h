@@ -18,10 +18,10 @@ namespace dsc {
 
 /// What to open, and what to tell a user who does not have it.
 struct LibraryRequest {
-  std::string title;              ///< "oneDNN"
+  std::string title;              ///< "GNU OpenMP"
   std::vector<std::string> names; ///< tried in this order
   std::string folder;             ///< empty: the loader's own search path
-  std::string install;            ///< "apt-get install libdnnl2"
+  std::string install;            ///< "apt-get install libgomp1"
 };
 
 /// An open library.

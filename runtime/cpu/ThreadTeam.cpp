@@ -64,7 +64,7 @@ Status ThreadTeam::start(int threads) {
     DSC_RETURN_IF_FAILED(loadGomp());
   }
   if (gomp.parallel) {
-    // oneDNN asks OpenMP how many threads there are and splits its work by that.
+    // What else lives on OpenMP in this process must not start a larger team.
     gomp.setDynamic(0);
     gomp.setNumThreads(count);
   }

@@ -1,7 +1,7 @@
 //===- ThreadTeam.h - The threads that share a CPU op ----------------------===//
 //
-// One team for generated kernels, our matrix products and oneDNN: libgomp's pool, which oneDNN
-// uses by itself. A second pool would fight the first for the cores. Work is dealt so that no
+// One team for generated kernels and our matrix products: libgomp's pool, which libraries loaded
+// later use as well. A second pool would fight the first for the cores. Work is dealt so that no
 // value depends on the number of threads: pieces are independent and nothing is added across them.
 // All calls come from the thread that started the team.
 //
