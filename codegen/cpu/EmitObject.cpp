@@ -21,6 +21,11 @@
 using namespace mlir;
 using namespace dsc;
 
+// LLVM modules that kernels are dealt to: the same everywhere, so that an executable's bytes do not
+// depend on the machine that made it; enough to keep several threads busy, few enough that each is
+// worth its set-up.
+static constexpr size_t kKernelParts = 8;
+
 static constexpr const char *kTriple = "x86_64-unknown-linux-gnu";
 
 //===----------------------------------------------------------------------===//
@@ -208,10 +213,8 @@ FailureOr<std::vector<std::string>> dsc::emitObjects(ModuleOp module, const CpuT
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();
   LLVMInitializeX86AsmPrinter();
-  llvm::ThreadPoolStrategy strategy = llvm::hardware_concurrency();
-  // Two parts a thread even out what the sizes did not say.
-  std::vector<Part> parts = split(module, 2 * strategy.compute_thread_count());
-  llvm::DefaultThreadPool pool(strategy);
+  std::vector<Part> parts = split(module, kKernelParts);
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
   for (Part &part : parts) {
     pool.async([&part, &target] { compile(part, target); });
   }

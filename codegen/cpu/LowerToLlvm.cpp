@@ -21,6 +21,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -113,6 +114,7 @@ LogicalResult dsc::lowerKernelsToLlvm(ModuleOp module) {
     modules.push_back(builder.create<ModuleOp>(module.getLoc()));
   }
   SmallVector<func::FuncOp> declarations;
+  SmallVector<std::string> names;
   for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
     if (function.isExternal()) {
       declarations.push_back(function);
@@ -124,6 +126,7 @@ LogicalResult dsc::lowerKernelsToLlvm(ModuleOp module) {
     size_t least = std::min_element(sizes.begin(), sizes.end()) - sizes.begin(), ops = 0;
     function.walk([&](Operation *) { ++ops; });
     sizes[least] += ops;
+    names.push_back(function.getSymName().str());
     function->moveBefore(modules[least].getBody(), modules[least].getBody()->end());
   }
   for (func::FuncOp declaration : declarations) {
@@ -140,16 +143,21 @@ LogicalResult dsc::lowerKernelsToLlvm(ModuleOp module) {
   if (failed(manager.run(*holder))) {
     return failure();
   }
+  // Back in their old order, which the number of threads must not change.
+  llvm::StringMap<LLVM::LLVMFuncOp> lowered;
   for (ModuleOp part : modules) {
     for (auto function : llvm::make_early_inc_range(part.getOps<LLVM::LLVMFuncOp>())) {
-      if (function.isExternal() && module.lookupSymbol(function.getSymName())) {
-        continue;
-      }
-      function->moveBefore(module.getBody(), module.getBody()->end());
       if (!function.isExternal()) {
-        addEntry(function);
+        lowered[function.getSymName()] = function;
+      } else if (!module.lookupSymbol(function.getSymName())) {
+        function->moveBefore(module.getBody(), module.getBody()->end());
       }
     }
+  }
+  for (const std::string &name : names) {
+    LLVM::LLVMFuncOp function = lowered.lookup(name);
+    function->moveBefore(module.getBody(), module.getBody()->end());
+    addEntry(function);
   }
   return success();
 }
