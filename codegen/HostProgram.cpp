@@ -117,9 +117,10 @@ private:
   SmallVector<Value> bases;
   Block *failed;
 
-  /// A constant byte offset as a GEP index: 32 bits where they do, else a 64-bit constant value.
+  /// A constant byte offset as a GEP index: in the op where it fits GEPArg's 29 bits, else a 64-bit
+  /// constant value.
   LLVM::GEPArg offset(int64_t bytes) {
-    if (bytes < (1ll << 30)) {
+    if (bytes < (1ll << 28)) {
       return LLVM::GEPArg(static_cast<int32_t>(bytes));
     }
     return LLVM::GEPArg(constant(bytes, true));
