@@ -94,7 +94,7 @@ FailureOr<ModelInfo> dsc::inspectModel(MLIRContext &context, const ImportOptions
     info.outputs.push_back(declare(output));
   }
   for (const Parameter &parameter : (*parameters)->parameters()) {
-    info.parameters.push_back({parameter.name, parameter.onnxNames, parameter.tensor->dims,
+    info.parameters.push_back({parameter.name, parameter.onnxNames, parameter.dims,
                                nameOf(parameter.tensor->type),
                                stringifyGlobalRole(parameter.role).str(), parameter.reason});
   }

@@ -633,17 +633,21 @@ LogicalResult dsc::importPad(NodeImport &n) {
     return n.result(x);
   }
   double value = 0;
+  Value late; // a value that only the run knows
   if (n.hasInput(2)) {
     std::optional<SmallVector<double>> given = Emitter::numbersOf(n.input(2));
-    if (!given) {
-      return n.refuse("a padding value that depends on run-time data");
-    }
-    value = given->empty() ? 0 : given->front();
+    late = given ? Value() : n.e.reshape(n.input(2), {});
+    value = !given || given->empty() ? 0 : given->front();
   }
   for (auto [i, size] : llvm::enumerate(sizes)) {
     starts[i] = size == 0 ? 0 : starts[i];
   }
-  return n.result(n.e.pad(n.e.slice(x, starts, sizes), low, high, value));
+  Value y = n.e.pad(n.e.slice(x, starts, sizes), low, high, value);
+  if (late && y) {
+    Value inside = n.e.pad(n.e.splat(n.e.builder.getI1Type(), sizes, 1), low, high, 0);
+    y = n.e.select(inside, y, late);
+  }
+  return n.result(y);
 }
 
 /// start, start + delta, ...: known at compile time, since it is a shape.

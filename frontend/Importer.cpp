@@ -129,8 +129,9 @@ Value FunctionImporter::initializer(const ParameterUse &use) {
       use.parameter < 0 ? nullptr : &shared.parameters.parameters()[use.parameter];
   Value value;
   if (parameter && !parameter->folds) {
-    value =
-        emitter.getGlobal(parameter->name, RankedTensorType::get(parameter->tensor->dims, element));
+    value = emitter.getGlobal(parameter->name, RankedTensorType::get(parameter->dims, element));
+    value = parameter->transposed ? emitter.transpose(value, {1, 0})
+                                  : emitter.reshape(value, parameter->tensor->dims);
   } else {
     DenseElementsAttr &elements = shared.constantValues[tensor.name];
     if (!elements) {
@@ -543,10 +544,10 @@ void ModuleBuilder::addGlobals(ModuleOp module) {
     auto source = SourceAttr::get(&shared.context,
                                   parameter.tensor->file ? parameter.tensor->file->path : file,
                                   parameter.tensor->name, "");
-    builder.create<GlobalOp>(
-        place, parameter.name, RankedTensorType::get(parameter.tensor->dims, element),
-        parameter.role, ElementsAttr(), source, builder.getStrArrayAttr(names),
-        builder.getStringAttr(parameter.reason), FlatSymbolRefAttr(), StringAttr(), SlotAttr());
+    builder.create<GlobalOp>(place, parameter.name, RankedTensorType::get(parameter.dims, element),
+                             parameter.role, ElementsAttr(), source, builder.getStrArrayAttr(names),
+                             builder.getStringAttr(parameter.reason), FlatSymbolRefAttr(),
+                             StringAttr(), SlotAttr());
   }
   auto scalar = RankedTensorType::get({}, builder.getI64Type());
   for (StringRef name : {"rt.seed", "rt.step", "rt.sample_base"}) {

@@ -178,6 +178,43 @@ std::string dsc::takeGraph(onnx::GraphProto &proto, Graph &graph) {
   return "";
 }
 
+static void tensorToProto(const Tensor &tensor, onnx::TensorProto &proto) {
+  proto.set_name(tensor.name);
+  proto.set_data_type(static_cast<int32_t>(tensor.type));
+  proto.mutable_dims()->Add(tensor.dims.begin(), tensor.dims.end());
+  proto.set_raw_data(tensor.bytes);
+}
+
+/// A subgraph, whose inputs and outputs libonnx's builders know by name.
+static void graphToProto(const Graph &graph, onnx::GraphProto &proto) {
+  proto.set_name("graph");
+  auto declare = [](const ValueInfo &info, onnx::ValueInfoProto &value) {
+    value.set_name(info.name);
+    auto &type = *value.mutable_type()->mutable_tensor_type();
+    type.set_elem_type(static_cast<int32_t>(info.type));
+    for (size_t i = 0; info.hasShape && i <= info.dims.size(); ++i) {
+      auto &shape = *type.mutable_shape();
+      if (i < info.dims.size() && info.dims[i].size) {
+        shape.add_dim()->set_dim_value(*info.dims[i].size);
+      } else if (i < info.dims.size()) {
+        shape.add_dim()->set_dim_param(info.dims[i].name);
+      }
+    }
+  };
+  for (const ValueInfo &input : graph.inputs) {
+    declare(input, *proto.add_input());
+  }
+  for (const ValueInfo &output : graph.outputs) {
+    declare(output, *proto.add_output());
+  }
+  for (const Tensor &tensor : graph.initializers) {
+    tensorToProto(tensor, *proto.add_initializer());
+  }
+  for (const Node &node : graph.nodes) {
+    dsc::toProto(node, *proto.add_node());
+  }
+}
+
 void dsc::toProto(const Node &node, onnx::NodeProto &proto) {
   proto.set_name(node.name);
   proto.set_op_type(node.op);
@@ -219,15 +256,14 @@ void dsc::toProto(const Node &node, onnx::NodeProto &proto) {
         to.add_strings(text);
       }
       break;
-    case NodeAttribute::Kind::Tensor: {
+    case NodeAttribute::Kind::Tensor:
       to.set_type(onnx::AttributeProto::TENSOR);
-      onnx::TensorProto &tensor = *to.mutable_t();
-      tensor.set_data_type(static_cast<int32_t>(from.tensor->type));
-      tensor.mutable_dims()->Add(from.tensor->dims.begin(), from.tensor->dims.end());
-      tensor.set_raw_data(from.tensor->bytes);
+      tensorToProto(*from.tensor, *to.mutable_t());
       break;
-    }
     case NodeAttribute::Kind::Graph:
+      to.set_type(onnx::AttributeProto::GRAPH);
+      graphToProto(*from.graph, *to.mutable_g());
+      break;
     case NodeAttribute::Kind::Other:
       proto.mutable_attribute()->RemoveLast();
       break;

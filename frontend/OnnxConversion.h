@@ -21,7 +21,7 @@ std::string takeGraph(onnx::GraphProto &proto, onnx_model::Graph &graph);
 
 onnx_model::ValueInfo toValueInfo(const onnx::ValueInfoProto &proto);
 
-/// A node for libonnx's function builders; graphs are left out.
+/// A node for libonnx's function builders.
 void toProto(const onnx_model::Node &node, onnx::NodeProto &proto);
 
 } // namespace dsc

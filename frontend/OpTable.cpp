@@ -8,8 +8,10 @@ using namespace dsc;
 
 llvm::ArrayRef<OpRow> dsc::opTable() {
 #define DSC_ROW(name) {"", #name, import##name},
-  static const OpRow rows[] = {DSC_ONNX_OPS(DSC_ROW)};
+#define DSC_MICROSOFT_ROW(name) {"com.microsoft", #name, importMicrosoft##name},
+  static const OpRow rows[] = {DSC_ONNX_OPS(DSC_ROW) DSC_MICROSOFT_OPS(DSC_MICROSOFT_ROW)};
 #undef DSC_ROW
+#undef DSC_MICROSOFT_ROW
   return rows;
 }
 

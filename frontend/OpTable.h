@@ -22,7 +22,7 @@
   ROW(Attention) ROW(Einsum) ROW(Gemm) ROW(MatMul)
 #define DSC_CONVOLUTION_OPS(ROW) \
   ROW(AveragePool) ROW(Col2Im) ROW(Conv) ROW(ConvTranspose) ROW(GlobalAveragePool) \
-  ROW(GlobalLpPool) ROW(GlobalMaxPool) ROW(LpPool) ROW(MaxPool) ROW(MaxUnpool)
+  ROW(GlobalLpPool) ROW(GlobalMaxPool) ROW(LpPool) ROW(MaxPool) ROW(MaxUnpool) ROW(Resize)
 #define DSC_NORMALIZATION_OPS(ROW) \
   ROW(BatchNormalization) ROW(GroupNormalization) ROW(InstanceNormalization) ROW(LRN) \
   ROW(LayerNormalization) ROW(LogSoftmax) ROW(LpNormalization) ROW(MeanVarianceNormalization) \
@@ -51,6 +51,12 @@
   DSC_REDUCTION_OPS(ROW) \
   DSC_SHAPE_OPS(ROW) \
   DSC_RANDOM_OPS(ROW)
+
+// The same for com.microsoft: ROW(Name) is imported by importMicrosoftName.
+#define DSC_MICROSOFT_OPS(ROW) \
+  ROW(BiasGelu) ROW(FastGelu) ROW(FusedConv) ROW(FusedGemm) ROW(FusedMatMul) ROW(Gelu) ROW(QuickGelu) \
+  ROW(SimplifiedLayerNormalization) ROW(SkipLayerNormalization) \
+  ROW(SkipSimplifiedLayerNormalization)
 // clang-format on
 
 namespace dsc {
@@ -70,6 +76,9 @@ ImportFunction findImport(llvm::StringRef domain, llvm::StringRef op);
 
 #define DSC_DECLARE_IMPORT(name) mlir::LogicalResult import##name(NodeImport &n);
 DSC_ONNX_OPS(DSC_DECLARE_IMPORT)
+#undef DSC_DECLARE_IMPORT
+#define DSC_DECLARE_IMPORT(name) mlir::LogicalResult importMicrosoft##name(NodeImport &n);
+DSC_MICROSOFT_OPS(DSC_DECLARE_IMPORT)
 #undef DSC_DECLARE_IMPORT
 
 } // namespace dsc

@@ -25,6 +25,8 @@ struct Candidate {
   std::string reason;
   SmallVector<std::pair<int64_t, unsigned>> uses; // (node position, operand)
   bool folds = false;
+  std::vector<int64_t> dims; // PyTorch's shape, where it is not the file's
+  bool transposed = false;
   int original = -1; // the candidate that this one is an Identity of
 };
 
@@ -41,6 +43,7 @@ private:
   bool isAttributeOperand(const Candidate &candidate) const;
   bool isStatistic(const Candidate &candidate) const;
   LogicalResult classifyFolded(Candidate &candidate, StringRef list);
+  void restoreShape(Candidate &candidate);
   void splitMerged(Candidate &candidate);
   void restoreDroppedBiases();
   LogicalResult applyFlags();
@@ -272,7 +275,7 @@ std::string ParameterRule::uniqueName(std::string name) {
 void ParameterRule::collect() {
   for (const Tensor &tensor : model.graph.initializers) {
     byValue[tensor.name] = candidates.size();
-    candidates.push_back({tensor.name, &tensor, tensor.name, {}, "", {}, false, -1});
+    candidates.push_back({tensor.name, &tensor, tensor.name, {}, "", {}, false, {}, false, -1});
   }
   auto isIdentityOfWeight = [&](const Node &node) {
     if (node.op != "Identity" || !node.domain.empty() || node.inputs.size() != 1 ||
@@ -289,7 +292,8 @@ void ParameterRule::collect() {
       auto original = static_cast<int>(byValue[node.inputs[0]]);
       const Tensor *tensor = candidates[original].tensor;
       byValue[node.outputs[0]] = candidates.size();
-      candidates.push_back({node.outputs[0], tensor, node.outputs[0], {}, "", {}, false, original});
+      candidates.push_back(
+          {node.outputs[0], tensor, node.outputs[0], {}, "", {}, false, {}, false, original});
       continue;
     }
     // PaddlePaddle's exporter stores weights in Constant nodes.
@@ -300,8 +304,16 @@ void ParameterRule::collect() {
           value->tensor->elements() > 1) {
         value->tensor->name = node.outputs[0];
         byValue[node.outputs[0]] = candidates.size();
-        candidates.push_back(
-            {node.outputs[0], value->tensor.get(), node.outputs[0], {}, "", {}, false, -1});
+        candidates.push_back({node.outputs[0],
+                              value->tensor.get(),
+                              node.outputs[0],
+                              {},
+                              "",
+                              {},
+                              false,
+                              {},
+                              false,
+                              -1});
         continue;
       }
     }
@@ -341,6 +353,7 @@ LogicalResult ParameterRule::classifyFolded(Candidate &candidate, StringRef list
   candidate.role = GlobalRole::trained;
   if (sources.size() == 1) {
     candidate.name = sources[0];
+    restoreShape(candidate);
   }
   candidate.reason = "rule 2: folded by the exporter from " + sources[0];
   return success();
@@ -369,6 +382,7 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
         candidate.name = scope + (slot == 2 ? ".bias" : ".weight");
       }
     }
+    restoreShape(candidate);
     return success();
   }
   // TorchScript's exporter folds the rows of a position table that a fixed sequence reads.
@@ -454,6 +468,29 @@ LogicalResult ParameterRule::classify(Candidate &candidate) {
   return classifyByName(candidate);
 }
 
+/// The shape that PyTorch knows a folded or renamed weight by: a Linear's weight is transposed, a
+/// position table or a group norm's scale has gained dimensions of 1.
+void ParameterRule::restoreShape(Candidate &candidate) {
+  const std::vector<int64_t> &dims = candidate.tensor->dims;
+  bool onlyProducts = !candidate.uses.empty() &&
+                      llvm::all_of(candidate.uses, [&](std::pair<int64_t, unsigned> use) {
+                        return model.graph.nodes[use.first].op == "MatMul" && use.second == 1;
+                      });
+  if (dims.size() == 2 && onlyProducts) {
+    candidate.dims = {dims[1], dims[0]};
+    candidate.transposed = true;
+    return;
+  }
+  llvm::ArrayRef<int64_t> kept(dims);
+  while (kept.size() > 1 && kept.front() == 1) {
+    kept = kept.drop_front();
+  }
+  if (dims.size() == 3 && dims[1] == 1 && dims[2] == 1) {
+    kept = llvm::ArrayRef<int64_t>(dims).take_front(1);
+  }
+  candidate.dims.assign(kept.begin(), kept.end());
+}
+
 //===----------------------------------------------------------------------===//
 // Rule 4: merged, dropped, tied
 //===----------------------------------------------------------------------===//
@@ -463,6 +500,8 @@ int ParameterRule::add(const Candidate &candidate) {
   parameter.name = uniqueName(candidate.name);
   parameter.onnxNames = {candidate.value};
   parameter.tensor = candidate.tensor;
+  parameter.dims = candidate.dims.empty() ? candidate.tensor->dims : candidate.dims;
+  parameter.transposed = candidate.transposed;
   parameter.role = *candidate.role;
   parameter.reason = candidate.reason;
   parameter.folds = candidate.folds;
@@ -549,6 +588,8 @@ void ParameterRule::restoreDroppedBiases() {
                    zeros->name,
                    GlobalRole::trained,
                    "rule 4: a zero bias that the exporter dropped",
+                   {},
+                   false,
                    {},
                    false,
                    -1};

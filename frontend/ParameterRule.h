@@ -17,6 +17,8 @@ struct Parameter {
   std::string name;                   // as PyTorch knows it, where the file still says so
   std::vector<std::string> onnxNames; // the initializers it came from
   const onnx_model::Tensor *tensor = nullptr;
+  std::vector<int64_t> dims; // PyTorch's shape: the tensor's, transposed or without dimensions of 1
+  bool transposed = false;   // the file holds the transpose
   GlobalRole role = GlobalRole::trained;
   std::string reason;
   bool folds = false; // a buffer that nothing writes: its value is known while importing

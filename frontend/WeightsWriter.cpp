@@ -1,5 +1,6 @@
 // Writes beside the target and renames, so that a file of that name is always whole. One buffer of
-// 4 MiB is all that is held.
+// 4 MiB is all that is held, or one tensor where the
+// file has it transposed.
 
 #include "frontend/WeightsWriter.h"
 
@@ -128,7 +129,7 @@ static std::string makeHeader(ArrayRef<const Parameter *> parameters) {
       json.attributeObject(llvm::json::fixUTF8(parameter->name), [&] {
         json.attribute("dtype", safetensorsType(parameter->tensor->type));
         json.attributeArray("shape", [&] {
-          for (int64_t dim : parameter->tensor->dims) {
+          for (int64_t dim : parameter->dims) {
             json.value(dim);
           }
         });
@@ -145,6 +146,28 @@ static std::string makeHeader(ArrayRef<const Parameter *> parameters) {
   std::string header(sizeof(length), '\0');
   std::memcpy(header.data(), &length, sizeof(length));
   return header + text;
+}
+
+/// The bytes of a matrix's transpose.
+static bool readTransposed(const Tensor &tensor, std::vector<char> &out) {
+  std::vector<char> bytes(tensor.byteCount());
+  if (!tensor.read(0, bytes)) {
+    return false;
+  }
+  out.resize(bytes.size());
+  size_t size = bytesOf(tensor.type);
+  int64_t rows = tensor.dims[0], columns = tensor.dims[1];
+  constexpr int64_t block = 32; // both walks stay in cache
+  for (int64_t i0 = 0; i0 < rows; i0 += block) {
+    for (int64_t j0 = 0; j0 < columns; j0 += block) {
+      for (int64_t i = i0; i < std::min(i0 + block, rows); ++i) {
+        for (int64_t j = j0; j < std::min(j0 + block, columns); ++j) {
+          std::memcpy(&out[(j * rows + i) * size], &bytes[(i * columns + j) * size], size);
+        }
+      }
+    }
+  }
+  return true;
 }
 
 FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Location loc,
@@ -167,13 +190,20 @@ FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Locati
   if (!file.write({header.data(), header.size()})) {
     return fail("written");
   }
-  std::vector<char> buffer(size_t(4) << 20);
+  std::vector<char> buffer(size_t(4) << 20), whole;
   for (const Parameter *parameter : parameters) {
     llvm::SHA256 hash;
     const Tensor &tensor = *parameter->tensor;
+    whole.clear();
+    if (parameter->transposed && !readTransposed(tensor, whole)) {
+      return emitError(loc) << "weights of '" << parameter->name
+                            << "' cannot be read: their file has changed";
+    }
     for (uint64_t from = 0, total = tensor.byteCount(); from < total;) {
       MutableArrayRef<char> piece(buffer.data(), std::min<uint64_t>(buffer.size(), total - from));
-      if (!tensor.read(from, piece)) {
+      if (parameter->transposed) {
+        std::memcpy(piece.data(), whole.data() + from, piece.size());
+      } else if (!tensor.read(from, piece)) {
         return emitError(loc) << "weights of '" << parameter->name
                               << "' cannot be read: their file has changed";
       }
