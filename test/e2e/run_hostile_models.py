@@ -179,7 +179,7 @@ def main():
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
     def compile(path):
-        command = [suite.dsc, "compile", path, "--loss=sum", "--emit=import", "-o", "-"]
+        command = [suite.dsc, "compile", path, "--loss=sum", "--emit=import"]
         return subprocess.run(command, capture_output=True, timeout=SECONDS, preexec_fn=limit, check=False)
 
     for name, content, words in cases():
