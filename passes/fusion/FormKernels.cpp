@@ -199,17 +199,17 @@ void GreedyFusion::run() {
   }
 }
 
-/// Joins small groups without reductions that follow one another, whatever they read: a launch
-/// costs more than they do.
+/// Joins small groups over one space that follow one another, whatever they read: a launch costs
+/// more than they do.
 static void joinSmall(FusionGraph &graph) {
   constexpr size_t kTried = 8;
-  DenseMap<int64_t, SmallVector<int>> bySize;
+  DenseMap<std::pair<int64_t, int64_t>, SmallVector<int>> bySpace;
   for (int group : std::vector<int>(graph.order)) {
     FusionGroup &candidate = graph.groups[group];
-    if (!candidate.fusable || candidate.columns != 0 || candidate.points > kSmallSpace) {
+    if (!candidate.fusable || candidate.points > kSmallSpace) {
       continue;
     }
-    auto &others = bySize[candidate.points];
+    auto &others = bySpace[{candidate.points, candidate.columns}];
     bool joined = false;
     for (int other : llvm::reverse(ArrayRef<int>(others).take_back(kTried))) {
       if (!graph.wouldDelay(other, group) && mayJoinSiblings(graph, other, group).fusion) {

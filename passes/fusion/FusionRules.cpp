@@ -94,6 +94,10 @@ static std::string checkLinks(const Joined &joined) {
       if (link.isOpaque) {
         return "a reshape between them mixes dimensions that repeat with others";
       }
+      if (isa<AdamOp, SgdOp>(joined.graph.nodes[consumer].op) &&
+          typeOf(link.root).getNumElements() == 1) {
+        return "an update needs its scalars before it starts";
+      }
       if (joined.resultStrides(link.producer) != joined.linkStrides(consumer, link)) {
         return "a value would be read at other points than it is computed at";
       }
