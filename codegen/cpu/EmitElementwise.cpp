@@ -213,32 +213,6 @@ static Value emitSign(VectorBuilder &b, Type element, Value x) {
   return b.select(b.cmpi(CmpIPredicate::sgt, x, zero), one, negative);
 }
 
-static constexpr double kSqrtTwoOverPi = 0.79788456080286536, kGeluCubic = 0.044715;
-
-static Value geluTanh(VectorBuilder &b, Value x) {
-  Value cubic = b.mul(b.mul(b.mul(x, x), x), kGeluCubic);
-  return emitTanh(b, b.mul(b.add(x, cubic), kSqrtTwoOverPi));
-}
-
-static Value emitGelu(VectorBuilder &b, GeluKind kind, Value x) {
-  if (kind == GeluKind::erf) {
-    return emitGeluErf(b, x);
-  }
-  return b.mul(b.mul(x, 0.5), b.add(geluTanh(b, x), 1.0));
-}
-
-static Value emitGeluGrad(VectorBuilder &b, GeluKind kind, Value x, Value dy) {
-  if (kind == GeluKind::erf) {
-    return emitGeluErfGrad(b, x, dy);
-  }
-  // 0.5 (1 + t) + 0.5 x (1 - t^2) sqrt(2 / pi) (1 + 3 c x^2)
-  Value t = geluTanh(b, x), one = b.constant(x.getType(), 1.0);
-  Value slope =
-      b.mul(b.fma(b.mul(x, x), b.constant(x.getType(), 3 * kGeluCubic), one), kSqrtTwoOverPi);
-  Value right = b.mul(b.mul(b.mul(x, 0.5), b.fma(b.neg(t), t, one)), slope);
-  return b.mul(dy, b.fma(b.add(t, 1.0), b.constant(x.getType(), 0.5), right));
-}
-
 static Value emitIsInf(VectorBuilder &b, IsInfOp op, Value x) {
   double infinity = std::numeric_limits<double>::infinity();
   Value result = b.constantInt(VectorBuilder::vectorOf(b.getI1Type()), 0);
@@ -307,8 +281,13 @@ static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
       .Case([&](CeilOp) { return b.create<math::CeilOp>(v[0]); })
       .Case([&](RoundOp) { return b.create<math::RoundEvenOp>(v[0]); })
       .Case([&](NotOp) { return b.create<arith::XOrIOp>(v[0], b.constantInt(v[0].getType(), -1)); })
-      .Case([&](GeluOp gelu) { return emitGelu(b, gelu.getKind(), v[0]); })
-      .Case([&](GeluGradOp grad) { return emitGeluGrad(b, grad.getKind(), v[0], v[1]); })
+      .Case([&](GeluOp gelu) {
+        return gelu.getKind() == GeluKind::erf ? emitGeluErf(b, v[0]) : emitGeluTanh(b, v[0]);
+      })
+      .Case([&](GeluGradOp grad) {
+        return grad.getKind() == GeluKind::erf ? emitGeluErfGrad(b, v[0], v[1])
+                                               : emitGeluTanhGrad(b, v[0], v[1]);
+      })
       .Case([&](IsNanOp) {
         return isFloat ? b.cmpf(CmpFPredicate::UNO, v[0], v[0])
                        : b.constantInt(VectorBuilder::vectorOf(b.getI1Type()), 0);

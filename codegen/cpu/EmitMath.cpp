@@ -184,6 +184,13 @@ Value dsc::emitErf(VectorBuilder &b, Value x) {
   return b.select(b.cmpf(CmpFPredicate::OGT, magnitude, one), copySign(b, far, x), near);
 }
 
+/// e^x with x limited to [-86, 86], where one scaling is enough.
+static Value emitExpWithin(VectorBuilder &b, Value x) {
+  Reduced p = reduceByLn2(b, limit(b, x, -86.0, 86.0));
+  Value y = b.add(b.fma(b.mul(p.r, p.r), b.polynomial(p.r, kExp), p.r), 1.0);
+  return b.mul(y, powerOfTwo(b, p.n, x.getType()));
+}
+
 namespace {
 /// The normal distribution at x: its integral and e^(-x^2 / 2).
 struct Normal {
@@ -200,9 +207,7 @@ static Normal emitNormal(VectorBuilder &b, Value x) {
   }
   // One exponential serves both: Phi(-|x|) is the bell times a polynomial. Below -86 it is zero for
   // every use.
-  Reduced p = reduceByLn2(b, limit(b, exponent, -86.0, 0.0));
-  Value bell = b.add(b.fma(b.mul(p.r, p.r), b.polynomial(p.r, kExp), p.r), 1.0);
-  bell = b.mul(bell, powerOfTwo(b, p.n, type));
+  Value bell = emitExpWithin(b, exponent);
   bell = b.select(b.cmpf(CmpFPredicate::OLT, exponent, -86.0), b.constant(type, 0.0), bell);
   Value top = b.constant(type, 6.0), u = b.abs(x);
   u = b.select(b.cmpf(CmpFPredicate::OGT, u, top), top, u);
@@ -217,6 +222,28 @@ Value dsc::emitGeluErfGrad(VectorBuilder &b, Value x, Value dy) {
   Normal normal = emitNormal(b, x);
   Value density = b.mul(normal.bell, 0.39894228040143268); // 1 / sqrt(2 pi)
   return b.mul(dy, b.fma(x, density, normal.integral));
+}
+
+/// (1 + tanh(t)) / 2 for the t of GELU's tanh form: 1 / (1 + e^(-2t)).
+static Value geluGate(VectorBuilder &b, Value x) {
+  static constexpr double scale = -2 * 0.79788456080286536, cubic = 0.044715; // sqrt(2 / pi)
+  Type type = x.getType();
+  Value inner = b.fma(b.mul(x, x), b.constant(type, scale * cubic), b.constant(type, scale));
+  Value exponent = b.mul(x, inner);
+  Value power = isF64(x) ? emitExp(b, exponent) : emitExpWithin(b, exponent);
+  return b.div(b.constant(type, 1.0), b.add(power, 1.0));
+}
+
+Value dsc::emitGeluTanh(VectorBuilder &b, Value x) { return b.mul(x, geluGate(b, x)); }
+
+Value dsc::emitGeluTanhGrad(VectorBuilder &b, Value x, Value dy) {
+  // s' = 2 s (1 - s) t', t' = sqrt(2 / pi) (1 + 3 c x^2)
+  static constexpr double scale = 2 * 0.79788456080286536, cubic = 3 * 0.044715;
+  Type type = x.getType();
+  Value s = geluGate(b, x), one = b.constant(type, 1.0);
+  Value slope = b.fma(b.mul(x, x), b.constant(type, scale * cubic), b.constant(type, scale));
+  Value rise = b.mul(b.mul(x, slope), b.sub(one, s));
+  return b.mul(dy, b.fma(s, rise, s));
 }
 
 Value dsc::emitSigmoid(VectorBuilder &b, Value x) {

@@ -23,6 +23,10 @@ mlir::Value emitTan(VectorBuilder &b, mlir::Value x);
 /// x Phi(x), and dy (Phi(x) + x phi(x)), with Phi the normal distribution's integral.
 mlir::Value emitGeluErf(VectorBuilder &b, mlir::Value x);
 mlir::Value emitGeluErfGrad(VectorBuilder &b, mlir::Value x, mlir::Value dy);
+/// The forms with tanh: x s and dy (s + x s'), with s = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+/// / 2.
+mlir::Value emitGeluTanh(VectorBuilder &b, mlir::Value x);
+mlir::Value emitGeluTanhGrad(VectorBuilder &b, mlir::Value x, mlir::Value dy);
 mlir::Value emitPow(VectorBuilder &b, mlir::Value x, mlir::Value y);
 
 } // namespace dsc
