@@ -49,61 +49,6 @@ void relayout(ThreadTeam &team, const ConvShape::Layout &layout, int64_t outer, 
                    });
 }
 
-/// The taps of the forward pass, in the order of the weights.
-std::vector<Patches::Tap> allTaps(const ConvShape &shape) {
-  std::vector<Patches::Tap> taps;
-  for (int64_t tap = 0; tap < shape.taps(); ++tap) {
-    int64_t at[3] = {tap / shape.kernel[2] / shape.kernel[1],
-                     tap / shape.kernel[2] % shape.kernel[1], tap % shape.kernel[2]};
-    Patches::Tap entry;
-    entry.weight = tap;
-    for (int axis = 0; axis < 3; ++axis) {
-      entry.offset[axis] = at[axis] * shape.dilation[axis] - shape.pad[axis];
-    }
-    taps.push_back(entry);
-  }
-  return taps;
-}
-
-/// Patches of x, whose rows are the pixels of y.
-Patches inputPatches(const ConvShape &shape) {
-  Patches patches;
-  std::copy_n(shape.out, 3, patches.rows);
-  std::copy_n(shape.stride, 3, patches.steps);
-  std::copy_n(shape.in, 3, patches.size);
-  patches.taps = allTaps(shape);
-  patches.pixelStride = shape.x.pixel;
-  patches.channels = shape.groupIn();
-  patches.finish();
-  return patches;
-}
-
-/// Patches of d_y for the pixels of x that are `phase` modulo the stride: only some taps reach
-/// them.
-Patches outputPatches(const ConvShape &shape, const int64_t (&phase)[3]) {
-  Patches patches;
-  for (int axis = 0; axis < 3; ++axis) {
-    patches.rows[axis] =
-        (shape.in[axis] - phase[axis] + shape.stride[axis] - 1) / shape.stride[axis];
-  }
-  std::copy_n(shape.out, 3, patches.size);
-  for (Patches::Tap tap : allTaps(shape)) {
-    bool reaches = true;
-    for (int axis = 0; axis < 3; ++axis) {
-      int64_t moved = phase[axis] - tap.offset[axis];
-      reaches = reaches && moved % shape.stride[axis] == 0;
-      tap.offset[axis] = moved / shape.stride[axis];
-    }
-    if (reaches) {
-      patches.taps.push_back(tap);
-    }
-  }
-  patches.pixelStride = shape.y.pixel;
-  patches.channels = shape.groupOut();
-  patches.finish();
-  return patches;
-}
-
 } // namespace
 
 void ConvPlan::forward(ThreadTeam &team, const Packed &operands, const float *bias) const {
@@ -290,6 +235,10 @@ void ConvPlan::runPacked(ThreadTeam &team, const float *a, const float *b, const
 
 void ConvPlan::run(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
                    void *workspace) const {
+  if (isDepthwise()) {
+    return runDepthwise(team, static_cast<const float *>(a), static_cast<const float *>(b),
+                        static_cast<const float *>(bias), static_cast<float *>(c));
+  }
   bool fewInGroup =
       shape.groups > 1 && std::min(shape.groupIn(), shape.groupOut()) < fewestGroupChannels;
   if (shape.dtype == DSC_F32 && !fewInGroup) {

@@ -59,6 +59,10 @@ private:
     void *block;
     int64_t blockBytes;
   };
+  /// One channel a group, channels-last: no product of matrices, but a sum of scaled rows.
+  bool isDepthwise() const;
+  void runDepthwise(ThreadTeam &team, const float *a, const float *b, const float *bias,
+                    float *c) const;
   void runPacked(ThreadTeam &team, const float *a, const float *b, const float *bias, float *c,
                  char *workspace) const;
   void forward(ThreadTeam &team, const Packed &operands, const float *bias) const;

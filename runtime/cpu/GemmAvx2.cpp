@@ -17,6 +17,15 @@ void tile(int rows, int columns, int64_t k, const float *a, const float *b, int6
 
 } // namespace
 
-const dsc::GemmKernels dsc::gemmKernelsAvx2 = {
-    "AVX2",          6,      16,       tile, packRows, packColumns<16>, packRowPointers,
-    copyRowPointers, dotsOf, finishRow};
+const dsc::GemmKernels dsc::gemmKernelsAvx2 = {"AVX2",
+                                               6,
+                                               16,
+                                               tile,
+                                               packRows,
+                                               packColumns<16>,
+                                               packRowPointers,
+                                               copyRowPointers,
+                                               dotsOf,
+                                               weighRowPointers,
+                                               addRowProducts,
+                                               finishRow};

@@ -19,6 +19,15 @@ void tile(int rows, int columns, int64_t k, const float *a, const float *b, int6
 
 } // namespace
 
-const dsc::GemmKernels dsc::gemmKernelsAvx512 = {
-    "AVX-512",       14,     32,       tile, packRows, packColumns<32>, packRowPointers,
-    copyRowPointers, dotsOf, finishRow};
+const dsc::GemmKernels dsc::gemmKernelsAvx512 = {"AVX-512",
+                                                 14,
+                                                 32,
+                                                 tile,
+                                                 packRows,
+                                                 packColumns<32>,
+                                                 packRowPointers,
+                                                 copyRowPointers,
+                                                 dotsOf,
+                                                 weighRowPointers,
+                                                 addRowProducts,
+                                                 finishRow};

@@ -332,6 +332,38 @@ inline void dotsOf(int64_t columns, int64_t k, const float *a, const float *b, i
   }
 }
 
+inline void weighRowPointers(int64_t taps, int64_t channels, const float *const *rows,
+                             const float *const *weights, const float *bias, int32_t epilogue,
+                             float *to) {
+  for (int64_t c = 0; c < channels; c += laneCount) {
+    int lanes = channels - c < laneCount ? static_cast<int>(channels - c) : laneCount;
+    bool whole = lanes == laneCount;
+    Vec sum = splat(0.0f);
+    for (int64_t t = 0; t < taps; ++t) {
+      sum = whole ? fma(load(rows[t] + c), load(weights[t] + c), sum)
+                  : fma(loadFirst(rows[t] + c, lanes), loadFirst(weights[t] + c, lanes), sum);
+    }
+    if (bias) {
+      sum += whole ? load(bias + c) : loadFirst(bias + c, lanes);
+    }
+    storeFirst(to + c, activated(sum, epilogue), lanes);
+  }
+}
+
+inline void addRowProducts(int64_t taps, int64_t channels, const float *const *rows,
+                           const float *by, float *sums) {
+  for (int64_t c = 0; c < channels; c += laneCount) {
+    int lanes = channels - c < laneCount ? static_cast<int>(channels - c) : laneCount;
+    Vec factor = loadFirst(by + c, lanes);
+    for (int64_t t = 0; t < taps; ++t) {
+      if (rows[t]) {
+        float *at = sums + t * channels + c;
+        storeFirst(at, fma(loadFirst(rows[t] + c, lanes), factor, loadFirst(at, lanes)), lanes);
+      }
+    }
+  }
+}
+
 inline void finishRow(int64_t count, float *c, const float *bias, int32_t epilogue) {
   for (int64_t j = 0; j < count; j += laneCount) {
     int lanes = count - j < laneCount ? static_cast<int>(count - j) : laneCount;

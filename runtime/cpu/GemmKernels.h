@@ -49,6 +49,14 @@ struct GemmKernels {
   void (*dots)(int64_t columns, int64_t k, const float *a, const float *b, int64_t bStride,
                float *c);
 
+  /// to[c] = epilogue(bias[c] + sum over t of rows[t][c] * weights[t][c]); null bias means none.
+  void (*weighRows)(int64_t taps, int64_t channels, const float *const *rows,
+                    const float *const *weights, const float *bias, int32_t epilogue, float *to);
+
+  /// sums[t * channels + c] += rows[t][c] * by[c] where rows[t] is not null.
+  void (*addProducts)(int64_t taps, int64_t channels, const float *const *rows, const float *by,
+                      float *sums);
+
   /// Applies bias and epilogue to `count` floats of a row; null bias means none.
   void (*finish)(int64_t count, float *c, const float *bias, int32_t epilogue);
 };

@@ -9,6 +9,7 @@
 #ifndef DSC_RUNTIME_CPU_PATCHES_H
 #define DSC_RUNTIME_CPU_PATCHES_H
 
+#include "runtime/cpu/Convolution.h"
 #include "runtime/cpu/Gemm.h"
 
 #include <vector>
@@ -62,6 +63,13 @@ struct Patches {
   /// Copies columns [k, k + depth) of `row`, run by run.
   void copyRow(const Row &row, int64_t k, int64_t depth, float *to) const;
 };
+
+/// Patches of x, whose rows are the pixels of y.
+Patches inputPatches(const ConvShape &shape);
+
+/// Patches of d_y for the pixels of x that are `phase` modulo the stride: only some taps reach
+/// them.
+Patches outputPatches(const ConvShape &shape, const int64_t (&phase)[3]);
 
 /// The patch matrix as left operand: rows are pixels, k is (tap, channel).
 class PatchRows : public PackedSource {

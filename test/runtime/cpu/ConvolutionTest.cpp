@@ -251,7 +251,15 @@ TEST(Convolution, TakesTheShapesOfResidualNetworks) {
 }
 
 TEST(Convolution, TakesDepthwiseConvolutions) {
-  check<float>({2, 24, 24, 24, {9, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, 5);
+  for (Layout layout : {Layout::ChannelsFirst, Layout::ChannelsLast, Layout::ChannelsLastWithGap}) {
+    Case test{2,      75,     75,     75,     {9, 8}, {3, 3}, {1, 1},
+              {1, 1}, {1, 1}, {1, 1}, layout, layout, layout};
+    test.bias = true;
+    test.epilogue = DSC_EPILOGUE_GELU_ERF;
+    check<float>(test, 5);
+    test.stride = {2, 3};
+    check<float>(test, 6);
+  }
 }
 
 TEST(Convolution, GivesZeroGradientsToPixelsThatNoTapReads) {
