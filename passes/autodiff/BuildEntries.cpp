@@ -384,6 +384,24 @@ LogicalResult EntryBuilder::buildEval() {
 // All of it
 //===----------------------------------------------------------------------===//
 
+/// Options that the driver has checked may be edited in a dump.
+static LogicalResult checkOptions(ModuleOp module, const CompileOptions &options) {
+  if (options.optimizer != "adamw" && options.optimizer != "adam" && options.optimizer != "sgd") {
+    return module.emitError() << "unknown optimizer '" << options.optimizer << "'; choose --optimizer=adamw|adam|sgd";
+  }
+  if (options.lossMean != "micro-batch" && options.lossMean != "global") {
+    return module.emitError() << "unknown mean of the loss '" << options.lossMean
+                              << "'; choose --loss-mean=micro-batch|global";
+  }
+  if (!(options.labelSmoothing >= 0 && options.labelSmoothing <= 1)) {
+    return module.emitError() << "--label-smoothing is " << options.labelSmoothing << ", it lies between 0 and 1";
+  }
+  if (options.accumulate < 0) {
+    return module.emitError() << "--accumulate is " << options.accumulate << "; give 1 or more, or any";
+  }
+  return success();
+}
+
 /// Trained parameters are f32 or f64: a half type would lose small updates.
 static LogicalResult checkParameters(ModuleOp module) {
   for (auto global : module.getOps<GlobalOp>()) {
@@ -410,9 +428,15 @@ static void warnAboutUntouched(ModuleOp module) {
 }
 
 LogicalResult EntryBuilder::run() {
+  if (failed(checkOptions(module, options))) {
+    return failure();
+  }
   FailureOr<LossChoice> chosen = chooseLoss(forward, options);
+  if (failed(chosen)) {
+    return failure();
+  }
   FailureOr<int64_t> samples = batchSize(forward);
-  if (failed(chosen) || failed(samples)) {
+  if (failed(samples)) {
     return failure();
   }
   choice = *chosen;

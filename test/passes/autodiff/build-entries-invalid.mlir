@@ -150,3 +150,51 @@ module attributes {dsc.options = {loss = "mean"}} {
 // expected-error @below {{function 'forward' is missing: autodiff starts from a module after raise}}
 module {
 }
+
+// -----
+
+// expected-error @below {{unknown optimizer 'lion'; choose --optimizer=adamw|adam|sgd}}
+module attributes {dsc.options = {optimizer = "lion"}} {
+  func.func @forward() {
+    return
+  }
+  func.func @inference() {
+    return
+  }
+}
+
+// -----
+
+// expected-error @below {{unknown mean of the loss 'rank'; choose --loss-mean=micro-batch|global}}
+module attributes {dsc.options = {loss_mean = "rank"}} {
+  func.func @forward() {
+    return
+  }
+  func.func @inference() {
+    return
+  }
+}
+
+// -----
+
+// expected-error @below {{--label-smoothing is 2.000000e+00, it lies between 0 and 1}}
+module attributes {dsc.options = {label_smoothing = 2.0}} {
+  func.func @forward() {
+    return
+  }
+  func.func @inference() {
+    return
+  }
+}
+
+// -----
+
+module {
+  // expected-error @below {{the model has no output, so it has no loss}}
+  func.func @forward() {
+    return
+  }
+  func.func @inference() {
+    return
+  }
+}
