@@ -356,7 +356,10 @@ std::string dsc::helpText(const Manifest &manifest, const std::string &program,
                              : "  " + left + "\n" + std::string(30, ' ') + right + "\n";
   };
   for (const FlagSpec &spec : flagTable) {
-    if (!command.empty() && !takes(spec.commands, command)) {
+    // The program's own row, with its default, stands below.
+    bool own = std::any_of(manifest.runTimeValues.begin(), manifest.runTimeValues.end(),
+                           [&](const RunTimeValue &value) { return value.flag == spec.name; });
+    if (own || (!command.empty() && !takes(spec.commands, command))) {
       continue;
     }
     row(std::string(spec.name) + (spec.argument ? std::string(" ") + spec.argument : ""),
