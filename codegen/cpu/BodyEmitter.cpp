@@ -47,17 +47,18 @@ LogicalResult BodyEmitter::beginKernel() {
     }
   }
   for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
-    bool known =
-        llvm::all_of(op.getResults(), [&](Value v) { return space_.level(v) == Level::kernel; });
-    if (known && failed(emitOp(&op))) {
-      return failure();
-    }
+    // Before the op itself: the update of a single element is known here too.
     if (isa<AdamOp, SgdOp>(op)) {
       SmallVector<Value> scalars;
       for (Value operand : op.getOperands()) {
         scalars.push_back(kernelValues_.lookup(operand));
       }
       invariants_[&op] = emitInvariants(b, &op, scalars);
+    }
+    bool known =
+        llvm::all_of(op.getResults(), [&](Value v) { return space_.level(v) == Level::kernel; });
+    if (known && failed(emitOp(&op))) {
+      return failure();
     }
   }
   return success();
