@@ -8,9 +8,9 @@
 using namespace mlir;
 using namespace dsc;
 
-Emitter::Emitter(Block *block)
+Emitter::Emitter(Block *block, FoldMemo *memo)
     : loc(UnknownLoc::get(block->getParentOp()->getContext())), builder(loc.getContext()),
-      block(block) {
+      block(block), memo(memo) {
   builder.setInsertionPointToEnd(block);
 }
 
@@ -46,6 +46,25 @@ private:
 };
 } // namespace
 
+/// What a fold depends on, where it is worth remembering; null elsewhere.
+Attribute Emitter::memoKey(OperationName name, ValueRange operands, Attribute attributes,
+                           Type result) {
+  constexpr int64_t worthwhile = 4096;
+  if (!memo || operands.empty() || cast<RankedTensorType>(result).getNumElements() < worthwhile) {
+    return {};
+  }
+  SmallVector<Attribute> parts = {builder.getStringAttr(name.getStringRef()), attributes,
+                                  TypeAttr::get(result)};
+  for (Value operand : operands) {
+    DenseElementsAttr value = constantOf(operand);
+    if (!value) {
+      return {};
+    }
+    parts.push_back(value);
+  }
+  return builder.getArrayAttr(parts);
+}
+
 SmallVector<Value> Emitter::create(OperationName name, ValueRange operands,
                                    ArrayRef<NamedAttribute> attributes, TypeRange types) {
   if (llvm::is_contained(operands, Value())) {
@@ -79,6 +98,11 @@ SmallVector<Value> Emitter::create(OperationName name, ValueRange operands,
       }
     }
   }
+  Attribute key =
+      inferred.size() == 1 ? memoKey(name, operands, dictionary, inferred[0]) : Attribute();
+  if (key && memo->results.count(key)) {
+    return {constant(memo->results.lookup(key))};
+  }
   NamedAttrList discardable;
   if (!hasProperties) {
     discardable = NamedAttrList(dictionary);
@@ -90,7 +114,15 @@ SmallVector<Value> Emitter::create(OperationName name, ValueRange operands,
     return {};
   }
   SmallVector<OpFoldResult> folded;
-  if (succeeded(op->fold(folded)) && !folded.empty()) {
+  // Evaluating reads and writes whole tensors; the rest of folding is free.
+  bool allConstant =
+      !operands.empty() && llvm::all_of(operands, [](Value v) { return constantOf(v) != nullptr; });
+  int64_t cost = 0;
+  for (Type type : llvm::concat<const Type>(SmallVector<Type>(operands.getTypes()), inferred)) {
+    cost += cast<RankedTensorType>(type).getNumElements();
+  }
+  bool affordable = !allConstant || spend(cost);
+  if (affordable && succeeded(op->fold(folded)) && !folded.empty()) {
     SmallVector<Value> values;
     for (auto [result, type] : llvm::zip_equal(folded, inferred)) {
       if (auto value = dyn_cast<Value>(result)) {
@@ -99,6 +131,9 @@ SmallVector<Value> Emitter::create(OperationName name, ValueRange operands,
                  elements && elements.getType() == type) {
         values.push_back(constant(elements));
       }
+    }
+    if (auto only = dyn_cast_if_present<Attribute>(folded.front()); key && only) {
+      memo->results[key] = cast<DenseElementsAttr>(only);
     }
     if (values.size() == inferred.size()) {
       op->destroy();
@@ -133,6 +168,34 @@ Value Emitter::splat(Type element, ArrayRef<int64_t> shape, double value) {
   auto width = element.getIntOrFloatBitWidth();
   return constant(DenseElementsAttr::get(
       type, APInt(64, static_cast<uint64_t>(static_cast<int64_t>(value))).trunc(width)));
+}
+
+bool Emitter::spend(int64_t elements) {
+  if (!memo) {
+    return true;
+  }
+  memo->budget -= std::min(elements, memo->budget);
+  return memo->budget > 0;
+}
+
+Value Emitter::floatTensor(Type element, ArrayRef<double> values, ArrayRef<int64_t> shape) {
+  auto type = RankedTensorType::get(shape, element);
+  if (element.isF64()) {
+    return constant(DenseElementsAttr::get(type, values));
+  }
+  if (element.isF32()) {
+    return constant(DenseElementsAttr::get(
+        type, ArrayRef<float>(SmallVector<float>(values.begin(), values.end()))));
+  }
+  SmallVector<APFloat> rounded;
+  rounded.reserve(values.size());
+  for (double value : values) {
+    bool lost;
+    rounded.emplace_back(value);
+    rounded.back().convert(cast<FloatType>(element).getFloatSemantics(),
+                           APFloat::rmNearestTiesToEven, &lost);
+  }
+  return constant(DenseElementsAttr::get(type, rounded));
 }
 
 Value Emitter::intTensor(ArrayRef<int64_t> values, ArrayRef<int64_t> shape) {

@@ -12,10 +12,17 @@
 
 namespace dsc {
 
+/// What folding may still cost, and results that took a while, by op and operands: @inference folds
+/// the same masks as @forward.
+struct FoldMemo {
+  llvm::DenseMap<mlir::Attribute, mlir::DenseElementsAttr> results;
+  int64_t budget = int64_t(1) << 28; // elements; what comes later stays an op
+};
+
 class Emitter {
 public:
   /// Ops go to the end of `block`, constants and globals to its start.
-  Emitter(mlir::Block *block);
+  Emitter(mlir::Block *block, FoldMemo *memo = nullptr);
 
   mlir::Location loc;
   mlir::OpBuilder builder;
@@ -77,6 +84,10 @@ public:
   mlir::Value like(mlir::Value x, double value) {
     return x ? scalar(elementOf(x), value) : mlir::Value();
   }
+  mlir::Value floatTensor(mlir::Type element, mlir::ArrayRef<double> values,
+                          mlir::ArrayRef<int64_t> shape);
+  /// Whether `elements` more may be computed while importing.
+  bool spend(int64_t elements);
   mlir::Value intTensor(mlir::ArrayRef<int64_t> values, mlir::ArrayRef<int64_t> shape);
 
   /// The elements of a constant, null for any other value.
@@ -136,6 +147,9 @@ private:
   llvm::DenseMap<mlir::Attribute, mlir::Value> constants;
   llvm::StringMap<mlir::Value> globals;
   mlir::Block *block;
+  FoldMemo *memo;
+  mlir::Attribute memoKey(mlir::OperationName name, mlir::ValueRange operands,
+                          mlir::Attribute attributes, mlir::Type result);
   void insertPrologue(mlir::Operation *op);
 };
 

@@ -127,12 +127,7 @@ static Value resizeAxis(NodeImport &n, Value x, int64_t dim, const Axis &axis, c
     y = n.e.gather(x, n.e.intTensor(indices, {axis.to}), dim);
   } else {
     Type element = Emitter::elementOf(x);
-    SmallVector<Attribute> weights;
-    for (double weight : matrix) {
-      weights.push_back(FloatAttr::get(element, weight));
-    }
-    Value w = n.e.constant(
-        DenseElementsAttr::get(RankedTensorType::get({axis.to, axis.from}, element), weights));
+    Value w = n.e.floatTensor(element, matrix, {axis.to, axis.from});
     // The axis last, all others as rows.
     SmallVector<int64_t> order, back(shape.size());
     for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i) {

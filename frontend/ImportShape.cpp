@@ -663,10 +663,13 @@ LogicalResult dsc::importRange(NodeImport &n) {
   Type element = Emitter::elementOf(n.input(0));
   double start = numbers[0], delta = numbers[2];
   double count = delta == 0 ? -1 : std::ceil((numbers[1] - start) / delta);
-  if (!(delta != 0) || !(count < static_cast<double>(1 << 26))) {
+  if (!(delta != 0) || !(count < static_cast<double>(1 << 24))) {
     return n.error() << "a range from " << start << " to " << numbers[1] << " by " << delta;
   }
   int64_t length = std::max<int64_t>(0, static_cast<int64_t>(count));
+  if (!n.e.spend(length)) {
+    return n.refuse("together with other tables it takes too much to compute while importing");
+  }
   auto type = RankedTensorType::get({length}, element);
   if (isa<IntegerType>(element)) {
     int64_t first = Emitter::intsOf(n.input(0))->front(),
@@ -679,11 +682,11 @@ LogicalResult dsc::importRange(NodeImport &n) {
     }
     return n.result(n.e.constant(DenseElementsAttr::get(type, values)));
   }
-  SmallVector<Attribute> values;
+  SmallVector<double> values;
   for (int64_t i = 0; i < length; ++i) {
-    values.push_back(FloatAttr::get(element, start + static_cast<double>(i) * delta));
+    values.push_back(start + static_cast<double>(i) * delta);
   }
-  return n.result(n.e.constant(DenseElementsAttr::get(type, values)));
+  return n.result(n.e.floatTensor(element, values, {length}));
 }
 
 /// Keeps the upper or lower triangle: a constant mask over the last two dimensions.

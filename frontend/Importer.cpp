@@ -48,6 +48,7 @@ struct ModuleState {
   llvm::StringMap<DenseElementsAttr> constantValues; // initializers, read once
   llvm::StringSet<> read; // names that a node or an output of the graph reads
   int64_t nodes = 0;
+  FoldMemo folds;
 };
 
 struct Entry {
@@ -65,7 +66,7 @@ struct Scope {
 class FunctionImporter {
 public:
   FunctionImporter(ModuleState &shared, Mode mode, Block *block)
-      : shared(shared), emitter(block), state{mode, shared.options.options} {
+      : shared(shared), emitter(block, &shared.folds), state{mode, shared.options.options} {
     state.fromPyTorch = shared.model.producer == "pytorch";
   }
 
@@ -635,7 +636,7 @@ FailureOr<OwningOpRef<ModuleOp>> ModuleBuilder::build(std::vector<std::string> &
 FailureOr<ImportResult> dsc::importGraph(MLIRContext &context, const Model &model,
                                          const ParameterTable &parameters,
                                          const ImportOptions &options) {
-  ModuleState shared{context, model, parameters, options, {}, {}, {}, 0};
+  ModuleState shared{context, model, parameters, options, {}, {}, {}, 0, FoldMemo()};
   for (const Node &node : model.graph.nodes) {
     for (const std::string &name : node.inputs) {
       shared.read.insert(name);

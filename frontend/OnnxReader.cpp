@@ -229,7 +229,8 @@ void Reader::rememberNodes() {
       model->metadata[value.name()][entry.key()] = entry.value();
     }
   }
-  // The checker asks for a shape, ONNX does not: any will do, since they have been noted above and libonnx must not use them.
+  // The checker asks for a shape, ONNX does not: any will do, since they have been noted above and
+  // libonnx must not use them.
   for (auto *values : {graph.mutable_input(), graph.mutable_output()}) {
     for (auto &value : *values) {
       if (value.type().has_tensor_type() && !value.type().tensor_type().has_shape()) {

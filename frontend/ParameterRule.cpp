@@ -406,7 +406,7 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
     candidate.reason = "rule 3: an operand of arithmetic that the exporter folded";
     return success();
   }
-  if (rank >= 2 && factsOf(*candidate.tensor).isMask) {
+  if (isMask(*candidate.tensor)) {
     candidate.reason = "rule 3: a mask: it holds two values";
     return success();
   }

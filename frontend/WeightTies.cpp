@@ -37,19 +37,20 @@ bool dsc::isZero(const Tensor &tensor) {
   return llvm::all_of(bytes, [](char byte) { return byte == 0; });
 }
 
-ValueFacts dsc::factsOf(const Tensor &tensor) {
-  ValueFacts facts;
-  std::vector<char> bytes = readAll(tensor);
+/// Elements [0, count) as doubles; half types by their bits, which is enough to compare.
+static std::vector<double> readNumbers(const Tensor &tensor, size_t count) {
   size_t size = bytesOf(tensor.type);
-  facts.elements = size == 0 ? 0 : bytes.size() / size;
+  std::vector<char> bytes(count * size);
   std::vector<double> values;
-  values.reserve(facts.elements);
-  for (size_t i = 0; i < facts.elements; ++i) {
-    // Half types are compared by their bits: enough to count.
+  if (size == 0 || !tensor.read(0, bytes)) {
+    return values;
+  }
+  values.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
     uint64_t bits = 0;
     std::memcpy(&bits, &bytes[i * size], size);
     float single;
-    double value = static_cast<double>(bits);
+    auto value = static_cast<double>(bits);
     if (tensor.type == DataType::Float) {
       std::memcpy(&single, &bits, sizeof(single));
       value = single;
@@ -58,6 +59,52 @@ ValueFacts dsc::factsOf(const Tensor &tensor) {
     }
     values.push_back(value);
   }
+  return values;
+}
+
+/// Whether the first two slices along dimension 0 have the same bits, in a tensor that has several.
+static bool repeatsSlices(const Tensor &tensor) {
+  if (tensor.dims.size() < 2 || tensor.dims[0] < 2) {
+    return false;
+  }
+  size_t slice = tensor.byteCount() / tensor.dims[0];
+  std::vector<char> first(slice), second(slice);
+  return tensor.read(0, first) && tensor.read(slice, second) && first == second;
+}
+
+bool dsc::isMask(const Tensor &tensor) {
+  auto total = static_cast<size_t>(tensor.elements());
+  auto isMaskValue = [](double value) { return value == 0 || value == 1 || value < -1e3; };
+  // Weights show a third value at once; only masks are read far.
+  for (size_t count : {std::min<size_t>(total, 64), std::min<size_t>(total, size_t(1) << 18)}) {
+    std::vector<double> values = readNumbers(tensor, count);
+    std::optional<double> first, second;
+    for (double value : values) {
+      if (!isMaskValue(value)) {
+        return false;
+      }
+      if (!first || value == *first) {
+        first = value;
+      } else if (!second || value == *second) {
+        second = value;
+      } else {
+        return false;
+      }
+    }
+    if (count == total || count > 64) {
+      return tensor.dims.size() >= 2 && second.has_value();
+    }
+  }
+  return false;
+}
+
+ValueFacts dsc::factsOf(const Tensor &tensor) {
+  ValueFacts facts;
+  auto total = static_cast<size_t>(tensor.elements());
+  // Large tensors are judged by their beginning, and by whether whole slices repeat.
+  std::vector<double> values = readNumbers(tensor, std::min<size_t>(total, size_t(1) << 17));
+  facts.elements = values.size();
+  facts.isMask = isMask(tensor);
   int64_t columns = tensor.dims.empty() ? 1 : tensor.dims.back();
   if (tensor.dims.size() >= 2 && columns >= 2 && values.size() > static_cast<size_t>(columns)) {
     bool firstRow = true;
@@ -69,9 +116,9 @@ ValueFacts dsc::factsOf(const Tensor &tensor) {
   }
   llvm::sort(values);
   facts.distinct = std::unique(values.begin(), values.end()) - values.begin();
-  auto isMaskValue = [](double value) { return value == 0 || value == 1 || value < -1e3; };
-  facts.isMask = facts.distinct == 2 && isMaskValue(values[0]) && isMaskValue(values[1]) &&
-                 tensor.dims.size() >= 2;
+  if (values.size() < total && repeatsSlices(tensor)) {
+    facts.distinct /= 2;
+  }
   return facts;
 }
 

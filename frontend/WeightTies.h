@@ -21,10 +21,13 @@ bool isFill(const onnx_model::Tensor &tensor);
 /// What the values of a float tensor tell about where it came from.
 struct ValueFacts {
   size_t elements = 0, distinct = 0;
-  bool isMask = false;     // two values, one of them 0, 1 or a large negative number
+  bool isMask = false;     // see below
   bool isSinusoid = false; // rows of sines and cosines of position 0, 1, ..
 };
 ValueFacts factsOf(const onnx_model::Tensor &tensor);
+
+/// Whether a tensor of rank 2 or more holds just two values, such as 0 and -inf.
+bool isMask(const onnx_model::Tensor &tensor);
 
 /// Whether all elements are +0.
 bool isZero(const onnx_model::Tensor &tensor);
