@@ -10,7 +10,7 @@ static constexpr llvm::StringLiteral kPhaseAttr = "dsc.phase";
 ArrayRef<PhaseInfo> dsc::allPhases() {
   static const PhaseInfo phases[] = {
       {Phase::Import, "import", "core ops with static shapes; every op's location names its ONNX node"},
-      {Phase::Raise, "raise", "attention, norms, GELU and losses are single ops; matrix products are merged"},
+      {Phase::Raise, "raise", "attention, norms, GELU and losses are single ops; matrix products carry their transposes"},
       {Phase::Autodiff, "autodiff", "the entries @micro, @last, @eval and @gather; no forward function"},
       {Phase::Precision, "precision", "every op computes in the type of its row in the precision table"},
       {Phase::Recompute, "recompute", "values saved for backward are chosen"},

@@ -18,7 +18,9 @@ static void buildRaise(OpPassManager &manager) {
   manager.addPass(createRaiseCrossEntropy());
   manager.addPass(createRaiseAttention());
   manager.addPass(createPackAttention());
-  manager.addPass(createCanonicalizeViews()); // what the new ops' operands left behind
+  // What the new ops' operands left behind, and rows that were flattened from what attention returns.
+  manager.addPass(createCanonicalizeViews());
+  manager.addPass(createCanonicalizeContractions());
   manager.addPass(createCSEPass());
 }
 

@@ -78,6 +78,21 @@ static SelectOp findNanGuard(Value p) {
   return test && test.getX() == p && test->hasOneUse() ? guard : SelectOp();
 }
 
+/// Whether `value` goes, scaled perhaps, into a choice by random numbers.
+static bool goesIntoDropout(Value value, int depth = 3) {
+  for (Operation *user : value.getUsers()) {
+    auto select = dyn_cast<SelectOp>(user);
+    auto test = select ? select.getCondition().getDefiningOp<CompareOp>() : CompareOp();
+    if (test && test.getLhs().getDefiningOp<RandomOp>()) {
+      return true;
+    }
+    if (depth > 0 && isa<MulOp, DivOp>(user) && goesIntoDropout(user->getResult(0), depth - 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// The product with v that the probabilities go into; null with a reason where there is none.
 static MatmulOp findOutput(SoftmaxOp softmax, std::string &reason) {
   Value p = softmax.getResult();
@@ -108,6 +123,8 @@ static MatmulOp findOutput(SoftmaxOp softmax, std::string &reason) {
              "', not into a product with v";
     if (isa<func::ReturnOp>(user)) {
       reason = "the probabilities are a result of the model";
+    } else if (goesIntoDropout(p)) {
+      reason = "a dropout stands between the probabilities and v";
     }
     return {};
   }

@@ -3,7 +3,8 @@
 // CHECK: dsc.patterns = [
 // CHECK-SAME: detail = "2 heads, causal", found = true, function = "sdpa_dynamo", pattern = "attention"}
 // CHECK-SAME: detail = "a mask joins the scores before they are scaled", found = false, function = "mask_before_scale"
-// CHECK-SAME: detail = "the probabilities go into 'dsc.mul', not into a product with v", found = false, function = "dropout"
+// CHECK-SAME: detail = "a dropout stands between the probabilities and v", found = false, function = "dropout"
+// CHECK-SAME: detail = "the probabilities go into 'dsc.mul', not into a product with v", found = false, function = "weighted"
 // CHECK-SAME: detail = "the probabilities are used more than once", found = false, function = "probabilities_returned"
 // CHECK-SAME: detail = "the mask depends on a trained parameter, and attention has no gradient for it", found = false, function = "trained_bias"
 // CHECK-SAME: detail = "'dsc.tanh' between the product of q and k and the softmax", found = false, function = "soft_cap"
@@ -180,7 +181,25 @@ func.func @mask_before_scale(%q: tensor<2x3x4xf32>, %k: tensor<2x3x4xf32>, %mask
 // CHECK-LABEL: @dropout
 // CHECK-NOT: dsc.attention
 // CHECK: return
-func.func @dropout(%q: tensor<2x3x4xf32>, %k: tensor<2x3x4xf32>, %keep: tensor<2x3x3xf32>) -> tensor<2x3x4xf32> {
+func.func @dropout(%q: tensor<2x3x4xf32>, %k: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
+  %n = dsc.constant dense<3> : tensor<i64>
+  %ratio = dsc.constant dense<0.25> : tensor<f32>
+  %inverse = dsc.constant dense<1.33333337> : tensor<f32>
+  %zero = dsc.constant dense<0.0> : tensor<f32>
+  %s = dsc.matmul %q, %k {transpose_b = true} : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x3x3xf32>
+  %p = dsc.softmax %s {axis = 2 : i64} : (tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %u = dsc.random %n, %n, %n {distribution = #dsc.distribution<uniform>, number = 0 : i64} : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<2x3x3xf32>
+  %keep = dsc.compare %u, %ratio {predicate = #dsc.compare_predicate<ge>} : (tensor<2x3x3xf32>, tensor<f32>) -> tensor<2x3x3xi1>
+  %m = dsc.mul %p, %inverse : (tensor<2x3x3xf32>, tensor<f32>) -> tensor<2x3x3xf32>
+  %d = dsc.select %keep, %m, %zero : (tensor<2x3x3xi1>, tensor<2x3x3xf32>, tensor<f32>) -> tensor<2x3x3xf32>
+  %o = dsc.matmul %d, %k : (tensor<2x3x3xf32>, tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  return %o : tensor<2x3x4xf32>
+}
+
+// CHECK-LABEL: @weighted
+// CHECK-NOT: dsc.attention
+// CHECK: return
+func.func @weighted(%q: tensor<2x3x4xf32>, %k: tensor<2x3x4xf32>, %keep: tensor<2x3x3xf32>) -> tensor<2x3x4xf32> {
   %s = dsc.matmul %q, %k {transpose_b = true} : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x3x3xf32>
   %p = dsc.softmax %s {axis = 2 : i64} : (tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
   %d = dsc.mul %p, %keep : (tensor<2x3x3xf32>, tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
