@@ -21,6 +21,11 @@ public:
     add(pattern, at, false, why);
   }
 
+  /// The ops that stand in the file as one: nothing to recognise, but found all the same.
+  template <typename OpT> void foundAsOps(llvm::StringRef pattern, mlir::ModuleOp module) {
+    module.walk([&](OpT op) { found(pattern, op, "one op in the file"); });
+  }
+
   void attach(mlir::ModuleOp module);
 
 private:

@@ -203,6 +203,7 @@ namespace {
 struct RaiseActivation : dsc::impl::RaiseActivationBase<RaiseActivation> {
   void runOnOperation() override {
     PatternLog log;
+    log.foundAsOps<GeluOp>("gelu", getOperation());
     SmallVector<Operation *> anchors;
     getOperation().walk([&](Operation *op) {
       if (isa<ErfOp, TanhOp>(op)) {

@@ -473,6 +473,7 @@ namespace {
 struct RaiseAttention : dsc::impl::RaiseAttentionBase<RaiseAttention> {
   void runOnOperation() override {
     PatternLog log;
+    log.foundAsOps<AttentionOp>("attention", getOperation());
     SmallVector<SoftmaxOp> anchors;
     getOperation().walk([&](SoftmaxOp op) { anchors.push_back(op); });
     for (SoftmaxOp softmax : anchors) {

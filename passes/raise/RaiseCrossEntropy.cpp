@@ -62,6 +62,7 @@ namespace {
 struct RaiseCrossEntropy : dsc::impl::RaiseCrossEntropyBase<RaiseCrossEntropy> {
   void runOnOperation() override {
     PatternLog log;
+    log.foundAsOps<CrossEntropyOp>("cross_entropy", getOperation());
     SmallVector<GatherElementsOp> anchors;
     getOperation().walk([&](GatherElementsOp op) { anchors.push_back(op); });
     for (GatherElementsOp gather : anchors) {

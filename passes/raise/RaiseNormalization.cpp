@@ -293,6 +293,8 @@ struct FoldRmsNormWeight : OpRewritePattern<MulOp> {
 struct RaiseNormalization : dsc::impl::RaiseNormalizationBase<RaiseNormalization> {
   void runOnOperation() override {
     PatternLog log;
+    log.foundAsOps<LayerNormOp>("layer_norm", getOperation());
+    log.foundAsOps<RmsNormOp>("rms_norm", getOperation());
     raiseNormalizations(getOperation(), log);
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldLayerNormWeight, FoldLayerNormBias, FoldRmsNormWeight>(&getContext());

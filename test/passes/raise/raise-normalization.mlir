@@ -1,6 +1,7 @@
 // RUN: dsc-opt %s --dsc-raise-normalization | FileCheck %s
 
 // CHECK: dsc.patterns = [
+// CHECK-SAME: detail = "one op in the file", found = true, function = "row_weight_stays", pattern = "rms_norm"}
 // CHECK-SAME: {at = {{.*}}, detail = "axis 2, epsilon 1e-05", found = true, function = "layer_norm_pow", pattern = "layer_norm"}
 // CHECK-SAME: {{.*}}detail = "the mean is not over the last dimensions", found = false, function = "not_the_last_dimensions"
 
