@@ -20,8 +20,7 @@ static bool isView(Operation *op) {
   return slice && isContiguousSlice(slice, offset);
 }
 
-/// Ops that stay at the top of an entry as they are.
-static bool staysOutside(Operation *op) {
+bool dsc::staysOutside(Operation *op) {
   return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp,
              ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op) ||
          isView(op);

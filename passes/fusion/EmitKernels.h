@@ -8,6 +8,10 @@
 
 namespace dsc {
 
+/// Whether `op` stays at the top of an entry as it is: library calls, views and accesses of
+/// globals.
+bool staysOutside(mlir::Operation *op);
+
 /// Rewrites `block`, from which `graph` was read, so that each fusable group is one kernel and
 /// every op that can be no part of one is a `loops` kernel, in the order of the groups. `refused`
 /// holds each group's reasons.

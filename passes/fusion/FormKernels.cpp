@@ -244,8 +244,9 @@ static SmallVector<SmallVector<std::string>> collectReasons(const FusionGraph &g
         continue;
       }
       const FusionNode &producer = graph.nodes[link.producer];
-      bool isScalar = producer.points == 1 && graph.groupOf(consumer).points > 1;
-      if (!producer.fusable || producer.segment != node.segment || isScalar) {
+      bool isScalar =
+          producer.fusable && producer.points == 1 && graph.groupOf(consumer).points > 1;
+      if (staysOutside(producer.op) || producer.segment != node.segment || isScalar) {
         continue; // needs no excuse
       }
       FusionAnswer answer = mayJoinProducer(graph, consumer, link);

@@ -94,3 +94,48 @@ func.func @scalar(%x: tensor<f32>) -> tensor<f32> {
   %y = dsc.add %x, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
   return %y : tensor<f32>
 }
+
+// A kernel says why the maker of its operand is another one.
+// CHECK-LABEL: func.func @refused
+// CHECK: kind = #dsc.kernel_kind<loops>
+// CHECK: refused = ["dsc.transpose: 'dsc.transpose' reads or writes in an order of its own"]
+func.func @refused(%x: tensor<4x8xf32>) -> tensor<8x4xf32> {
+  %t = dsc.transpose %x {permutation = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+  %y = dsc.exp %t : (tensor<8x4xf32>) -> tensor<8x4xf32>
+  return %y : tensor<8x4xf32>
+}
+
+// Reductions over rows of different lengths are two kernels.
+// CHECK-LABEL: func.func @two_splits
+// CHECK: dsc.kernel({{.+}}) attributes {domain = array<i64: 6, 4>, kind = #dsc.kernel_kind<row>
+// CHECK: dsc.kernel({{.+}}) attributes {domain = array<i64: 2, 12>, kind = #dsc.kernel_kind<row>, refused = ["dsc.sub: reductions split the space differently: 6 rows of 4 and 2 rows of 12"]
+func.func @two_splits(%x: tensor<2x3x4xf32>) -> (tensor<2x3x4xf32>, tensor<2x1x1xf32>) {
+  %s = dsc.reduce %x {kind = #dsc.reduce_kind<sum>, axes = array<i64: 2>} : (tensor<2x3x4xf32>) -> tensor<2x3x1xf32>
+  %d = dsc.sub %x, %s : (tensor<2x3x4xf32>, tensor<2x3x1xf32>) -> tensor<2x3x4xf32>
+  %m = dsc.reduce %d {kind = #dsc.reduce_kind<max>, axes = array<i64: 1, 2>} : (tensor<2x3x4xf32>) -> tensor<2x1x1xf32>
+  return %d, %m : tensor<2x3x4xf32>, tensor<2x1x1xf32>
+}
+
+// Scalar arithmetic runs once, not in the kernel of the elements that read it.
+// CHECK-LABEL: func.func @scalar_once
+// CHECK: domain = array<i64>
+// CHECK: dsc.sqrt
+// CHECK: domain = array<i64: 8>
+// CHECK: dsc.mul
+func.func @scalar_once(%x: tensor<8xf32>, %a: tensor<f32>) -> tensor<8xf32> {
+  %r = dsc.sqrt %a : (tensor<f32>) -> tensor<f32>
+  %y = dsc.mul %x, %r : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// Nothing crosses the end of the gradients: what follows may be left out.
+// CHECK-LABEL: func.func @segments
+// CHECK: dsc.exp
+// CHECK: dsc.gradients
+// CHECK: dsc.tanh
+func.func @segments(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %e = dsc.exp %x : (tensor<8xf32>) -> tensor<8xf32>
+  dsc.gradients %e {names = ["w"]} : tensor<8xf32>
+  %y = dsc.tanh %e : (tensor<8xf32>) -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}
