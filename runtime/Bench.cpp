@@ -9,18 +9,26 @@
 #include "runtime/Startup.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstdio>
 #include <numeric>
-#include <sys/resource.h>
 
 using namespace dsc;
 
 static constexpr int64_t warmUpSteps = 3;
 
+/// The process's largest resident set. Not getrusage's: that one survives exec, and would tell of
+/// the program that started this one.
 static int64_t residentPeak() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  int64_t kilobytes = 0;
+  if (std::FILE *file = std::fopen("/proc/self/status", "r")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, file) &&
+           std::sscanf(line, "VmHWM: %" SCNd64 " kB", &kilobytes) != 1) {
+    }
+    std::fclose(file);
+  }
+  return kilobytes * 1024;
 }
 
 static void printKernels(const Manifest &manifest, const OpTimes &times, int64_t steps,
