@@ -1,6 +1,7 @@
 // Constants that kernels cannot make become globals of role `constant`. Splats are made in kernels;
-// where a library call or a loops kernel reads one, small ones become globals too and large ones a
-// broadcast, which is a kernel that fills.
+// where a library call or a loops kernel reads one, small ones become globals too and large ones
+// the broadcast of a scalar global, which is a kernel that fills (of a scalar constant it would
+// fold back).
 
 #include "passes/Passes.h"
 
@@ -39,6 +40,21 @@ struct OutlineConstants : public dsc::impl::OutlineConstantsBase<OutlineConstant
     }
   }
 
+  /// The value of a global that holds `constant`; equal constants share one.
+  static Value load(OpBuilder &builder, Location loc, ElementsAttr constant, ModuleOp module,
+                    SymbolTable &symbols, DenseMap<Attribute, GlobalOp> &globals) {
+    GlobalOp &global = globals[constant];
+    if (!global) {
+      OpBuilder atTop = OpBuilder::atBlockBegin(module.getBody());
+      global = atTop.create<GlobalOp>(loc, "constant", constant.getType(), GlobalRole::constant,
+                                      constant, SourceAttr(), ArrayAttr(), StringAttr(),
+                                      FlatSymbolRefAttr(), StringAttr(), SlotAttr());
+      symbols.insert(global);
+    }
+    return builder.create<GetGlobalOp>(loc, constant.getType(),
+                                       FlatSymbolRefAttr::get(global.getSymNameAttr()));
+  }
+
   void outline(ConstantOp op, ModuleOp module, SymbolTable &symbols,
                DenseMap<Attribute, GlobalOp> &globals) {
     auto type = cast<RankedTensorType>(op.getResult().getType());
@@ -54,19 +70,10 @@ struct OutlineConstants : public dsc::impl::OutlineConstantsBase<OutlineConstant
       auto scalar =
           DenseElementsAttr::get(type.clone(ArrayRef<int64_t>{}),
                                  cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>());
-      value = builder.create<BroadcastOp>(op.getLoc(), type,
-                                          builder.create<ConstantOp>(op.getLoc(), scalar));
+      value = builder.create<BroadcastOp>(
+          op.getLoc(), type, load(builder, op.getLoc(), scalar, module, symbols, globals));
     } else {
-      GlobalOp &global = globals[op.getValue()];
-      if (!global) {
-        OpBuilder atTop = OpBuilder::atBlockBegin(module.getBody());
-        global = atTop.create<GlobalOp>(op.getLoc(), "constant", type, GlobalRole::constant,
-                                        op.getValue(), SourceAttr(), ArrayAttr(), StringAttr(),
-                                        FlatSymbolRefAttr(), StringAttr(), SlotAttr());
-        symbols.insert(global);
-      }
-      value = builder.create<GetGlobalOp>(op.getLoc(), type,
-                                          FlatSymbolRefAttr::get(global.getSymNameAttr()));
+      value = load(builder, op.getLoc(), op.getValue(), module, symbols, globals);
     }
     op.getResult().replaceUsesWithIf(value, [&](OpOperand &use) {
       return !staysMade(use) && use.getOwner() != value.getDefiningOp();
