@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
+#include <iterator>
 #include <set>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -220,12 +221,18 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
   std::vector<std::string> missing, misshaped, unexpected;
   std::set<std::string> used;
   std::vector<std::pair<const GlobalSpec *, const TensorView *>> fitting;
+  std::set<std::string>
+      ownNames; // a parameter's own name never means another one it was merged with in the file
+  for (const GlobalSpec &spec : manifest.globals) {
+    ownNames.insert(spec.name);
+  }
   for (const GlobalSpec &spec : manifest.globals) {
     if (spec.weightsKey.empty()) {
       continue;
     }
     std::vector<std::string> names = {spec.weightsKey, spec.name};
-    names.insert(names.end(), spec.onnxNames.begin(), spec.onnxNames.end());
+    std::copy_if(spec.onnxNames.begin(), spec.onnxNames.end(), std::back_inserter(names),
+                 [&](const std::string &name) { return !ownNames.count(name); });
     const TensorView *chosen = nullptr;
     for (const std::string &name : names) {
       const TensorView *tensor = set->find(name);

@@ -66,8 +66,10 @@ class Models:
         problems = []
         for parameter in self.parameters[file]:
             names = [parameter["name"], *parameter["aliases"]]
-            found = next((trained.pop(name) for name in names if name in trained), None)
             shape = parameter.get("file_shape", parameter["shape"])
+            # The TorchScript exporter folds a position table into an initializer of its own and leaves no trace of its name.
+            names += [name for name, other in trained.items() if name.startswith("onnx::Add_") and other["shape"] == shape]
+            found = next((trained.pop(name) for name in names if name in trained), None)
             if found is None:
                 problems.append(f"{parameter['name']} {shape} is not trained")
             elif shape not in (found["shape"], found["shape"][::-1]):  # exporters transpose matrices
@@ -128,7 +130,11 @@ class Models:
         self.check_parameters(file, entry)
         told = self.train(file, entry)
         expected = {key: entry[key + "_f64"] for key in ("loss", "grad_norm", "eval_before", "eval_after")}
-        line = f"within {self.compare(told, expected, PYTORCH_BOUND):.1e}"
+        # The TorchScript exporter runs the module to trace it: in training mode that moves the running statistics, so the
+        # file's are not those of the module that the reference evaluated. Losses of training do not depend on them.
+        moved = "-Tt" in file and any(part in file for part in ("batchnorm", "cnn"))
+        skip = ("eval_before", "eval_after") if moved else ()
+        line = f"within {self.compare(told, expected, PYTORCH_BOUND, skip):.1e}"
         if self.suite.full:
             plain = self.train(file, entry, ["--disable=raise"])
             line += f", without raise within {self.compare(plain, told, RAISE_BOUND):.1e}"
