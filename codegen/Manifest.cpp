@@ -298,17 +298,24 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
     }
   }
   llvm::json::Array inputs = inputsOf(module);
+  const bool isForwardOnly = options->loss == "none";
+  // Forward only, inputs need not be samples: 0 where they share no first dimension.
   int64_t microBatch = 0, tokens = 0;
+  bool sharesBatch = true;
   for (const llvm::json::Value &input : inputs) {
     const llvm::json::Array &shape = *input.getAsObject()->getArray("shape");
     if (microBatch == 0 && !shape.empty()) {
       microBatch = *shape[0].getAsInteger();
     }
+    sharesBatch &= !shape.empty() && *shape[0].getAsInteger() == microBatch;
     StringRef dtype = *input.getAsObject()->getString("dtype");
     if (tokens == 0 && *input.getAsObject()->getString("role") == "input" && shape.size() == 2 &&
         (dtype == "i64" || dtype == "i32")) {
       tokens = *shape[1].getAsInteger();
     }
+  }
+  if (isForwardOnly && !sharesBatch) {
+    microBatch = 0;
   }
   auto text = [&](StringRef key) {
     auto value = module->getAttrOfType<StringAttr>(key);
@@ -336,7 +343,7 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"globals", globalsOf(module)},
       {"run_time_values", runTimeValuesOf(module)},
       {"schedule", options->schedule},
-      {"loss", llvm::json::Object{{"kind", options->loss},
+      {"loss", llvm::json::Object{{"kind", isForwardOnly ? "" : options->loss},
                                   {"ignore_index", options->ignoreIndex},
                                   {"shift_labels", options->shiftLabels},
                                   {"mean", options->lossMean}}},

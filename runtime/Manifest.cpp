@@ -136,7 +136,8 @@ static void readInputs(Fields &root, Manifest &manifest) {
     if (input.role == InputRole::Labels && std::exchange(haveLabels, true)) {
       fields.fail("role", "there are two inputs of role labels");
     }
-    if (input.shape.empty() || input.shape[0] != manifest.microBatch) {
+    if (manifest.microBatch != 0 &&
+        (input.shape.empty() || input.shape[0] != manifest.microBatch)) {
       fields.fail("shape", shapeText(input.shape) + " does not begin with the micro-batch " +
                                std::to_string(manifest.microBatch));
     }
@@ -300,7 +301,8 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
     root.fail("accumulate", "is neither a positive number nor \"any\"");
   }
   manifest.microBatch = root.size("micro_batch");
-  if (manifest.microBatch < 1) {
+  // 0: a program that only evaluates, whose inputs are no samples.
+  if (manifest.microBatch < 1 && manifest.hasEntry("last")) {
     root.fail("micro_batch", "is not positive");
   }
   readInputs(root, manifest);

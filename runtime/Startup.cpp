@@ -95,6 +95,10 @@ Result<std::unique_ptr<Dataset>> dsc::openData(const Manifest &manifest, const C
   if (path.empty()) {
     return Status::user(line.command() + " needs --data PATH");
   }
+  if (manifest.microBatch == 0) {
+    return Status::user("this program's inputs do not share a first dimension of samples, so it "
+                        "takes no data; it was compiled with --loss=none for `dsc check`");
+  }
   DataOptions options;
   options.path = path;
   options.tokensTo = line.text("--tokens-to");

@@ -60,9 +60,13 @@ private:
   void finishMicro(Entry &entry, ValueBuilder &b, const LossTerms &terms, Value loss,
                    ArrayRef<ParameterGradient> parameters);
   LogicalResult buildEval();
+  LogicalResult buildForwardOnly();
+  void returnOutputs(Entry &entry);
 
   bool accumulates() const { return options.accumulate != 1; }
   bool meansGlobally() const { return options.lossMean == "global"; }
+  /// --loss=none: only @eval, which returns the outputs.
+  bool isForwardOnly() const { return options.loss == "none"; }
 
   ModuleOp module;
   func::FuncOp forward, inference;
@@ -93,6 +97,7 @@ FailureOr<EntryBuilder::Entry> EntryBuilder::begin(EntryKind kind, StringRef nam
   SmallVector<Type> types(source.getArgumentTypes());
   SmallVector<DictionaryAttr> attributes;
   std::optional<unsigned> labelsAt, weightAt;
+  const bool needsLabels = !isForwardOnly() && choice.needsLabels();
   auto describe = [&](DictionaryAttr known, StringRef role, StringRef argument, int64_t classes) {
     NamedAttrList list(known);
     list.set("dsc.role", builder.getStringAttr(role));
@@ -106,7 +111,7 @@ FailureOr<EntryBuilder::Entry> EntryBuilder::begin(EntryKind kind, StringRef nam
   };
   for (unsigned i = 0; i < types.size(); ++i) {
     auto argument = source.getArgAttrOfType<StringAttr>(i, "dsc.name");
-    bool isLabels = choice.needsLabels() && argument && argument.getValue() == options.labels;
+    bool isLabels = needsLabels && argument && argument.getValue() == options.labels;
     labelsAt = isLabels ? i : labelsAt;
     // As labels, classes may have the ignored value; as an index into a table they may not.
     int64_t bound = indexBound(source.getArgument(i));
@@ -114,12 +119,12 @@ FailureOr<EntryBuilder::Entry> EntryBuilder::begin(EntryKind kind, StringRef nam
     describe(source.getArgAttrDict(i), isClasses ? "labels" : "input", "",
              isClasses ? labels.classes : bound);
   }
-  if (choice.needsLabels() && !labelsAt) {
+  if (needsLabels && !labelsAt) {
     labelsAt = types.size();
     types.push_back(labels.type);
     describe({}, "labels", options.labels, labels.classes);
   }
-  if (kind == EntryKind::Eval) {
+  if (kind == EntryKind::Eval && !isForwardOnly()) {
     weightAt = types.size();
     types.push_back(RankedTensorType::get({batch}, builder.getF32Type()));
     describe({}, "sample_weight", "sample_weight", 0);
@@ -372,10 +377,25 @@ LogicalResult EntryBuilder::buildEval() {
     entry->results.push_back({"correct", terms->correct});
     entry->results.push_back({"counted", terms->count});
   }
-  for (auto [i, output] : llvm::enumerate(entry->outputs)) {
+  returnOutputs(*entry);
+  end(*entry);
+  return success();
+}
+
+/// Adds the model's outputs to the results, under their names.
+void EntryBuilder::returnOutputs(Entry &entry) {
+  for (auto [i, output] : llvm::enumerate(entry.outputs)) {
     auto name = inference.getResultAttrOfType<StringAttr>(i, "dsc.name");
-    entry->results.push_back({name ? name.getValue() : StringRef("output"), output});
+    entry.results.push_back({name ? name.getValue() : StringRef("output"), output});
   }
+}
+
+LogicalResult EntryBuilder::buildForwardOnly() {
+  FailureOr<Entry> entry = begin(EntryKind::Eval, "eval", inference);
+  if (failed(entry)) {
+    return failure();
+  }
+  returnOutputs(*entry);
   end(*entry);
   return success();
 }
@@ -430,6 +450,15 @@ static void warnAboutUntouched(ModuleOp module) {
 LogicalResult EntryBuilder::run() {
   if (failed(checkOptions(module, options))) {
     return failure();
+  }
+  if (isForwardOnly()) {
+    // No data to speak of, so nothing is asked of the inputs' shapes either.
+    if (failed(buildForwardOnly())) {
+      return failure();
+    }
+    forward.erase();
+    inference.erase();
+    return success();
   }
   FailureOr<LossChoice> chosen = chooseLoss(forward, options);
   if (failed(chosen)) {

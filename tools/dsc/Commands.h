@@ -19,6 +19,7 @@ constexpr int kInternal = static_cast<int>(ExitCode::Internal);
 
 int compileCommand(llvm::ArrayRef<const char *> arguments);
 int inspectCommand(llvm::ArrayRef<const char *> arguments);
+int checkCommand(llvm::ArrayRef<const char *> arguments);
 int compareCommand(llvm::ArrayRef<const char *> arguments);
 int opsCommand(llvm::ArrayRef<const char *> arguments);
 

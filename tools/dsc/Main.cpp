@@ -23,7 +23,7 @@ static const Command kCommands[] = {
     {"inspect", "MODEL.onnx|EXECUTABLE [--json]",
      "inputs, outputs, parameters with role and reason, ops", inspectCommand},
     {"check", "MODEL.onnx [--test-data DIR]",
-     "forward against stored data, gradients against differences", nullptr},
+     "forward against stored data, gradients against differences", checkCommand},
     {"compare", "A B", "first difference of two tensor files", compareCommand},
     {"ops", "[--json]", "every ONNX op: forward, gradient, types", opsCommand},
     {"plan", "MODEL.onnx", "memory and time by ZeRO stage, micro-batch and recomputation", nullptr},

@@ -63,11 +63,11 @@ void dsc::addImportFlags(FlagTable &table, ImportOptions &options) {
 void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.section("Loss");
   table.add({"loss", "NAME",
-             "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; default: by "
-             "the outputs",
+             "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; none: forward "
+             "only; default: by the outputs",
              [&](StringRef given) {
                static const StringRef names[] = {"cross-entropy",   "nll",  "mse", "l1",
-                                                 "bce-with-logits", "mean", "sum"};
+                                                 "bce-with-logits", "mean", "sum", "none"};
                if (!llvm::is_contained(names, given) && !given.starts_with("output:")) {
                  return "is '" + given.str() + "', expected " +
                         llvm::join(llvm::ArrayRef(names), ", ") + " or output:NAME";

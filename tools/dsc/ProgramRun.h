@@ -1,0 +1,41 @@
+// A compiled program run inside dsc, for `check`: loaded by the runtime's own code, so that what is
+// checked is what an executable does. Includes nothing of the compiler.
+
+#ifndef DSC_TOOLS_DSC_PROGRAMRUN_H
+#define DSC_TOOLS_DSC_PROGRAMRUN_H
+
+#include "runtime/Tensor.h"
+
+#include <memory>
+
+namespace dsc {
+
+class ProgramRun {
+public:
+  /// Opens a file that writeExecutable wrote, and allocates its memory. Weights stand beside it.
+  static Result<std::unique_ptr<ProgramRun>> open(const std::string &path, int threads);
+  ~ProgramRun();
+
+  /// Writes a graph input. Error: the program has none of this name, or of another type or shape.
+  Status setInput(const TensorView &tensor);
+  /// Fills every input with numbers that depend on `seed`: floats about 0, classes within theirs.
+  void makeUpInputs(uint64_t seed);
+
+  /// Runs an entry without its update: parameters stay as they are.
+  Status run(const char *entry);
+
+  /// A result of the entry that ran last; nothing if it has none of this name.
+  std::optional<TensorView> result(const char *entry, const std::string &name) const;
+  std::vector<TensorView> gradients() const;
+  /// The dense storage of a trained parameter.
+  std::byte *parameter(const std::string &name);
+
+private:
+  struct State;
+  explicit ProgramRun(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace dsc
+
+#endif // DSC_TOOLS_DSC_PROGRAMRUN_H
