@@ -26,12 +26,14 @@ FailureOr<StoredTensor> dsc::readTensorFile(Location loc, const std::string &pat
     return emitError(loc) << path << ": is not a stored tensor";
   }
   if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
-    return emitError(loc) << path << ": keeps its elements in another file, which test data may not";
+    return emitError(loc) << path
+                          << ": keeps its elements in another file, which test data may not";
   }
   int64_t elements = 1;
   for (int64_t dim : proto.dims()) {
     if (dim < 0 || (dim > 0 && elements > kMaxElements / dim)) {
-      return emitError(loc) << path << ": has the dimension " << dim << " and more elements than any test needs";
+      return emitError(loc) << path << ": has the dimension " << dim
+                            << " and more elements than any test needs";
     }
     elements *= dim;
   }
@@ -43,5 +45,6 @@ FailureOr<StoredTensor> dsc::readTensorFile(Location loc, const std::string &pat
     return emitError(loc) << path << ": is a tensor of " << onnx_model::nameOf(tensor.type)
                           << ", which dsc does not have";
   }
-  return StoredTensor{tensor.name, static_cast<int32_t>(tensor.type), tensor.dims, std::move(tensor.bytes)};
+  return StoredTensor{tensor.name, static_cast<int32_t>(tensor.type), tensor.dims,
+                      std::move(tensor.bytes)};
 }

@@ -13,7 +13,8 @@
 using namespace mlir;
 using namespace dsc;
 
-/// ONNX's layout has one folder a data set below the model's; the folder of one data set may be given too.
+/// ONNX's layout has one folder a data set below the model's; the folder of one data set may be
+/// given too.
 static std::vector<std::string> dataSets(const std::string &folder) {
   std::vector<std::string> sets;
   for (;;) {
@@ -36,15 +37,19 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
   bool help = false;
   FlagTable table;
   table.section("What is checked");
-  table.text("test-data", "DIR", testData, "outputs against DIR/input_K.pb, output_K.pb, or each DIR/test_data_set_N; "
-                                           "without it, gradients against central differences in f64");
+  table.text("test-data", "DIR", testData,
+             "outputs against DIR/input_K.pb, output_K.pb, or each DIR/test_data_set_N; "
+             "without it, gradients against central differences in f64");
   table.real("rtol", "X", tolerance.relative, "outputs: relative tolerance (default: 1e-3)");
   table.real("atol", "X", tolerance.absolute, "outputs: absolute tolerance (default: 1e-7)");
-  table.integer("directions", "N", gradients.directions, "gradients: directions a parameter (default: 2)");
-  table.text("batch", "MANIFEST", batch.manifest, "check the outputs of every model in this list, crash by crash");
+  table.integer("directions", "N", gradients.directions,
+                "gradients: directions a parameter (default: 2)");
+  table.text("batch", "MANIFEST", batch.manifest,
+             "check the outputs of every model in this list, crash by crash");
   table.text("filter", "REGEX", batch.filter, "batch: only models whose name matches");
   table.integer("jobs", "N", jobs, "batch: processes (default: 2)");
-  table.text("disable", "PHASE", disable, "leave out the passes of a phase that only improves the program: raise");
+  table.text("disable", "PHASE", disable,
+             "leave out the passes of a phase that only improves the program: raise");
   table.boolean("help", help, "this help");
   addImportFlags(table, options.import);
   addTrainingFlags(table, options.import.options);
@@ -56,8 +61,9 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
     return kDone;
   }
   if (wrong.empty() && operands.size() != (batch.manifest.empty() ? 1 : 0)) {
-    wrong = batch.manifest.empty() ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
-                                   : "--batch names the models, but '" + operands.front() + "' is given too";
+    wrong = batch.manifest.empty()
+                ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
+                : "--batch names the models, but '" + operands.front() + "' is given too";
   }
   if (wrong.empty() && !disable.empty() && disable != "raise") {
     wrong = "flag '--disable' is '" + disable + "'; only 'raise' can be left out";
@@ -93,8 +99,9 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
     ForwardCheck check = checkForward(context, options, folder, tolerance);
     bool differs = check.stage.empty() || check.stage == "wrong";
     (differs ? llvm::outs() : llvm::errs())
-        << (differs ? "" : "dsc check: " + check.stage + " failed" + (check.text.empty() ? "" : ": ")) << check.text
-        << (differs ? "" : "\n");
+        << (differs ? ""
+                    : "dsc check: " + check.stage + " failed" + (check.text.empty() ? "" : ": "))
+        << check.text << (differs ? "" : "\n");
     exitCode = exitCode == kDone ? check.exitCode : exitCode;
     if (!differs) {
       break;

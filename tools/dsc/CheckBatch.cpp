@@ -1,5 +1,5 @@
-// One worker process a job. The parent sends the number of a test, the worker answers with a line; a worker that dies or is
-// killed for being slow is replaced.
+// One worker process a job. The parent sends the number of a test, the worker answers with a line;
+// a worker that dies or is killed for being slow is replaced.
 
 #include "tools/dsc/CheckBatch.h"
 
@@ -41,8 +41,9 @@ struct Worker {
 } // namespace
 
 static void printResult(const Test &test, StringRef stage, StringRef message) {
-  llvm::outs() << llvm::json::Value(llvm::json::Object{
-                      {"name", test.name}, {"stage", stage.str()}, {"message", llvm::json::fixUTF8(message)}})
+  llvm::outs() << llvm::json::Value(llvm::json::Object{{"name", test.name},
+                                                       {"stage", stage.str()},
+                                                       {"message", llvm::json::fixUTF8(message)}})
                << "\n";
   llvm::outs().flush();
 }
@@ -68,7 +69,8 @@ static llvm::json::Object runTest(const Test &test) {
   CheckedProgramOptions options;
   options.import.path = test.model;
   ForwardCheck check = checkForward(context, options, test.data, test.tolerance);
-  return llvm::json::Object{{"stage", check.stage}, {"message", llvm::json::fixUTF8(diagnostics + check.text)}};
+  return llvm::json::Object{{"stage", check.stage},
+                            {"message", llvm::json::fixUTF8(diagnostics + check.text)}};
 }
 
 [[noreturn]] static void work(ArrayRef<Test> tests, int in, int out) {
@@ -131,7 +133,8 @@ static std::string howItEnded(int status) {
 namespace {
 class Batch {
 public:
-  Batch(std::vector<Test> tests, const BatchOptions &options) : tests(std::move(tests)), options(options) {}
+  Batch(std::vector<Test> tests, const BatchOptions &options)
+      : tests(std::move(tests)), options(options) {}
 
   int run() {
     std::vector<Worker> workers(options.jobs);
@@ -177,7 +180,8 @@ private:
     int32_t number = waiting.front();
     waiting.pop_front();
     worker.test = number;
-    worker.deadline = std::chrono::steady_clock::now() + std::chrono::seconds(options.secondsPerTest);
+    worker.deadline =
+        std::chrono::steady_clock::now() + std::chrono::seconds(options.secondsPerTest);
     return write(worker.toWorker, &number, sizeof number) == sizeof number;
   }
 
@@ -207,12 +211,14 @@ private:
         llvm::consumeError(parsed.takeError());
         report(worker.test, "crash", "unreadable answer");
       } else {
-        report(worker.test, answer->getString("stage").value_or(""), answer->getString("message").value_or(""));
+        report(worker.test, answer->getString("stage").value_or(""),
+               answer->getString("message").value_or(""));
       }
       return give(worker);
     }
     if (std::chrono::steady_clock::now() > worker.deadline) {
-      report(worker.test, "timeout", "took more than " + std::to_string(options.secondsPerTest) + " s");
+      report(worker.test, "timeout",
+             "took more than " + std::to_string(options.secondsPerTest) + " s");
       stop(worker, /*kill=*/true);
       return start(worker, tests) && give(worker);
     }
@@ -229,7 +235,8 @@ int dsc::checkBatch(const BatchOptions &options) {
   }
   llvm::Expected<llvm::json::Value> parsed = llvm::json::parse((*file)->getBuffer());
   if (!parsed) {
-    llvm::errs() << "dsc check: " << options.manifest << ": " << llvm::toString(parsed.takeError()) << "\n";
+    llvm::errs() << "dsc check: " << options.manifest << ": " << llvm::toString(parsed.takeError())
+                 << "\n";
     return kUserError;
   }
   const llvm::json::Object *root = parsed->getAsObject();
@@ -248,14 +255,16 @@ int dsc::checkBatch(const BatchOptions &options) {
     std::optional<StringRef> model = entry ? entry->getString("model") : std::nullopt;
     std::optional<StringRef> data = entry ? entry->getString("data") : std::nullopt;
     if (!name || !model || !data) {
-      llvm::errs() << "dsc check: " << options.manifest << ": a test lacks \"name\", \"model\" or \"data\"\n";
+      llvm::errs() << "dsc check: " << options.manifest
+                   << ": a test lacks \"name\", \"model\" or \"data\"\n";
       return kUserError;
     }
     if (options.filter.empty() || filter.match(*name)) {
       Tolerance tolerance;
       tolerance.relative = entry->getNumber("rtol").value_or(tolerance.relative);
       tolerance.absolute = entry->getNumber("atol").value_or(tolerance.absolute);
-      tests.push_back({name->str(), folder + "/" + model->str(), folder + "/" + data->str(), tolerance});
+      tests.push_back(
+          {name->str(), folder + "/" + model->str(), folder + "/" + data->str(), tolerance});
     }
   }
   return Batch(std::move(tests), options).run();

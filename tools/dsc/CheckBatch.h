@@ -14,8 +14,9 @@ struct BatchOptions {
   int secondsPerTest = 30;
 };
 
-/// Prints one JSON object a test, {"name", "stage", "message"}; `stage` is empty where the test passed. Workers are
-/// processes, so a crash or a hang is the failure of one test ("crash", "timeout"). Returns an exit code.
+/// Prints one JSON object a test, {"name", "stage", "message"}; `stage` is empty where the test
+/// passed. Workers are processes, so a crash or a hang is the failure of one test ("crash",
+/// "timeout"). Returns an exit code.
 int checkBatch(const BatchOptions &options);
 
 } // namespace dsc

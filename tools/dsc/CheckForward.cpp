@@ -1,4 +1,5 @@
-// Test data in ONNX's layout: input_K.pb and output_K.pb, in the order of the graph's declarations; a stored name wins over it.
+// Test data in ONNX's layout: input_K.pb and output_K.pb, in the order of the graph's declarations;
+// a stored name wins over it.
 
 #include "tools/dsc/CheckForward.h"
 
@@ -12,12 +13,14 @@
 using namespace mlir;
 using namespace dsc;
 
-static std::string textOf(const std::string &name, int32_t type, const std::vector<int64_t> &shape) {
+static std::string textOf(const std::string &name, int32_t type,
+                          const std::vector<int64_t> &shape) {
   return "'" + name + "' " + dtypeName(static_cast<Dtype>(type)) + " " + shapeText(shape);
 }
 
 /// Files FOLDER/KIND_0.pb, FOLDER/KIND_1.pb, ... Error: one of them is no tensor.
-static FailureOr<std::vector<StoredTensor>> readAll(Location loc, const std::string &folder, StringRef kind,
+static FailureOr<std::vector<StoredTensor>> readAll(Location loc, const std::string &folder,
+                                                    StringRef kind,
                                                     ArrayRef<ValueDeclaration> declared) {
   std::vector<StoredTensor> tensors;
   for (;;) {
@@ -38,7 +41,8 @@ static FailureOr<std::vector<StoredTensor>> readAll(Location loc, const std::str
 
 static TensorView viewOf(const StoredTensor &tensor) {
   return {tensor.name, static_cast<Dtype>(tensor.type), tensor.shape,
-          reinterpret_cast<const std::byte *>(tensor.bytes.data()), static_cast<int64_t>(tensor.bytes.size())};
+          reinterpret_cast<const std::byte *>(tensor.bytes.data()),
+          static_cast<int64_t>(tensor.bytes.size())};
 }
 
 /// "[1, 2]" of element `index`.
@@ -51,16 +55,18 @@ static std::string positionText(int64_t index, const Shape &shape) {
 }
 
 /// The comparison of one output as a line; whether it agrees.
-static std::pair<bool, std::string> compareOutput(const TensorView &value, const TensorView &expected,
-                                                  const Tolerance &tolerance) {
+static std::pair<bool, std::string>
+compareOutput(const TensorView &value, const TensorView &expected, const Tolerance &tolerance) {
   std::string line = "output " + textOf(expected.name, expected.dtype, expected.shape) + ": ";
   if (value.dtype != expected.dtype || value.shape != expected.shape) {
-    return {false, line + "the program has " + dtypeName(value.dtype) + " " + shapeText(value.shape)};
+    return {false,
+            line + "the program has " + dtypeName(value.dtype) + " " + shapeText(value.shape)};
   }
   int64_t outside = 0, worst = -1;
   double largest = 0, largestRelative = 0;
   for (int64_t i = 0; i < expected.elements(); ++i) {
-    double x = loadAsDouble(value.dtype, value.data, i), y = loadAsDouble(expected.dtype, expected.data, i);
+    double x = loadAsDouble(value.dtype, value.data, i),
+           y = loadAsDouble(expected.dtype, expected.data, i);
     if (x == y || (std::isnan(x) && std::isnan(y))) {
       continue;
     }
@@ -75,18 +81,20 @@ static std::pair<bool, std::string> compareOutput(const TensorView &value, const
   if (worst < 0) {
     return {true, line + "equal"};
   }
-  line += llvm::formatv("largest difference {0} ({1} relative) at {2}: {3} instead of {4}", format("%.2e", largest),
-                        format("%.2e", largestRelative), positionText(worst, expected.shape),
+  line += llvm::formatv("largest difference {0} ({1} relative) at {2}: {3} instead of {4}",
+                        format("%.2e", largest), format("%.2e", largestRelative),
+                        positionText(worst, expected.shape),
                         format("%.9g", loadAsDouble(value.dtype, value.data, worst)),
                         format("%.9g", loadAsDouble(expected.dtype, expected.data, worst)));
   if (outside) {
-    line += llvm::formatv("; {0} of {1} elements are outside the tolerance", outside, expected.elements());
+    line += llvm::formatv("; {0} of {1} elements are outside the tolerance", outside,
+                          expected.elements());
   }
   return {outside == 0, line};
 }
 
-ForwardCheck dsc::checkForward(MLIRContext &context, CheckedProgramOptions options, const std::string &folder,
-                               const Tolerance &tolerance) {
+ForwardCheck dsc::checkForward(MLIRContext &context, CheckedProgramOptions options,
+                               const std::string &folder, const Tolerance &tolerance) {
   options.import.options.loss = "none";
   Location loc = FileLineColLoc::get(&context, options.import.path, 0, 0);
   CheckedProgram program = compileAndLoad(context, options);
@@ -116,8 +124,9 @@ ForwardCheck dsc::checkForward(MLIRContext &context, CheckedProgramOptions optio
   ForwardCheck check;
   for (const StoredTensor &expected : *outputs) {
     std::optional<TensorView> value = program.run->result("eval", expected.name);
-    auto [agrees, line] = value ? compareOutput(*value, viewOf(expected), tolerance)
-                                : std::pair(false, "output '" + expected.name + "' is none of the program's");
+    auto [agrees, line] =
+        value ? compareOutput(*value, viewOf(expected), tolerance)
+              : std::pair(false, "output '" + expected.name + "' is none of the program's");
     check.text += line + "\n";
     if (!agrees) {
       check.stage = "wrong";

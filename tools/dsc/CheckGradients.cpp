@@ -1,8 +1,8 @@
-// A direction d has unit length, and the step is h = 2^-13, so the difference is off by about h^2 times the third derivative and
-// by 2^-53 |loss| / h of rounding:
+// A direction d has unit length, and the step is h = 2^-13, so the difference is off by about h^2
+// times the third derivative and by 2^-53 |loss| / h of rounding:
 //     bound = 1e-6 max(|g.d|, |difference|, |g|) + 64 * 2^-53 max(1, |loss|) / h
-// Where a function has a kink within h of a value (ReLU, max) the difference is wrong: the step is then divided by 64 twice
-// before a difference counts.
+// Where a function has a kink within h of a value (ReLU, max) the difference is wrong: the step is
+// then divided by 64 twice before a difference counts.
 
 #include "tools/dsc/CheckGradients.h"
 
@@ -33,7 +33,8 @@ public:
     program.makeUpInputs(1);
     DSC_RETURN_IF_FAILED(evaluate(loss));
     if (!std::isfinite(loss)) {
-      return Status::user(format("the loss on made-up inputs is %g, so it has no differences", loss));
+      return Status::user(
+          format("the loss on made-up inputs is %g, so it has no differences", loss));
     }
     std::vector<Gradient> gradients;
     for (const TensorView &view : program.gradients()) {
@@ -46,8 +47,9 @@ public:
     for (const Gradient &gradient : gradients) {
       DSC_RETURN_IF_FAILED(checkParameter(gradient, directions));
     }
-    llvm::outs() << llvm::formatv("{0} of {1} gradients agree with central differences (loss {2})\n",
-                                  gradients.size() - wrong, gradients.size(), format("%.9g", loss));
+    llvm::outs() << llvm::formatv(
+        "{0} of {1} gradients agree with central differences (loss {2})\n",
+        gradients.size() - wrong, gradients.size(), format("%.9g", loss));
     return {};
   }
 
@@ -70,7 +72,8 @@ private:
   }
 
   /// loss(p + h d) - loss(p - h d) over 2h; p is as before afterwards.
-  Status difference(std::byte *data, Dtype dtype, const std::vector<double> &direction, double h, double &slope) {
+  Status difference(std::byte *data, Dtype dtype, const std::vector<double> &direction, double h,
+                    double &slope) {
     const auto bytes = static_cast<size_t>(dtypeSize(dtype)) * direction.size();
     std::vector<std::byte> saved(data, data + bytes);
     double sides[2];
@@ -122,20 +125,22 @@ private:
         line += h == 0x1p-13 ? format("gradient %.9g, difference %.9g ", along, slope) : "";
       }
     }
-    llvm::outs() << line << (agrees ? "agrees" : "DIFFERS") << format(", norm %.3g, off by %.1e\n", norm, worst);
+    llvm::outs() << line << (agrees ? "agrees" : "DIFFERS")
+                 << format(", norm %.3g, off by %.1e\n", norm, worst);
     wrong += !agrees;
     return {};
   }
 };
 } // namespace
 
-int dsc::checkGradients(MLIRContext &context, CheckedProgramOptions options, const GradientCheckOptions &gradients) {
+int dsc::checkGradients(MLIRContext &context, CheckedProgramOptions options,
+                        const GradientCheckOptions &gradients) {
   options.inDouble = true;
   options.import.options.accumulate = 1;
   CheckedProgram program = compileAndLoad(context, options);
   if (!program.run) {
-    llvm::errs() << "dsc check: " << program.failedStage << " failed" << (program.message.empty() ? "" : ": ")
-                 << program.message << "\n";
+    llvm::errs() << "dsc check: " << program.failedStage << " failed"
+                 << (program.message.empty() ? "" : ": ") << program.message << "\n";
     return program.exitCode;
   }
   GradientCheck check(*program.run);

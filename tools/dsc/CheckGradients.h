@@ -11,9 +11,11 @@ struct GradientCheckOptions {
   int64_t directions = 2; // for each parameter
 };
 
-/// Compiles the model in f64 with the loss that `compile` would choose, and compares, on made-up inputs, each parameter's
-/// gradient along random directions with (loss(p + h d) - loss(p - h d)) / 2h. Prints a line a parameter; returns the exit code.
-int checkGradients(mlir::MLIRContext &context, CheckedProgramOptions options, const GradientCheckOptions &gradients);
+/// Compiles the model in f64 with the loss that `compile` would choose, and compares, on made-up
+/// inputs, each parameter's gradient along random directions with (loss(p + h d) - loss(p - h d)) /
+/// 2h. Prints a line a parameter; returns the exit code.
+int checkGradients(mlir::MLIRContext &context, CheckedProgramOptions options,
+                   const GradientCheckOptions &gradients);
 
 } // namespace dsc
 

@@ -27,7 +27,8 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 static bool hasWeights(ModuleOp module) {
-  return llvm::any_of(module.getOps<GlobalOp>(), [](GlobalOp global) { return bool(global.getSource()); });
+  return llvm::any_of(module.getOps<GlobalOp>(),
+                      [](GlobalOp global) { return bool(global.getSource()); });
 }
 
 CheckedProgram dsc::compileAndLoad(MLIRContext &context, const CheckedProgramOptions &options) {
@@ -44,7 +45,7 @@ CheckedProgram dsc::compileAndLoad(MLIRContext &context, const CheckedProgramOpt
   }
   ModuleOp module = *imported->module;
   Builder b(&context);
-  constexpr llvm::StringLiteral weightsName = "weights.safetensors";
+  constexpr llvm::StringLiteral weightsName = "program.weights.safetensors";
   module->setAttr("dsc.model_name", b.getStringAttr("check"));
   if (!module->hasAttr("dsc.options")) {
     module->setAttr("dsc.options", options.import.options.toAttribute(&context));
@@ -77,7 +78,8 @@ CheckedProgram dsc::compileAndLoad(MLIRContext &context, const CheckedProgramOpt
   FailureOr<std::vector<std::string>> objects = emitProgram(module);
   std::string path = folder.path() + "/program";
   // No runner in front: the file is loaded here, not run.
-  if (failed(objects) || failed(writeExecutable({"/dev/null", std::move(*objects), module}, path))) {
+  if (failed(objects) ||
+      failed(writeExecutable({"/dev/null", std::move(*objects), module}, path))) {
     return fail("emit", kInternal);
   }
   Result<std::unique_ptr<ProgramRun>> run = ProgramRun::open(path, options.threads);

@@ -10,8 +10,8 @@
 
 using namespace dsc;
 
-// The functions that programs import stand in a static library: naming them all links them all, and runtime/exports.list makes
-// them visible to dlopen.
+// The functions that programs import stand in a static library: naming them all links them all, and
+// runtime/exports.list makes them visible to dlopen.
 #define DSC_RT_ADDRESS(result, name, parameters) reinterpret_cast<void *>(&name),
 extern "C" __attribute__((used, visibility("default"))) void *const dsc_rt_all_functions[] = {
     DSC_RT_FUNCTIONS(DSC_RT_ADDRESS)};
@@ -47,8 +47,9 @@ Status ProgramRun::setInput(const TensorView &tensor) {
       continue;
     }
     if (input.dtype != tensor.dtype || input.shape != tensor.shape) {
-      return Status::user(format("input \"%s\" is %s %s, the stored one is %s %s", input.name.c_str(),
-                                 dtypeName(input.dtype), shapeText(input.shape).c_str(), dtypeName(tensor.dtype),
+      return Status::user(format("input \"%s\" is %s %s, the stored one is %s %s",
+                                 input.name.c_str(), dtypeName(input.dtype),
+                                 shapeText(input.shape).c_str(), dtypeName(tensor.dtype),
                                  shapeText(tensor.shape).c_str()));
     }
     std::memcpy(state->session->input(input), tensor.data, static_cast<size_t>(tensor.bytes));
@@ -72,7 +73,9 @@ void ProgramRun::makeUpInputs(uint64_t seed) {
         // About normal: the sum of four uniform numbers.
         storeFromDouble(input.dtype, data, i, (next() + next() + next() + next() - 2) * 1.7);
       } else {
-        storeFromDouble(input.dtype, data, i, std::floor(next() * static_cast<double>(input.classes ? input.classes : 2)));
+        storeFromDouble(
+            input.dtype, data, i,
+            std::floor(next() * static_cast<double>(input.classes ? input.classes : 2)));
       }
     }
   }

@@ -1,4 +1,5 @@
-// Types through MLIR's type replacer, constants by their values; casts that no longer change anything are removed.
+// Types through MLIR's type replacer, constants by their values; casts that no longer change
+// anything are removed.
 
 #include "tools/dsc/WidenFloats.h"
 
@@ -26,11 +27,13 @@ void dsc::widenFloats(ModuleOp module) {
   replacer.addReplacement([](FloatType type) -> std::optional<Type> {
     return type.isF32() ? Type(Float64Type::get(type.getContext())) : Type(type);
   });
-  replacer.addReplacement([](DenseElementsAttr value) { return std::make_pair(widen(value), WalkResult::skip()); });
+  replacer.addReplacement(
+      [](DenseElementsAttr value) { return std::make_pair(widen(value), WalkResult::skip()); });
   module.walk([&](Operation *op) {
     auto global = dyn_cast<GlobalOp>(op);
     if (!global || global.getRole() != GlobalRole::runtime) {
-      replacer.replaceElementsIn(op, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+      replacer.replaceElementsIn(op, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                 /*replaceTypes=*/true);
     }
   });
   module.walk([](CastOp cast) {

@@ -8,8 +8,8 @@
 
 namespace dsc {
 
-/// Replaces f32 by f64 in every value, constant and global of `module`, which is at phase import. Run-time values that the
-/// runner writes keep their types.
+/// Replaces f32 by f64 in every value, constant and global of `module`, which is at phase import.
+/// Run-time values that the runner writes keep their types.
 void widenFloats(mlir::ModuleOp module);
 
 } // namespace dsc
