@@ -30,9 +30,10 @@ def kind_of(result):
     text = message.split("error: ")[1] if "error: " in message else message
     first = text.splitlines()[0] if text else "no message"
     if stage == "import":
-        rows = [line.split() for line in text.splitlines()[1:] if line.startswith("  ")]
+        # A table below a line of titles: operator, domain, count, first node, why.
+        rows = [line.split(",")[0].strip() for line in text.splitlines()[2:] if line.startswith("  ")]
         if rows and "not supported" in first:
-            return "not imported: " + ", ".join(sorted({row[0] for row in rows if row}))
+            return "not imported: " + ", ".join(sorted(set(rows)))
         return "not imported: " + re.sub(r"'[^']*'", "'..'", first)[:110]
     return f"{stage}: " + re.sub(r"'[^']*'|\d+", "..", first)[:110]
 
