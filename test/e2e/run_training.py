@@ -55,7 +55,7 @@ class Models:
 
     def compile(self, file, entry, output, flags=()):
         return [
-            self.suite.dsc, "compile", self.source / file, "-o", output, f"--loss={self.loss}",
+            self.suite.dsc, "compile", self.source / file, "-o", output, "--force", f"--loss={self.loss}",
             f"--labels={entry['labels']}", *self.import_flags(entry), *flags,
         ]  # fmt: skip
 
