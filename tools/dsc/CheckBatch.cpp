@@ -159,8 +159,10 @@ public:
         }
       }
     }
+    // Idle by now. Not by closing their pipes: workers started later hold copies of the ends, so no
+    // end of file would come.
     for (Worker &worker : workers) {
-      stop(worker, /*kill=*/false);
+      stop(worker, /*kill=*/true);
     }
     return failures ? kDifference : kDone;
   }
