@@ -25,7 +25,7 @@ public:
   virtual int64_t grainBytes() const = 0;
 };
 
-/// The CPU target: generated kernels, oneDNN, blocked attention.
+/// The CPU target: generated kernels, packed matrix products, blocked attention.
 std::unique_ptr<Target> makeCpuTarget();
 
 } // namespace dsc
