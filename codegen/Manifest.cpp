@@ -237,12 +237,9 @@ static llvm::json::Array runTimeValuesOf(ModuleOp module) {
     } else {
       fallback = initial.getSplatValue<APInt>().getSExtValue();
     }
-    llvm::json::Object object{{"name", value.name},
-                              {"global", value.global},
-                              {"flag", value.flag},
-                              {"default", std::move(fallback)},
-                              {"min", 0},
-                              {"help", value.help}};
+    llvm::json::Object object{{"name", value.name}, {"global", value.global},
+                              {"flag", value.flag}, {"default", std::move(fallback)},
+                              {"min", 0},           {"help", value.help}};
     if (value.below != 0) {
       object["max"] = value.below;
       object["max_exclusive"] = true;

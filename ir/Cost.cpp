@@ -29,28 +29,31 @@ Cost dsc::costOf(Operation *op) {
   for (Value value : op->getResults()) {
     cost.bytes += tensorBytes(typeOf(value));
   }
-  cost.flops = llvm::TypeSwitch<Operation *, int64_t>(op)
-                   .Case<MatmulOp>([](MatmulOp matmul) {
-                     RankedTensorType a = typeOf(matmul.getA());
-                     int64_t inner = a.getShape().end()[matmul.getTransposeA() ? -2 : -1];
-                     return 2 * typeOf(matmul.getResult()).getNumElements() * inner;
-                   })
-                   .Case<ConvOp>([](ConvOp conv) { return convFlops(conv.getY(), conv.getW()); })
-                   .Case<ConvGradInputOp>([](ConvGradInputOp conv) { return convFlops(conv.getDy(), conv.getW()); })
-                   .Case<ConvGradWeightOp>([](ConvGradWeightOp conv) { return convFlops(conv.getDy(), conv.getDw()); })
-                   .Case<AttentionOp>([](AttentionOp attention) {
-                     return attentionFlops(attention.getLse(), attention.getOut(), attention.getQkv(),
-                                           attention.getCausal(), 2);
-                   })
-                   .Case<AttentionGradOp>([](AttentionGradOp grad) {
-                     return attentionFlops(grad.getLse(), grad.getOut(), grad.getQkv(), grad.getCausal(), 5);
-                   })
-                   .Default([](Operation *other) {
-                     int64_t elements = 0;
-                     for (Value value : other->getResults()) {
-                       elements += typeOf(value).getNumElements();
-                     }
-                     return elements;
-                   });
+  cost.flops =
+      llvm::TypeSwitch<Operation *, int64_t>(op)
+          .Case<MatmulOp>([](MatmulOp matmul) {
+            RankedTensorType a = typeOf(matmul.getA());
+            int64_t inner = a.getShape().end()[matmul.getTransposeA() ? -2 : -1];
+            return 2 * typeOf(matmul.getResult()).getNumElements() * inner;
+          })
+          .Case<ConvOp>([](ConvOp conv) { return convFlops(conv.getY(), conv.getW()); })
+          .Case<ConvGradInputOp>(
+              [](ConvGradInputOp conv) { return convFlops(conv.getDy(), conv.getW()); })
+          .Case<ConvGradWeightOp>(
+              [](ConvGradWeightOp conv) { return convFlops(conv.getDy(), conv.getDw()); })
+          .Case<AttentionOp>([](AttentionOp attention) {
+            return attentionFlops(attention.getLse(), attention.getOut(), attention.getQkv(),
+                                  attention.getCausal(), 2);
+          })
+          .Case<AttentionGradOp>([](AttentionGradOp grad) {
+            return attentionFlops(grad.getLse(), grad.getOut(), grad.getQkv(), grad.getCausal(), 5);
+          })
+          .Default([](Operation *other) {
+            int64_t elements = 0;
+            for (Value value : other->getResults()) {
+              elements += typeOf(value).getNumElements();
+            }
+            return elements;
+          });
   return cost;
 }

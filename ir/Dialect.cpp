@@ -28,7 +28,8 @@ void DscDialect::initialize() {
       >();
 }
 
-Operation *DscDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
+Operation *DscDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
+                                           Location loc) {
   auto elements = dyn_cast<ElementsAttr>(value);
   if (!elements || elements.getType() != type) {
     return nullptr;
@@ -55,19 +56,21 @@ bool dsc::broadcastsTo(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
   return succeeded(shape) && ArrayRef<int64_t>(*shape) == to;
 }
 
-LogicalResult dsc::inferBroadcast(StringRef name, std::optional<Location> loc, ValueRange operands, Type element,
-                                  SmallVectorImpl<Type> &types) {
+LogicalResult dsc::inferBroadcast(StringRef name, std::optional<Location> loc, ValueRange operands,
+                                  Type element, SmallVectorImpl<Type> &types) {
   auto first = cast<RankedTensorType>(operands[0].getType());
   SmallVector<int64_t> shape(first.getShape());
   for (Value operand : operands.drop_front()) {
     auto type = cast<RankedTensorType>(operand.getType());
     if (type.getElementType() != first.getElementType()) {
-      return emitOptionalError(loc, "'", name, "' op element types differ: ", first.getElementType(), " and ",
+      return emitOptionalError(loc, "'", name,
+                               "' op element types differ: ", first.getElementType(), " and ",
                                type.getElementType());
     }
     FailureOr<SmallVector<int64_t>> joined = broadcastShapes(shape, type.getShape());
     if (failed(joined)) {
-      return emitOptionalError(loc, "'", name, "' op shapes do not broadcast: ", first, " and ", type);
+      return emitOptionalError(loc, "'", name, "' op shapes do not broadcast: ", first, " and ",
+                               type);
     }
     shape = *joined;
   }
@@ -75,7 +78,8 @@ LogicalResult dsc::inferBroadcast(StringRef name, std::optional<Location> loc, V
   return success();
 }
 
-LogicalResult dsc::inferSelect(std::optional<Location> loc, ValueRange operands, SmallVectorImpl<Type> &types) {
+LogicalResult dsc::inferSelect(std::optional<Location> loc, ValueRange operands,
+                               SmallVectorImpl<Type> &types) {
   if (failed(inferBroadcast("dsc.select", loc, operands.drop_front(), {}, types))) {
     return failure();
   }
@@ -83,8 +87,8 @@ LogicalResult dsc::inferSelect(std::optional<Location> loc, ValueRange operands,
   auto condition = cast<RankedTensorType>(operands[0].getType());
   FailureOr<SmallVector<int64_t>> shape = broadcastShapes(condition.getShape(), values.getShape());
   if (failed(shape)) {
-    return emitOptionalError(loc, "'dsc.select' op shapes do not broadcast: condition ", condition, " and values ",
-                             values);
+    return emitOptionalError(loc, "'dsc.select' op shapes do not broadcast: condition ", condition,
+                             " and values ", values);
   }
   types.push_back(values.clone(*shape));
   return success();
@@ -96,7 +100,9 @@ Type dsc::statisticsType(Type element) {
 
 int64_t dsc::elementBytes(Type element) { return (element.getIntOrFloatBitWidth() + 7) / 8; }
 
-int64_t dsc::tensorBytes(RankedTensorType type) { return type.getNumElements() * elementBytes(type.getElementType()); }
+int64_t dsc::tensorBytes(RankedTensorType type) {
+  return type.getNumElements() * elementBytes(type.getElementType());
+}
 
 #define GET_OP_CLASSES
 #include "ir/Ops.cpp.inc"

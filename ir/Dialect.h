@@ -1,4 +1,5 @@
-// The dsc dialect: registration, and the rules that several op families share (broadcasting, folding).
+// The dsc dialect: registration, and the rules that several op families share (broadcasting,
+// folding).
 
 #ifndef DSC_IR_DIALECT_H
 #define DSC_IR_DIALECT_H
@@ -25,8 +26,8 @@
 
 namespace dsc {
 
-/// Marks ops whose result elements depend on the operands' elements at the same (broadcast) position
-/// only.
+/// Marks ops whose result elements depend on the operands' elements at the same (broadcast)
+/// position only.
 template <typename ConcreteType>
 class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
 
@@ -37,8 +38,8 @@ mlir::FailureOr<llvm::SmallVector<int64_t>> broadcastShapes(llvm::ArrayRef<int64
 /// Whether a value of shape `from` broadcasts to `to`.
 bool broadcastsTo(llvm::ArrayRef<int64_t> from, llvm::ArrayRef<int64_t> to);
 
-/// Result type of a binary elementwise op `name`: the broadcast of all operands, of `element` or the
-/// operands' common element type. Errors: element types differ; shapes do not broadcast.
+/// Result type of a binary elementwise op `name`: the broadcast of all operands, of `element` or
+/// the operands' common element type. Errors: element types differ; shapes do not broadcast.
 mlir::LogicalResult inferBroadcast(llvm::StringRef name, std::optional<mlir::Location> loc,
                                    mlir::ValueRange operands, mlir::Type element,
                                    llvm::SmallVectorImpl<mlir::Type> &types);

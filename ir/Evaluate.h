@@ -1,5 +1,6 @@
-// The meaning of ops on constants, as plain loops: folds shape arithmetic, masks and position tables away at import, and
-// is the oracle for gradient rules and kernels in tests. Floats are computed in f64 and rounded to the element type.
+// The meaning of ops on constants, as plain loops: folds shape arithmetic, masks and position
+// tables away at import, and is the oracle for gradient rules and kernels in tests. Floats are
+// computed in f64 and rounded to the element type.
 
 #ifndef DSC_IR_EVALUATE_H
 #define DSC_IR_EVALUATE_H
@@ -30,15 +31,17 @@ struct EvaluatedTensor {
   mlir::DenseElementsAttr toAttribute() const;
 };
 
-/// Evaluates `op` on operands in its result types; false where the op has no evaluation (random numbers, kernels) or an
-/// index is out of range.
-bool evaluate(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results);
+/// Evaluates `op` on operands in its result types; false where the op has no evaluation (random
+/// numbers, kernels) or an index is out of range.
+bool evaluate(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
+              std::vector<EvaluatedTensor> &results);
 
 /// Row-major strides of `shape`, in elements.
 llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
 
 /// Calls `visit(linear, index)` for every index of `shape` in row-major order.
-void forEachIndex(llvm::ArrayRef<int64_t> shape, llvm::function_ref<void(int64_t, llvm::ArrayRef<int64_t>)> visit);
+void forEachIndex(llvm::ArrayRef<int64_t> shape,
+                  llvm::function_ref<void(int64_t, llvm::ArrayRef<int64_t>)> visit);
 
 // The families, each in its own file; false for ops of other families.
 bool evaluateElementwise(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,

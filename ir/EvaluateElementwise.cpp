@@ -14,7 +14,8 @@ using namespace dsc;
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Walks the elements of a result and the elements of broadcast operands that stand at the same position.
+/// Walks the elements of a result and the elements of broadcast operands that stand at the same
+/// position.
 class BroadcastWalk {
 public:
   BroadcastWalk(ArrayRef<int64_t> shape, ArrayRef<EvaluatedTensor> operands) : shape(shape) {
@@ -56,8 +57,12 @@ using UnaryFloat = double (*)(double);
 
 static double relu(double x) { return std::isnan(x) || x > 0 ? x : 0; }
 static double sign(double x) { return std::isnan(x) ? x : (x > 0) - (x < 0); }
-static double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
-static double softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+static double sigmoid(double x) {
+  return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
+}
+static double softplus(double x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
 static double geluErf(double x) { return 0.5 * x * (1 + std::erf(x * M_SQRT1_2)); }
 static double tanhInner(double x) { return std::sqrt(M_2_PI) * (x + 0.044715 * x * x * x); }
 static double geluTanh(double x) { return 0.5 * x * (1 + std::tanh(tanhInner(x))); }
@@ -93,7 +98,8 @@ static UnaryFloat unaryFloat(Operation *op) {
       .Case<FloorOp>([](auto) { return [](double x) { return std::floor(x); }; })
       .Case<CeilOp>([](auto) { return [](double x) { return std::ceil(x); }; })
       .Case<RoundOp>([](auto) { return [](double x) { return std::nearbyint(x); }; })
-      .Case<GeluOp>([](GeluOp gelu) { return gelu.getKind() == GeluKind::erf ? geluErf : geluTanh; })
+      .Case<GeluOp>(
+          [](GeluOp gelu) { return gelu.getKind() == GeluKind::erf ? geluErf : geluTanh; })
       .Default([](auto) { return UnaryFloat(nullptr); });
 }
 
@@ -101,9 +107,15 @@ using UnaryInteger = int64_t (*)(int64_t);
 
 static UnaryInteger unaryInteger(Operation *op) {
   return llvm::TypeSwitch<Operation *, UnaryInteger>(op)
-      .Case<NegOp>([](auto) { return [](int64_t x) { return static_cast<int64_t>(-static_cast<uint64_t>(x)); }; })
-      .Case<AbsOp>([](auto) { return [](int64_t x) { return x < 0 ? static_cast<int64_t>(-static_cast<uint64_t>(x)) : x; }; })
-      .Case<SignOp>([](auto) { return [](int64_t x) { return static_cast<int64_t>((x > 0) - (x < 0)); }; })
+      .Case<NegOp>([](auto) {
+        return [](int64_t x) { return static_cast<int64_t>(-static_cast<uint64_t>(x)); };
+      })
+      .Case<AbsOp>([](auto) {
+        return
+            [](int64_t x) { return x < 0 ? static_cast<int64_t>(-static_cast<uint64_t>(x)) : x; };
+      })
+      .Case<SignOp>(
+          [](auto) { return [](int64_t x) { return static_cast<int64_t>((x > 0) - (x < 0)); }; })
       .Case<ReluOp>([](auto) { return [](int64_t x) { return std::max<int64_t>(x, 0); }; })
       .Case<NotOp>([](auto) { return [](int64_t x) { return ~x; }; })
       .Default([](auto) { return UnaryInteger(nullptr); });
@@ -123,15 +135,20 @@ static BinaryFloat binaryFloat(Operation *op) {
       .Case<MulOp>([](auto) { return [](double x, double y) { return x * y; }; })
       .Case<DivOp>([](auto) { return [](double x, double y) { return x / y; }; })
       .Case<MaxOp>([](auto) {
-        return [](double x, double y) { return std::isnan(x) || std::isnan(y) ? NAN : std::max(x, y); };
+        return [](double x, double y) {
+          return std::isnan(x) || std::isnan(y) ? NAN : std::max(x, y);
+        };
       })
       .Case<MinOp>([](auto) {
-        return [](double x, double y) { return std::isnan(x) || std::isnan(y) ? NAN : std::min(x, y); };
+        return [](double x, double y) {
+          return std::isnan(x) || std::isnan(y) ? NAN : std::min(x, y);
+        };
       })
       .Case<PowOp>([](auto) { return [](double x, double y) { return std::pow(x, y); }; })
       .Case<ModOp>([](ModOp mod) {
-        return mod.getFmod() ? BinaryFloat([](double x, double y) { return floatModulo(x, y, true); })
-                             : BinaryFloat([](double x, double y) { return floatModulo(x, y, false); });
+        return mod.getFmod()
+                   ? BinaryFloat([](double x, double y) { return floatModulo(x, y, true); })
+                   : BinaryFloat([](double x, double y) { return floatModulo(x, y, false); });
       })
       .Default([](auto) { return BinaryFloat(nullptr); });
 }
@@ -155,7 +172,9 @@ static int64_t integerBinary(Operation *op, int64_t x, int64_t y) {
       .Case<AddOp>([&](auto) { return ux + uy; })
       .Case<SubOp>([&](auto) { return ux - uy; })
       .Case<MulOp>([&](auto) { return ux * uy; })
-      .Case<DivOp>([&](auto) { return isUnsigned ? static_cast<int64_t>(ux / uy) : y == -1 ? -ux : x / y; })
+      .Case<DivOp>([&](auto) {
+        return isUnsigned ? static_cast<int64_t>(ux / uy) : y == -1 ? -ux : x / y;
+      })
       .Case<ModOp>([&](ModOp mod) -> int64_t {
         if (isUnsigned || y == -1) {
           return isUnsigned ? ux % uy : 0;
@@ -209,9 +228,12 @@ static void evaluateCast(const EvaluatedTensor &x, EvaluatedTensor &y) {
     } else if (toBool) {
       y.integers[i] = x.isFloat() ? x.floats[i] != 0 : x.integers[i] != 0;
     } else if (x.isFloat()) {
-      // Conversions of values that do not fit are undefined in C++: saturate, as the hardware's do not trap.
+      // Conversions of values that do not fit are undefined in C++: saturate, as the hardware's do
+      // not trap.
       double value = std::trunc(x.floats[i]);
-      y.integers[i] = !(value > -0x1p63) ? INT64_MIN : value >= 0x1p63 ? INT64_MAX : static_cast<int64_t>(value);
+      y.integers[i] = !(value > -0x1p63) ? INT64_MIN
+                      : value >= 0x1p63  ? INT64_MAX
+                                         : static_cast<int64_t>(value);
     } else {
       y.integers[i] = x.integers[i];
     }
@@ -230,11 +252,13 @@ static bool dividesByZero(Operation *op, const EvaluatedTensor &divisor) {
   return isa<DivOp, ModOp>(op) && llvm::is_contained(divisor.integers, 0);
 }
 
-bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results) {
+bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
+                              std::vector<EvaluatedTensor> &results) {
   EvaluatedTensor &y = results.front();
   if (auto iota = dyn_cast<IotaOp>(op)) {
     int64_t axis = iota.getAxis();
-    forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) { y.integers[to] = index[axis]; });
+    forEachIndex(y.shape(),
+                 [&](int64_t to, ArrayRef<int64_t> index) { y.integers[to] = index[axis]; });
     return true;
   }
   if (isa<CastOp>(op)) {
@@ -279,9 +303,11 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
       if (operands[0].isFloat()) {
         y.integers[i] = compare(predicate, operands[0].floats[at[0]], operands[1].floats[at[1]]);
       } else if (isUnsigned) {
-        y.integers[i] = compare<uint64_t>(predicate, operands[0].integers[at[0]], operands[1].integers[at[1]]);
+        y.integers[i] =
+            compare<uint64_t>(predicate, operands[0].integers[at[0]], operands[1].integers[at[1]]);
       } else {
-        y.integers[i] = compare(predicate, operands[0].integers[at[0]], operands[1].integers[at[1]]);
+        y.integers[i] =
+            compare(predicate, operands[0].integers[at[0]], operands[1].integers[at[1]]);
       }
     });
     return true;
@@ -302,8 +328,8 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
     });
     return true;
   }
-  if (!y.isFloat() && isa<AddOp, SubOp, MulOp, DivOp, ModOp, MaxOp, MinOp, PowOp, AndOp, OrOp, XorOp, ShiftLeftOp,
-                          ShiftRightOp>(op)) {
+  if (!y.isFloat() && isa<AddOp, SubOp, MulOp, DivOp, ModOp, MaxOp, MinOp, PowOp, AndOp, OrOp,
+                          XorOp, ShiftLeftOp, ShiftRightOp>(op)) {
     if (dividesByZero(op, operands[1])) {
       return false;
     }

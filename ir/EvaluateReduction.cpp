@@ -45,7 +45,8 @@ static int64_t positionIn(ArrayRef<int64_t> shape, ArrayRef<int64_t> index) {
 }
 
 static bool evaluateReduce(ReduceOp op, const EvaluatedTensor &x, EvaluatedTensor &y) {
-  std::vector<char> started(y.size(), op.getKind() == ReduceKind::sum || op.getKind() == ReduceKind::prod);
+  std::vector<char> started(y.size(),
+                            op.getKind() == ReduceKind::sum || op.getKind() == ReduceKind::prod);
   double neutral = op.getKind() == ReduceKind::prod;
   std::fill(y.floats.begin(), y.floats.end(), neutral);
   std::fill(y.integers.begin(), y.integers.end(), static_cast<int64_t>(neutral));
@@ -68,7 +69,9 @@ static bool evaluateArgReduce(ArgReduceOp op, const EvaluatedTensor &x, Evaluate
   forEachIndex(x.shape(), [&](int64_t from, ArrayRef<int64_t> index) {
     int64_t to = positionIn(y.shape(), index);
     double value = x.isFloat() ? x.floats[from] : static_cast<double>(x.integers[from]);
-    double held = best[to] < 0 ? value : x.isFloat() ? x.floats[best[to]] : static_cast<double>(x.integers[best[to]]);
+    double held = best[to] < 0  ? value
+                  : x.isFloat() ? x.floats[best[to]]
+                                : static_cast<double>(x.integers[best[to]]);
     bool better = op.getKind() == ReduceKind::max ? value > held : value < held;
     if (best[to] < 0 || better || (op.getSelectLast() && value == held)) {
       best[to] = from;
@@ -114,8 +117,8 @@ static bool evaluateMatmul(MatmulOp op, ArrayRef<EvaluatedTensor> operands, Eval
   int64_t inner = a.shape()[a.shape().size() - (ta ? 2 : 1)];
   auto batchOffset = [&](const EvaluatedTensor &x, ArrayRef<int64_t> index) {
     ArrayRef<int64_t> batch = x.shape().drop_back(2);
-    return positionIn(batch, index.slice(rank - 2 - batch.size(), batch.size())) * x.shape().end()[-1] *
-           x.shape().end()[-2];
+    return positionIn(batch, index.slice(rank - 2 - batch.size(), batch.size())) *
+           x.shape().end()[-1] * x.shape().end()[-2];
   };
   size_t next = 2;
   const EvaluatedTensor *bias = op.getBias() ? &operands[next++] : nullptr;
@@ -125,7 +128,8 @@ static bool evaluateMatmul(MatmulOp op, ArrayRef<EvaluatedTensor> operands, Eval
   }
   int64_t aColumns = a.shape().back(), bColumns = b.shape().back();
   forEachIndex(y.shape(), [&](int64_t linear, ArrayRef<int64_t> index) {
-    int64_t m = index[rank - 2], n = index[rank - 1], aAt = batchOffset(a, index), bAt = batchOffset(b, index);
+    int64_t m = index[rank - 2], n = index[rank - 1], aAt = batchOffset(a, index),
+            bAt = batchOffset(b, index);
     double sum = (bias ? bias->floats[n] : 0) + (accumulator ? accumulator->floats[linear] : 0);
     for (int64_t k = 0; k < inner; ++k) {
       sum += a.floats[aAt + (ta ? k * aColumns + m : m * aColumns + k)] *
@@ -136,7 +140,8 @@ static bool evaluateMatmul(MatmulOp op, ArrayRef<EvaluatedTensor> operands, Eval
   return true;
 }
 
-bool dsc::evaluateReduction(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results) {
+bool dsc::evaluateReduction(Operation *op, ArrayRef<EvaluatedTensor> operands,
+                            std::vector<EvaluatedTensor> &results) {
   if (auto reduce = dyn_cast<ReduceOp>(op)) {
     return evaluateReduce(reduce, operands[0], results[0]);
   }

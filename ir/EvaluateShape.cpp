@@ -56,17 +56,20 @@ static void padWith(PadOp op, const EvaluatedTensor &x, EvaluatedTensor &y) {
   });
 }
 
-static bool gather(GatherOp op, const EvaluatedTensor &data, const EvaluatedTensor &indices, EvaluatedTensor &y) {
+static bool gather(GatherOp op, const EvaluatedTensor &data, const EvaluatedTensor &indices,
+                   EvaluatedTensor &y) {
   size_t axis = op.getAxis(), indexRank = indices.shape().size();
-  SmallVector<int64_t> dataStrides = rowMajorStrides(data.shape()), indexStrides = rowMajorStrides(indices.shape());
+  SmallVector<int64_t> dataStrides = rowMajorStrides(data.shape()),
+                       indexStrides = rowMajorStrides(indices.shape());
   bool ok = true;
   forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) {
-    std::optional<int64_t> row =
-        checkedIndex(indices.integers[dot(index.slice(axis, indexRank), indexStrides)], data.shape()[axis]);
+    std::optional<int64_t> row = checkedIndex(
+        indices.integers[dot(index.slice(axis, indexRank), indexStrides)], data.shape()[axis]);
     ok = ok && row;
-    int64_t from = dot(index.take_front(axis), ArrayRef(dataStrides).take_front(axis)) +
-                   row.value_or(0) * dataStrides[axis] +
-                   dot(index.drop_front(axis + indexRank), ArrayRef(dataStrides).drop_front(axis + 1));
+    int64_t from =
+        dot(index.take_front(axis), ArrayRef(dataStrides).take_front(axis)) +
+        row.value_or(0) * dataStrides[axis] +
+        dot(index.drop_front(axis + indexRank), ArrayRef(dataStrides).drop_front(axis + 1));
     if (ok) {
       y.copyElement(to, data, from);
     }
@@ -74,24 +77,28 @@ static bool gather(GatherOp op, const EvaluatedTensor &data, const EvaluatedTens
   return ok;
 }
 
-static bool gatherGrad(GatherGradOp op, const EvaluatedTensor &dy, const EvaluatedTensor &indices, EvaluatedTensor &dx) {
+static bool gatherGrad(GatherGradOp op, const EvaluatedTensor &dy, const EvaluatedTensor &indices,
+                       EvaluatedTensor &dx) {
   size_t axis = op.getAxis(), indexRank = indices.shape().size();
-  SmallVector<int64_t> strides = rowMajorStrides(dx.shape()), indexStrides = rowMajorStrides(indices.shape());
+  SmallVector<int64_t> strides = rowMajorStrides(dx.shape()),
+                       indexStrides = rowMajorStrides(indices.shape());
   bool ok = true;
   forEachIndex(dy.shape(), [&](int64_t from, ArrayRef<int64_t> index) {
-    std::optional<int64_t> row =
-        checkedIndex(indices.integers[dot(index.slice(axis, indexRank), indexStrides)], dx.shape()[axis]);
+    std::optional<int64_t> row = checkedIndex(
+        indices.integers[dot(index.slice(axis, indexRank), indexStrides)], dx.shape()[axis]);
     ok = ok && row;
     if (ok) {
-      dx.floats[dot(index.take_front(axis), ArrayRef(strides).take_front(axis)) + *row * strides[axis] +
-                dot(index.drop_front(axis + indexRank), ArrayRef(strides).drop_front(axis + 1))] += dy.floats[from];
+      dx.floats[dot(index.take_front(axis), ArrayRef(strides).take_front(axis)) +
+                *row * strides[axis] +
+                dot(index.drop_front(axis + indexRank), ArrayRef(strides).drop_front(axis + 1))] +=
+          dy.floats[from];
     }
   });
   return ok;
 }
 
-static bool gatherElements(GatherElementsOp op, const EvaluatedTensor &data, const EvaluatedTensor &indices,
-                           EvaluatedTensor &y) {
+static bool gatherElements(GatherElementsOp op, const EvaluatedTensor &data,
+                           const EvaluatedTensor &indices, EvaluatedTensor &y) {
   SmallVector<int64_t> strides = rowMajorStrides(data.shape());
   size_t axis = op.getAxis();
   bool ok = true;
@@ -106,8 +113,8 @@ static bool gatherElements(GatherElementsOp op, const EvaluatedTensor &data, con
 }
 
 /// Writes or combines element `from` of `updates` into element `to` of `y`.
-static void scatterElement(ScatterKind kind, EvaluatedTensor &y, int64_t to, const EvaluatedTensor &updates,
-                           int64_t from) {
+static void scatterElement(ScatterKind kind, EvaluatedTensor &y, int64_t to,
+                           const EvaluatedTensor &updates, int64_t from) {
   auto apply = [&](auto &target, auto value) {
     switch (kind) {
     case ScatterKind::none:
@@ -134,7 +141,8 @@ static void scatterElement(ScatterKind kind, EvaluatedTensor &y, int64_t to, con
   }
 }
 
-static bool scatterElements(ScatterElementsOp op, ArrayRef<EvaluatedTensor> operands, EvaluatedTensor &y) {
+static bool scatterElements(ScatterElementsOp op, ArrayRef<EvaluatedTensor> operands,
+                            EvaluatedTensor &y) {
   y = operands[0];
   const EvaluatedTensor &indices = operands[1], &updates = operands[2];
   SmallVector<int64_t> strides = rowMajorStrides(y.shape());
@@ -144,14 +152,16 @@ static bool scatterElements(ScatterElementsOp op, ArrayRef<EvaluatedTensor> oper
     std::optional<int64_t> row = checkedIndex(indices.integers[from], y.shape()[axis]);
     ok = ok && row;
     if (ok) {
-      scatterElement(op.getKind(), y, dot(index, strides) + (*row - index[axis]) * strides[axis], updates, from);
+      scatterElement(op.getKind(), y, dot(index, strides) + (*row - index[axis]) * strides[axis],
+                     updates, from);
     }
   });
   return ok;
 }
 
-/// Calls `visit(offset in data of the slice, number of the tuple)` for every index tuple; false where one is out of
-/// range. `data` is data's shape without its first `batch` dimensions' meaning: those follow the tuple's own position.
+/// Calls `visit(offset in data of the slice, number of the tuple)` for every index tuple; false
+/// where one is out of range. `data` is data's shape without its first `batch` dimensions' meaning:
+/// those follow the tuple's own position.
 static bool forEachTuple(ArrayRef<int64_t> data, const EvaluatedTensor &indices, int64_t batch,
                          llvm::function_ref<void(int64_t, int64_t)> visit) {
   int64_t depth = indices.shape().back();
@@ -160,7 +170,8 @@ static bool forEachTuple(ArrayRef<int64_t> data, const EvaluatedTensor &indices,
   forEachIndex(indices.shape().drop_back(), [&](int64_t tuple, ArrayRef<int64_t> index) {
     int64_t offset = dot(index.take_front(batch), ArrayRef(strides).take_front(batch));
     for (int64_t i = 0; i < depth; ++i) {
-      std::optional<int64_t> at = checkedIndex(indices.integers[tuple * depth + i], data[batch + i]);
+      std::optional<int64_t> at =
+          checkedIndex(indices.integers[tuple * depth + i], data[batch + i]);
       ok = ok && at;
       offset += at.value_or(0) * strides[batch + i];
     }
@@ -199,7 +210,8 @@ static bool scatterNd(ScatterNdOp op, ArrayRef<EvaluatedTensor> operands, Evalua
   });
 }
 
-bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results) {
+bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
+                        std::vector<EvaluatedTensor> &results) {
   EvaluatedTensor &y = results.front();
   if (isa<ReshapeOp>(op)) {
     y.floats = operands[0].floats;
@@ -211,8 +223,9 @@ bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands, std::
     for (int64_t dim : transpose.getPermutation()) {
       strides.push_back(own[dim]);
     }
-    forEachIndex(y.shape(),
-                 [&](int64_t to, ArrayRef<int64_t> index) { y.copyElement(to, operands[0], dot(index, strides)); });
+    forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) {
+      y.copyElement(to, operands[0], dot(index, strides));
+    });
     return true;
   }
   if (auto slice = dyn_cast<SliceOp>(op)) {

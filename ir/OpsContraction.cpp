@@ -11,12 +11,13 @@ static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(valu
 // MatmulOp
 //===----------------------------------------------------------------------===//
 
-void MatmulOp::build(OpBuilder &builder, OperationState &state, Value a, Value b, bool transposeA, bool transposeB) {
+void MatmulOp::build(OpBuilder &builder, OperationState &state, Value a, Value b, bool transposeA,
+                     bool transposeB) {
   build(builder, state, a, b, Value(), Value(), transposeA, transposeB, Epilogue::none);
 }
 
-LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, MatmulOp::Adaptor adaptor,
-                                         SmallVectorImpl<Type> &types) {
+LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                         MatmulOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
   RankedTensorType a = typeOf(adaptor.getA()), b = typeOf(adaptor.getB());
   if (a.getElementType() != b.getElementType()) { // matmul_1
     return emitOptionalError(loc, "'dsc.matmul' op element types differ: ", a, " and ", b);
@@ -33,20 +34,25 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
     std::swap(kb, n);
   }
   if (k != kb) { // matmul_3
-    return emitOptionalError(loc, "'dsc.matmul' op inner dimensions differ: ", k, " in ", a, " and ", kb, " in ", b);
+    return emitOptionalError(loc, "'dsc.matmul' op inner dimensions differ: ", k, " in ", a,
+                             " and ", kb, " in ", b);
   }
-  FailureOr<SmallVector<int64_t>> shape = broadcastShapes(a.getShape().drop_back(2), b.getShape().drop_back(2));
+  FailureOr<SmallVector<int64_t>> shape =
+      broadcastShapes(a.getShape().drop_back(2), b.getShape().drop_back(2));
   if (failed(shape)) { // matmul_4
-    return emitOptionalError(loc, "'dsc.matmul' op batch dimensions do not broadcast: ", a, " and ", b);
+    return emitOptionalError(loc, "'dsc.matmul' op batch dimensions do not broadcast: ", a, " and ",
+                             b);
   }
   shape->push_back(m);
   shape->push_back(n);
   RankedTensorType result = a.clone(*shape);
   if (Value bias = adaptor.getBias(); bias && typeOf(bias) != a.clone({n})) { // matmul_5
-    return emitOptionalError(loc, "'dsc.matmul' op bias is ", bias.getType(), ", expected ", a.clone({n}));
+    return emitOptionalError(loc, "'dsc.matmul' op bias is ", bias.getType(), ", expected ",
+                             a.clone({n}));
   }
   if (Value acc = adaptor.getAccumulator(); acc && acc.getType() != result) { // matmul_6
-    return emitOptionalError(loc, "'dsc.matmul' op accumulator is ", acc.getType(), ", result is ", result);
+    return emitOptionalError(loc, "'dsc.matmul' op accumulator is ", acc.getType(), ", result is ",
+                             result);
   }
   types.push_back(result);
   return success();
@@ -63,58 +69,72 @@ struct AttentionShape {
 };
 } // namespace
 
-static FailureOr<AttentionShape> attentionShape(StringRef name, std::optional<Location> loc, ValueRange qkv, Value mask,
-                                                int64_t heads, int64_t kvHeads) {
+static FailureOr<AttentionShape> attentionShape(StringRef name, std::optional<Location> loc,
+                                                ValueRange qkv, Value mask, int64_t heads,
+                                                int64_t kvHeads) {
   if (qkv.size() != 1 && qkv.size() != 3) { // attention_1
     return emitOptionalError(loc, "'", name, "' op takes 1 packed operand or 3, not ", qkv.size());
   }
   for (Value operand : qkv) {
     if (typeOf(operand).getRank() != 3) { // attention_2
-      return emitOptionalError(loc, "'", name, "' op operands have rank 3, not ", operand.getType());
+      return emitOptionalError(loc, "'", name, "' op operands have rank 3, not ",
+                               operand.getType());
     }
   }
   RankedTensorType q = typeOf(qkv.front());
   int64_t parts = qkv.size() == 1 ? heads + 2 * kvHeads : heads;
-  if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || q.getDimSize(2) % parts != 0) { // attention_3
-    return emitOptionalError(loc, "'", name, "' op ", heads, " heads and ", kvHeads, " kv_heads do not divide ", q);
+  if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 ||
+      q.getDimSize(2) % parts != 0) { // attention_3
+    return emitOptionalError(loc, "'", name, "' op ", heads, " heads and ", kvHeads,
+                             " kv_heads do not divide ", q);
   }
-  AttentionShape shape{q.getDimSize(0), q.getDimSize(1), q.getDimSize(1), heads, kvHeads, q.getDimSize(2) / parts};
+  AttentionShape shape{q.getDimSize(0), q.getDimSize(1), q.getDimSize(1),
+                       heads,           kvHeads,         q.getDimSize(2) / parts};
   if (qkv.size() == 3) {
     RankedTensorType k = typeOf(qkv[1]), v = typeOf(qkv[2]);
     shape.kvLength = k.getDimSize(1);
-    if (k != v || k != q.clone({shape.batch, shape.kvLength, kvHeads * shape.width})) { // attention_4
+    if (k != v ||
+        k != q.clone({shape.batch, shape.kvLength, kvHeads * shape.width})) { // attention_4
       return emitOptionalError(loc, "'", name, "' op k and v do not fit q: ", q, ", ", k, ", ", v);
     }
   }
   if (mask) {
     RankedTensorType type = typeOf(mask);
-    bool element = type.getElementType().isInteger(1) || type.getElementType() == q.getElementType();
+    bool element =
+        type.getElementType().isInteger(1) || type.getElementType() == q.getElementType();
     if (!element || type.getRank() != 4 ||
-        !broadcastsTo(type.getShape(), {shape.batch, heads, shape.qLength, shape.kvLength})) { // attention_5
-      return emitOptionalError(loc, "'", name, "' op mask ", type, " does not broadcast to [", shape.batch, ", ", heads,
-                               ", ", shape.qLength, ", ", shape.kvLength, "]");
+        !broadcastsTo(type.getShape(),
+                      {shape.batch, heads, shape.qLength, shape.kvLength})) { // attention_5
+      return emitOptionalError(loc, "'", name, "' op mask ", type, " does not broadcast to [",
+                               shape.batch, ", ", heads, ", ", shape.qLength, ", ", shape.kvLength,
+                               "]");
     }
   }
   return shape;
 }
 
-LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, AttentionOp::Adaptor adaptor,
+LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            AttentionOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
-  FailureOr<AttentionShape> shape = attentionShape("dsc.attention", loc, adaptor.getQkv(), adaptor.getMask(),
-                                                   adaptor.getHeads(), adaptor.getKvHeads());
+  FailureOr<AttentionShape> shape =
+      attentionShape("dsc.attention", loc, adaptor.getQkv(), adaptor.getMask(), adaptor.getHeads(),
+                     adaptor.getKvHeads());
   if (failed(shape)) {
     return failure();
   }
   Type element = typeOf(adaptor.getQkv().front()).getElementType();
-  types.push_back(RankedTensorType::get({shape->batch, shape->qLength, shape->heads * shape->width}, element));
-  types.push_back(RankedTensorType::get({shape->batch, shape->heads, shape->qLength}, statisticsType(element)));
+  types.push_back(
+      RankedTensorType::get({shape->batch, shape->qLength, shape->heads * shape->width}, element));
+  types.push_back(
+      RankedTensorType::get({shape->batch, shape->heads, shape->qLength}, statisticsType(element)));
   return success();
 }
 
 LogicalResult AttentionGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                AttentionGradOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  if (failed(attentionShape("dsc.attention_grad", loc, adaptor.getQkv(), adaptor.getMask(), adaptor.getHeads(),
-                            adaptor.getKvHeads()))) {
+                                                AttentionGradOp::Adaptor adaptor,
+                                                SmallVectorImpl<Type> &types) {
+  if (failed(attentionShape("dsc.attention_grad", loc, adaptor.getQkv(), adaptor.getMask(),
+                            adaptor.getHeads(), adaptor.getKvHeads()))) {
     return failure();
   }
   llvm::append_range(types, adaptor.getQkv().getTypes());

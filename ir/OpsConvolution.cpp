@@ -7,37 +7,46 @@ using namespace dsc;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Extent of the result of sliding a window of `window` elements, `dilation` apart, by `stride` over a padded
-/// dimension; 0 or less where the window does not fit.
-static int64_t windowResult(int64_t size, int64_t pads, int64_t window, int64_t dilation, int64_t stride) {
+/// Extent of the result of sliding a window of `window` elements, `dilation` apart, by `stride`
+/// over a padded dimension; 0 or less where the window does not fit.
+static int64_t windowResult(int64_t size, int64_t pads, int64_t window, int64_t dilation,
+                            int64_t stride) {
   int64_t extent = (window - 1) * dilation + 1;
   return size + pads < extent ? 0 : (size + pads - extent) / stride + 1;
 }
 
-static int64_t channelDim(ConvLayout layout, int64_t rank) { return layout == ConvLayout::channels_last ? rank - 1 : 1; }
-static int64_t spatialDim(ConvLayout layout, int64_t i) { return layout == ConvLayout::channels_last ? i + 1 : i + 2; }
+static int64_t channelDim(ConvLayout layout, int64_t rank) {
+  return layout == ConvLayout::channels_last ? rank - 1 : 1;
+}
+static int64_t spatialDim(ConvLayout layout, int64_t i) {
+  return layout == ConvLayout::channels_last ? i + 1 : i + 2;
+}
 
 /// Shape of conv(x, w), or failure with the rule that is broken (conv_1 to conv_4).
 template <typename Attributes>
-static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<Location> loc, RankedTensorType x,
-                                                 RankedTensorType w, Attributes attributes) {
+static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<Location> loc,
+                                                 RankedTensorType x, RankedTensorType w,
+                                                 Attributes attributes) {
   int64_t rank = x.getRank();
-  if (rank != w.getRank() || rank < 3 || rank > 5 || x.getElementType() != w.getElementType()) { // conv_1
+  if (rank != w.getRank() || rank < 3 || rank > 5 ||
+      x.getElementType() != w.getElementType()) { // conv_1
     return emitOptionalError(loc, "'", name, "' op image ", x, " and weight ", w,
                              " must have one element type and one rank, 3 to 5");
   }
   ConvLayout layout = attributes.getLayout();
   int64_t groups = attributes.getGroups(), channels = x.getDimSize(channelDim(layout, rank));
-  if (groups < 1 || channels != w.getDimSize(1) * groups || w.getDimSize(0) % groups != 0) { // conv_2
-    return emitOptionalError(loc, "'", name, "' op ", channels, " channels do not fit weight ", w, " in ", groups,
-                             " groups");
+  if (groups < 1 || channels != w.getDimSize(1) * groups ||
+      w.getDimSize(0) % groups != 0) { // conv_2
+    return emitOptionalError(loc, "'", name, "' op ", channels, " channels do not fit weight ", w,
+                             " in ", groups, " groups");
   }
   size_t spatial = rank - 2;
   ArrayRef<int64_t> strides = attributes.getStrides(), dilations = attributes.getDilations();
   ArrayRef<int64_t> begin = attributes.getPadsBegin(), end = attributes.getPadsEnd();
-  if (strides.size() != spatial || dilations.size() != spatial || begin.size() != spatial || end.size() != spatial ||
-      llvm::any_of(strides, [](int64_t v) { return v < 1; }) ||
-      llvm::any_of(dilations, [](int64_t v) { return v < 1; }) || llvm::any_of(begin, [](int64_t v) { return v < 0; }) ||
+  if (strides.size() != spatial || dilations.size() != spatial || begin.size() != spatial ||
+      end.size() != spatial || llvm::any_of(strides, [](int64_t v) { return v < 1; }) ||
+      llvm::any_of(dilations, [](int64_t v) { return v < 1; }) ||
+      llvm::any_of(begin, [](int64_t v) { return v < 0; }) ||
       llvm::any_of(end, [](int64_t v) { return v < 0; })) { // conv_3
     return emitOptionalError(loc, "'", name, "' op needs ", spatial,
                              " positive strides and dilations and as many pads, none negative");
@@ -47,24 +56,27 @@ static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<L
   shape[channelDim(layout, rank)] = w.getDimSize(0);
   for (size_t i = 0; i < spatial; ++i) {
     int64_t dim = spatialDim(layout, i);
-    shape[dim] = windowResult(x.getDimSize(dim), begin[i] + end[i], w.getDimSize(i + 2), dilations[i], strides[i]);
+    shape[dim] = windowResult(x.getDimSize(dim), begin[i] + end[i], w.getDimSize(i + 2),
+                              dilations[i], strides[i]);
     if (shape[dim] < 1) { // conv_4
-      return emitOptionalError(loc, "'", name, "' op window ", w.getDimSize(i + 2), " does not fit dimension ", dim,
-                               " of ", x);
+      return emitOptionalError(loc, "'", name, "' op window ", w.getDimSize(i + 2),
+                               " does not fit dimension ", dim, " of ", x);
     }
   }
   return shape;
 }
 
-LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ConvOp::Adaptor adaptor,
-                                       SmallVectorImpl<Type> &types) {
+LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                       ConvOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX()), w = typeOf(adaptor.getW());
   FailureOr<SmallVector<int64_t>> shape = convShape("dsc.conv", loc, x, w, adaptor);
   if (failed(shape)) {
     return failure();
   }
-  if (Value bias = adaptor.getBias(); bias && typeOf(bias) != x.clone({w.getDimSize(0)})) { // conv_5
-    return emitOptionalError(loc, "'dsc.conv' op bias is ", bias.getType(), ", expected ", x.clone({w.getDimSize(0)}));
+  if (Value bias = adaptor.getBias();
+      bias && typeOf(bias) != x.clone({w.getDimSize(0)})) { // conv_5
+    return emitOptionalError(loc, "'dsc.conv' op bias is ", bias.getType(), ", expected ",
+                             x.clone({w.getDimSize(0)}));
   }
   types.push_back(x.clone(*shape));
   return success();
@@ -73,7 +85,8 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
 LogicalResult ConvGradInputOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
       convShape("dsc.conv_grad_input", getLoc(), typeOf(getDx()), typeOf(getW()), *this);
-  if (succeeded(shape) && typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // conv_grad_input_1
+  if (succeeded(shape) &&
+      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // conv_grad_input_1
     return emitOpError("dy is ") << getDy().getType() << ", the convolution of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }
@@ -83,7 +96,8 @@ LogicalResult ConvGradInputOp::verify() {
 LogicalResult ConvGradWeightOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
       convShape("dsc.conv_grad_weight", getLoc(), typeOf(getX()), typeOf(getDw()), *this);
-  if (succeeded(shape) && typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // conv_grad_weight_1
+  if (succeeded(shape) &&
+      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // conv_grad_weight_1
     return emitOpError("dy is ") << getDy().getType() << ", the convolution with the result gives "
                                  << typeOf(getX()).clone(*shape);
   }
@@ -95,33 +109,38 @@ LogicalResult ConvGradWeightOp::verify() {
 //===----------------------------------------------------------------------===//
 
 template <typename Attributes>
-static FailureOr<SmallVector<int64_t>> poolShape(StringRef name, std::optional<Location> loc, RankedTensorType x,
-                                                 Attributes attributes) {
+static FailureOr<SmallVector<int64_t>> poolShape(StringRef name, std::optional<Location> loc,
+                                                 RankedTensorType x, Attributes attributes) {
   int64_t rank = x.getRank();
   size_t spatial = rank < 2 ? 0 : rank - 2;
   ArrayRef<int64_t> window = attributes.getWindow(), strides = attributes.getStrides();
   ArrayRef<int64_t> dilations = attributes.getDilations();
   ArrayRef<int64_t> begin = attributes.getPadsBegin(), end = attributes.getPadsEnd();
-  if (spatial < 1 || window.size() != spatial || strides.size() != spatial || dilations.size() != spatial ||
-      begin.size() != spatial || end.size() != spatial) { // max_pool_1
-    return emitOptionalError(loc, "'", name, "' op needs one entry a spatial dimension of ", x, " in each array");
+  if (spatial < 1 || window.size() != spatial || strides.size() != spatial ||
+      dilations.size() != spatial || begin.size() != spatial ||
+      end.size() != spatial) { // max_pool_1
+    return emitOptionalError(loc, "'", name, "' op needs one entry a spatial dimension of ", x,
+                             " in each array");
   }
   SmallVector<int64_t> shape(x.getShape());
   for (size_t i = 0; i < spatial; ++i) {
     int64_t dim = spatialDim(attributes.getLayout(), i), size = x.getDimSize(dim);
     int64_t extent = (window[i] - 1) * dilations[i] + 1;
-    bool positive = window[i] > 0 && strides[i] > 0 && dilations[i] > 0 && begin[i] >= 0 && end[i] >= 0;
-    shape[dim] = positive ? windowResult(size, begin[i] + end[i], window[i], dilations[i], strides[i]) : 0;
+    bool positive =
+        window[i] > 0 && strides[i] > 0 && dilations[i] > 0 && begin[i] >= 0 && end[i] >= 0;
+    shape[dim] =
+        positive ? windowResult(size, begin[i] + end[i], window[i], dilations[i], strides[i]) : 0;
     bool lastInside = (shape[dim] - 1) * strides[i] - begin[i] < size;
     if (shape[dim] < 1 || begin[i] >= extent || !lastInside) { // max_pool_2
-      return emitOptionalError(loc, "'", name, "' op window ", window[i], " with pads ", begin[i], " and ", end[i],
-                               " does not fit dimension ", dim, " of ", x);
+      return emitOptionalError(loc, "'", name, "' op window ", window[i], " with pads ", begin[i],
+                               " and ", end[i], " does not fit dimension ", dim, " of ", x);
     }
   }
   return shape;
 }
 
-LogicalResult MaxPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, MaxPoolOp::Adaptor adaptor,
+LogicalResult MaxPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                          MaxPoolOp::Adaptor adaptor,
                                           SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   FailureOr<SmallVector<int64_t>> shape = poolShape("dsc.max_pool", loc, x, adaptor);
@@ -134,15 +153,18 @@ LogicalResult MaxPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Lo
 }
 
 LogicalResult MaxPoolGradOp::verify() {
-  FailureOr<SmallVector<int64_t>> shape = poolShape("dsc.max_pool_grad", getLoc(), typeOf(getDx()), *this);
-  if (succeeded(shape) && typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // max_pool_grad_1
+  FailureOr<SmallVector<int64_t>> shape =
+      poolShape("dsc.max_pool_grad", getLoc(), typeOf(getDx()), *this);
+  if (succeeded(shape) &&
+      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // max_pool_grad_1
     return emitOpError("dy is ") << getDy().getType() << ", max_pool of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }
   return LogicalResult(shape);
 }
 
-LogicalResult AvgPoolOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, AvgPoolOp::Adaptor adaptor,
+LogicalResult AvgPoolOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                          AvgPoolOp::Adaptor adaptor,
                                           SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   FailureOr<SmallVector<int64_t>> shape = poolShape("dsc.avg_pool", loc, x, adaptor);
@@ -154,8 +176,10 @@ LogicalResult AvgPoolOp::inferReturnTypes(MLIRContext *, std::optional<Location>
 }
 
 LogicalResult AvgPoolGradOp::verify() {
-  FailureOr<SmallVector<int64_t>> shape = poolShape("dsc.avg_pool_grad", getLoc(), typeOf(getDx()), *this);
-  if (succeeded(shape) && typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // avg_pool_grad_1
+  FailureOr<SmallVector<int64_t>> shape =
+      poolShape("dsc.avg_pool_grad", getLoc(), typeOf(getDx()), *this);
+  if (succeeded(shape) &&
+      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // avg_pool_grad_1
     return emitOpError("dy is ") << getDy().getType() << ", avg_pool of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }

@@ -15,12 +15,13 @@ OpFoldResult CastOp::fold(FoldAdaptor adaptor) {
 LogicalResult IotaOp::verify() {
   auto type = cast<RankedTensorType>(getResult().getType());
   if (getAxis() >= static_cast<uint64_t>(type.getRank())) { // iota_1
-    return emitOpError("axis is ") << static_cast<int64_t>(getAxis()) << ", rank is " << type.getRank();
+    return emitOpError("axis is ")
+           << static_cast<int64_t>(getAxis()) << ", rank is " << type.getRank();
   }
   unsigned bits = type.getElementType().getIntOrFloatBitWidth();
   if (bits < 32 && type.getDimSize(getAxis()) > (int64_t(1) << (bits - 1))) { // iota_2
-    return emitOpError("has ") << type.getDimSize(getAxis()) << " indices, more than " << type.getElementType()
-                               << " holds";
+    return emitOpError("has ") << type.getDimSize(getAxis()) << " indices, more than "
+                               << type.getElementType() << " holds";
   }
   return success();
 }

@@ -19,7 +19,8 @@ LogicalResult GlobalOp::verify() {
   }
   bool fill = getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
   if (fill && !(getValue() && getValue()->isSplat())) { // global_3
-    return emitOpError("of role ") << stringifyGlobalRole(getRole()) << " must start at a splat value";
+    return emitOpError("of role ")
+           << stringifyGlobalRole(getRole()) << " must start at a splat value";
   }
   if (getOf() && !SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr())) { // global_4
     return emitOpError("belongs to '") << *getOf() << "', which is no global";
@@ -27,14 +28,15 @@ LogicalResult GlobalOp::verify() {
   return success();
 }
 
-static FailureOr<GlobalOp> lookupGlobal(Operation *op, SymbolTableCollection &tables, FlatSymbolRefAttr name,
-                                        Type type) {
+static FailureOr<GlobalOp> lookupGlobal(Operation *op, SymbolTableCollection &tables,
+                                        FlatSymbolRefAttr name, Type type) {
   auto global = tables.lookupNearestSymbolFrom<GlobalOp>(op, name);
   if (!global) { // get_global_1, set_global_1
     return op->emitOpError("names '") << name.getValue() << "', which is no global";
   }
   if (global.getType() != type) { // get_global_2, set_global_2
-    InFlightDiagnostic diagnostic = op->emitOpError("has type ") << type << ", global has " << global.getType();
+    InFlightDiagnostic diagnostic = op->emitOpError("has type ")
+                                    << type << ", global has " << global.getType();
     diagnostic.attachNote(global.getLoc()) << "global declared here";
     return diagnostic;
   }
@@ -55,7 +57,8 @@ LogicalResult SetGlobalOp::verifySymbolUses(SymbolTableCollection &tables) {
 
 LogicalResult GradientsOp::verify() {
   if (getNames().size() != getGradients().size()) { // gradients_1
-    return emitOpError("has ") << getGradients().size() << " gradients and " << getNames().size() << " names";
+    return emitOpError("has ") << getGradients().size() << " gradients and " << getNames().size()
+                               << " names";
   }
   return success();
 }
@@ -64,7 +67,9 @@ LogicalResult GradientsOp::verify() {
 // KernelOp
 //===----------------------------------------------------------------------===//
 
-static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
 
 /// Size of `shape`, aligned at the last dimension, in dimension `dim` of a domain of `rank`.
 static int64_t sizeIn(ArrayRef<int64_t> shape, int64_t dim, int64_t rank) {
@@ -80,13 +85,17 @@ static bool covers(ArrayRef<int64_t> shape, ArrayRef<int64_t> domain, int64_t fi
 }
 
 /// Whether `shape` repeats in dimensions [first, last).
-static bool repeats(ArrayRef<int64_t> shape, ArrayRef<int64_t> domain, int64_t first, int64_t last) {
-  return llvm::all_of(llvm::seq(first, last), [&](int64_t dim) { return sizeIn(shape, dim, domain.size()) == 1; });
+static bool repeats(ArrayRef<int64_t> shape, ArrayRef<int64_t> domain, int64_t first,
+                    int64_t last) {
+  return llvm::all_of(llvm::seq(first, last),
+                      [&](int64_t dim) { return sizeIn(shape, dim, domain.size()) == 1; });
 }
 
 /// kernel_6: a reduction combines all columns or all rows, as the kernel's kind says.
-static LogicalResult verifyReduction(KernelOp kernel, ReduceOp reduce, int64_t &columnReductions, int64_t &widest) {
-  ArrayRef<int64_t> domain = kernel.getDomain(), from = shapeOf(reduce.getX()), to = shapeOf(reduce.getY());
+static LogicalResult verifyReduction(KernelOp kernel, ReduceOp reduce, int64_t &columnReductions,
+                                     int64_t &widest) {
+  ArrayRef<int64_t> domain = kernel.getDomain(), from = shapeOf(reduce.getX()),
+                    to = shapeOf(reduce.getY());
   int64_t rank = domain.size(), rows = kernel.getRowRank();
   KernelKind kind = kernel.getKind();
   bool hasRow = kind == KernelKind::row || kind == KernelKind::row_column;
@@ -94,7 +103,8 @@ static LogicalResult verifyReduction(KernelOp kernel, ReduceOp reduce, int64_t &
   auto combines = [&](int64_t first, int64_t last) {
     return covers(from, domain, first, last) && repeats(to, domain, first, last) &&
            llvm::all_of(llvm::seq<int64_t>(0, rank), [&](int64_t dim) {
-             return (dim >= first && dim < last) || sizeIn(from, dim, rank) == sizeIn(to, dim, rank);
+             return (dim >= first && dim < last) ||
+                    sizeIn(from, dim, rank) == sizeIn(to, dim, rank);
            });
   };
   if (hasRow && combines(rows, rank)) {
@@ -103,18 +113,21 @@ static LogicalResult verifyReduction(KernelOp kernel, ReduceOp reduce, int64_t &
   if (hasColumn && combines(0, rows)) {
     Type element = cast<RankedTensorType>(reduce.getY().getType()).getElementType();
     ++columnReductions;
-    widest = std::max(widest, elementBytes(isa<FloatType>(element) ? statisticsType(element) : element));
+    widest =
+        std::max(widest, elementBytes(isa<FloatType>(element) ? statisticsType(element) : element));
     return success();
   }
   return reduce.emitOpError("reduces ")
-         << reduce.getX().getType() << " to " << reduce.getY().getType() << ", which a kernel of kind "
-         << stringifyKernelKind(kind) << " with " << rows << " dimensions of rows does not do";
+         << reduce.getX().getType() << " to " << reduce.getY().getType()
+         << ", which a kernel of kind " << stringifyKernelKind(kind) << " with " << rows
+         << " dimensions of rows does not do";
 }
 
 static LogicalResult verifyLoops(KernelOp kernel) {
   Block &block = kernel.getBody().front();
   bool single = llvm::hasNItems(block.without_terminator(), 1);
-  if (!single || block.getTerminator()->getOperands() != ValueRange(block.front().getResults())) { // kernel_8
+  if (!single ||
+      block.getTerminator()->getOperands() != ValueRange(block.front().getResults())) { // kernel_8
     return kernel.emitOpError("of kind loops holds more than one op and its results");
   }
   return success();
@@ -129,7 +142,8 @@ LogicalResult KernelOp::verify() {
     return emitOpError("yielded types and result types differ");
   }
   if (getRowRank() > getDomain().size()) { // kernel_3
-    return emitOpError("row_rank is ") << getRowRank() << ", domain has rank " << getDomain().size();
+    return emitOpError("row_rank is ")
+           << getRowRank() << ", domain has rank " << getDomain().size();
   }
   if (getKind() == KernelKind::loops) {
     return verifyLoops(*this);
@@ -138,7 +152,8 @@ LogicalResult KernelOp::verify() {
   int64_t rank = domain.size(), rows = getRowRank(), columnReductions = 0, widest = 1;
   auto checkShape = [&](Value value) -> LogicalResult {
     if (!broadcastsTo(shapeOf(value), domain)) { // kernel_5
-      return emitOpError("value ") << value.getType() << " does not broadcast to the domain [" << domain << "]";
+      return emitOpError("value ")
+             << value.getType() << " does not broadcast to the domain [" << domain << "]";
     }
     return success();
   };
@@ -159,7 +174,8 @@ LogicalResult KernelOp::verify() {
         return failure();
       }
     }
-    if (auto reduce = dyn_cast<ReduceOp>(op); reduce && failed(verifyReduction(*this, reduce, columnReductions, widest))) {
+    if (auto reduce = dyn_cast<ReduceOp>(op);
+        reduce && failed(verifyReduction(*this, reduce, columnReductions, widest))) {
       return failure();
     }
   }
@@ -169,10 +185,11 @@ LogicalResult KernelOp::verify() {
     ArrayRef<int64_t> shape = shapeOf(result);
     bool isFull = covers(shape, domain, 0, rank);
     bool isOfRow = hasRow && covers(shape, domain, 0, rows) && repeats(shape, domain, rows, rank);
-    bool isOfColumn = hasColumn && repeats(shape, domain, 0, rows) && covers(shape, domain, rows, rank);
+    bool isOfColumn =
+        hasColumn && repeats(shape, domain, 0, rows) && covers(shape, domain, rows, rank);
     if (!isFull && !isOfRow && !isOfColumn) { // kernel_7
-      return emitOpError("result ") << result.getType() << " is neither of the domain's shape [" << domain
-                                    << "] nor one element a row or column";
+      return emitOpError("result ") << result.getType() << " is neither of the domain's shape ["
+                                    << domain << "] nor one element a row or column";
     }
   }
   int64_t columns = 1, points = 1;
@@ -180,17 +197,20 @@ LogicalResult KernelOp::verify() {
     points *= domain[dim];
     columns *= dim < rows ? 1 : domain[dim];
   }
-  int64_t needed = columns == 0 ? 0 : columnScratchBytes(points / columns, columns, columnReductions, widest);
+  int64_t needed =
+      columns == 0 ? 0 : columnScratchBytes(points / columns, columns, columnReductions, widest);
   if (static_cast<int64_t>(getScratch()) < needed) { // kernel_9
-    return emitOpError("has ") << getScratch() << " bytes of scratch, its column reductions need " << needed;
+    return emitOpError("has ") << getScratch() << " bytes of scratch, its column reductions need "
+                               << needed;
   }
   return success();
 }
 
 LogicalResult LaunchOp::verify() {
-  if (getKernels().size() != getUnits().size() || getKernels().size() != getGrains().size()) { // launch_1
-    return emitOpError("has ") << getKernels().size() << " functions, " << getUnits().size() << " units and "
-                               << getGrains().size() << " grains";
+  if (getKernels().size() != getUnits().size() ||
+      getKernels().size() != getGrains().size()) { // launch_1
+    return emitOpError("has ") << getKernels().size() << " functions, " << getUnits().size()
+                               << " units and " << getGrains().size() << " grains";
   }
   return success();
 }

@@ -14,42 +14,47 @@ static RankedTensorType rowStatistics(RankedTensorType x, int64_t axis) {
   return RankedTensorType::get(shape, statisticsType(x.getElementType()));
 }
 
-static LogicalResult checkAxis(StringRef name, std::optional<Location> loc, RankedTensorType x, int64_t axis) {
+static LogicalResult checkAxis(StringRef name, std::optional<Location> loc, RankedTensorType x,
+                               int64_t axis) {
   if (axis < 0 || axis >= x.getRank()) { // softmax_1, layer_norm_1
     return emitOptionalError(loc, "'", name, "' op axis is ", axis, ", rank is ", x.getRank());
   }
   return success();
 }
 
-LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, SoftmaxOp::Adaptor adaptor,
+LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                          SoftmaxOp::Adaptor adaptor,
                                           SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getX().getType());
   return checkAxis("dsc.softmax", loc, typeOf(adaptor.getX()), adaptor.getAxis());
 }
 
-LogicalResult LogSoftmaxOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, LogSoftmaxOp::Adaptor adaptor,
+LogicalResult LogSoftmaxOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                             LogSoftmaxOp::Adaptor adaptor,
                                              SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getX().getType());
   return checkAxis("dsc.log_softmax", loc, typeOf(adaptor.getX()), adaptor.getAxis());
 }
 
 /// layer_norm_2: gamma and beta repeat over rows and cover no more than the normalized dimensions.
-static LogicalResult checkAffine(StringRef name, std::optional<Location> loc, RankedTensorType x, Value affine,
-                                 int64_t axis) {
+static LogicalResult checkAffine(StringRef name, std::optional<Location> loc, RankedTensorType x,
+                                 Value affine, int64_t axis) {
   if (!affine) {
     return success();
   }
   ArrayRef<int64_t> shape = typeOf(affine).getShape();
   int64_t normalized = x.getRank() - axis;
   ArrayRef<int64_t> leading = shape.drop_back(std::min<int64_t>(normalized, shape.size()));
-  if (!broadcastsTo(shape, x.getShape()) || llvm::any_of(leading, [](int64_t d) { return d != 1; })) {
-    return emitOptionalError(loc, "'", name, "' op weight ", affine.getType(), " does not broadcast to the last ",
-                             normalized, " dimensions of ", x);
+  if (!broadcastsTo(shape, x.getShape()) ||
+      llvm::any_of(leading, [](int64_t d) { return d != 1; })) {
+    return emitOptionalError(loc, "'", name, "' op weight ", affine.getType(),
+                             " does not broadcast to the last ", normalized, " dimensions of ", x);
   }
   return success();
 }
 
-LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, LayerNormOp::Adaptor adaptor,
+LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            LayerNormOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   int64_t axis = adaptor.getAxis();
@@ -63,12 +68,14 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 }
 
 LogicalResult LayerNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                LayerNormGradOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                                LayerNormGradOp::Adaptor adaptor,
+                                                SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getX().getType());
   return checkAxis("dsc.layer_norm_grad", loc, typeOf(adaptor.getX()), adaptor.getAxis());
 }
 
-LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, RmsNormOp::Adaptor adaptor,
+LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                          RmsNormOp::Adaptor adaptor,
                                           SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   int64_t axis = adaptor.getAxis();
@@ -80,22 +87,24 @@ LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   return success();
 }
 
-LogicalResult RmsNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, RmsNormGradOp::Adaptor adaptor,
+LogicalResult RmsNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                              RmsNormGradOp::Adaptor adaptor,
                                               SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getX().getType());
   return checkAxis("dsc.rms_norm_grad", loc, typeOf(adaptor.getX()), adaptor.getAxis());
 }
 
 /// Number of channels of x in `layout`, or failure where x has no channel dimension (batch_norm_2).
-static FailureOr<int64_t> channelsOf(StringRef name, std::optional<Location> loc, RankedTensorType x,
-                                     ConvLayout layout) {
+static FailureOr<int64_t> channelsOf(StringRef name, std::optional<Location> loc,
+                                     RankedTensorType x, ConvLayout layout) {
   if (x.getRank() < 2) {
     return emitOptionalError(loc, "'", name, "' op needs rank at least 2, not ", x);
   }
   return x.getDimSize(layout == ConvLayout::channels_last ? x.getRank() - 1 : 1);
 }
 
-LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, BatchNormOp::Adaptor adaptor,
+LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            BatchNormOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   FailureOr<int64_t> channels = channelsOf("dsc.batch_norm", loc, x, adaptor.getLayout());
@@ -104,8 +113,8 @@ LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   }
   for (Value affine : {adaptor.getGamma(), adaptor.getBeta()}) {
     if (typeOf(affine).getShape() != ArrayRef<int64_t>{*channels}) { // batch_norm_1
-      return emitOptionalError(loc, "'dsc.batch_norm' op weight is ", affine.getType(), ", image has ", *channels,
-                               " channels");
+      return emitOptionalError(loc, "'dsc.batch_norm' op weight is ", affine.getType(),
+                               ", image has ", *channels, " channels");
     }
   }
   auto statistics = RankedTensorType::get({*channels}, statisticsType(x.getElementType()));
@@ -114,7 +123,8 @@ LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 }
 
 LogicalResult BatchNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                BatchNormGradOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                                BatchNormGradOp::Adaptor adaptor,
+                                                SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   FailureOr<int64_t> channels = channelsOf("dsc.batch_norm_grad", loc, x, adaptor.getLayout());
   if (failed(channels)) {
@@ -124,20 +134,22 @@ LogicalResult BatchNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Loc
   return success();
 }
 
-static LogicalResult checkLabels(StringRef name, std::optional<Location> loc, Value logits, Value labels,
-                                 double smoothing) {
+static LogicalResult checkLabels(StringRef name, std::optional<Location> loc, Value logits,
+                                 Value labels, double smoothing) {
   RankedTensorType x = typeOf(logits), y = typeOf(labels);
   if (x.getRank() < 1 || x.getShape().drop_back() != y.getShape()) { // cross_entropy_1
     return emitOptionalError(loc, "'", name, "' op logits are ", x, ", labels are ", y);
   }
   if (!(smoothing >= 0 && smoothing <= 1)) { // cross_entropy_2
-    return emitOptionalError(loc, "'", name, "' op label smoothing is ", smoothing, ", expected 0 to 1");
+    return emitOptionalError(loc, "'", name, "' op label smoothing is ", smoothing,
+                             ", expected 0 to 1");
   }
   return success();
 }
 
 LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                               CrossEntropyOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                               CrossEntropyOp::Adaptor adaptor,
+                                               SmallVectorImpl<Type> &types) {
   if (failed(checkLabels("dsc.cross_entropy", loc, adaptor.getLogits(), adaptor.getLabels(),
                          adaptor.getLabelSmoothing().convertToDouble()))) {
     return failure();
@@ -149,7 +161,8 @@ LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Loca
 }
 
 LogicalResult CrossEntropyGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                   CrossEntropyGradOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                                   CrossEntropyGradOp::Adaptor adaptor,
+                                                   SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getLogits().getType());
   return checkLabels("dsc.cross_entropy_grad", loc, adaptor.getLogits(), adaptor.getLabels(),
                      adaptor.getLabelSmoothing().convertToDouble());

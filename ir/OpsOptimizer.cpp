@@ -10,9 +10,11 @@ using namespace dsc;
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
-                                               ChunkSquaresOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                               ChunkSquaresOp::Adaptor adaptor,
+                                               SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
-  types.push_back(RankedTensorType::get({dsc_chunks(x.getNumElements())}, statisticsType(x.getElementType())));
+  types.push_back(
+      RankedTensorType::get({dsc_chunks(x.getNumElements())}, statisticsType(x.getElementType())));
   return success();
 }
 
@@ -20,21 +22,26 @@ LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::option
 static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state) {
   for (Value value : state) {
     if (value.getType() != param.getType()) {
-      return op->emitOpError("state is ") << value.getType() << ", parameter is " << param.getType();
+      return op->emitOpError("state is ")
+             << value.getType() << ", parameter is " << param.getType();
     }
   }
   for (Value value : op->getResults()) {
     if (value.getType() != param.getType()) {
-      return op->emitOpError("result is ") << value.getType() << ", parameter is " << param.getType();
+      return op->emitOpError("result is ")
+             << value.getType() << ", parameter is " << param.getType();
     }
   }
   if (typeOf(grad).getShape() != typeOf(param).getShape()) {
-    return op->emitOpError("gradient is ") << grad.getType() << ", parameter is " << param.getType();
+    return op->emitOpError("gradient is ")
+           << grad.getType() << ", parameter is " << param.getType();
   }
   return success();
 }
 
-LogicalResult AdamOp::verify() { return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()}); }
+LogicalResult AdamOp::verify() {
+  return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()});
+}
 
 LogicalResult SgdOp::verify() { return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}); }
 

@@ -30,7 +30,8 @@ OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
 
 LogicalResult ReshapeOp::verify() {
   if (typeOf(getX()).getElementType() != typeOf(getY()).getElementType()) { // reshape_1
-    return emitOpError("element types differ: operand ") << getX().getType() << ", result " << getY().getType();
+    return emitOpError("element types differ: operand ")
+           << getX().getType() << ", result " << getY().getType();
   }
   if (typeOf(getX()).getNumElements() != typeOf(getY()).getNumElements()) { // reshape_2
     return emitOpError("element counts differ: operand has ")
@@ -39,7 +40,8 @@ LogicalResult ReshapeOp::verify() {
   return success();
 }
 
-LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, TransposeOp::Adaptor adaptor,
+LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            TransposeOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
   auto type = cast<RankedTensorType>(adaptor.getX().getType());
   ArrayRef<int64_t> permutation = adaptor.getPermutation();
@@ -70,52 +72,59 @@ OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
 
 LogicalResult BroadcastOp::verify() {
   if (typeOf(getX()).getElementType() != typeOf(getY()).getElementType()) { // broadcast_1
-    return emitOpError("element types differ: operand ") << getX().getType() << ", result " << getY().getType();
+    return emitOpError("element types differ: operand ")
+           << getX().getType() << ", result " << getY().getType();
   }
   if (!broadcastsTo(typeOf(getX()).getShape(), typeOf(getY()).getShape())) { // broadcast_2
-    return emitOpError("shape ") << getX().getType() << " does not broadcast to " << getY().getType();
+    return emitOpError("shape ") << getX().getType() << " does not broadcast to "
+                                 << getY().getType();
   }
   return success();
 }
 
-LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, SliceOp::Adaptor adaptor,
-                                        SmallVectorImpl<Type> &types) {
+LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                        SliceOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
   auto type = cast<RankedTensorType>(adaptor.getX().getType());
-  ArrayRef<int64_t> starts = adaptor.getStarts(), sizes = adaptor.getSizes(), steps = adaptor.getSteps();
+  ArrayRef<int64_t> starts = adaptor.getStarts(), sizes = adaptor.getSizes(),
+                    steps = adaptor.getSteps();
   size_t rank = type.getRank();
   if (starts.size() != rank || sizes.size() != rank || steps.size() != rank) { // slice_1
-    return emitOptionalError(loc, "'dsc.slice' op starts, sizes and steps have ", starts.size(), ", ", sizes.size(),
-                             " and ", steps.size(), " entries, operand has rank ", rank);
+    return emitOptionalError(loc, "'dsc.slice' op starts, sizes and steps have ", starts.size(),
+                             ", ", sizes.size(), " and ", steps.size(),
+                             " entries, operand has rank ", rank);
   }
   for (size_t i = 0; i < rank; ++i) {
     if (steps[i] == 0) { // slice_2
       return emitOptionalError(loc, "'dsc.slice' op step of dimension ", i, " is 0");
     }
     int64_t last = sizes[i] > 0 ? starts[i] + (sizes[i] - 1) * steps[i] : 0;
-    bool inside = starts[i] >= 0 && starts[i] < type.getDimSize(i) && last >= 0 && last < type.getDimSize(i);
+    bool inside =
+        starts[i] >= 0 && starts[i] < type.getDimSize(i) && last >= 0 && last < type.getDimSize(i);
     if (sizes[i] < 0 || (sizes[i] > 0 && !inside)) { // slice_3
-      return emitOptionalError(loc, "'dsc.slice' op dimension ", i, " reads elements ", starts[i], " to ", last,
-                               ", operand has ", type.getDimSize(i));
+      return emitOptionalError(loc, "'dsc.slice' op dimension ", i, " reads elements ", starts[i],
+                               " to ", last, ", operand has ", type.getDimSize(i));
     }
   }
   types.push_back(type.clone(sizes));
   return success();
 }
 
-LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, PadOp::Adaptor adaptor,
-                                      SmallVectorImpl<Type> &types) {
+LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                      PadOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
   auto type = cast<RankedTensorType>(adaptor.getX().getType());
-  ArrayRef<int64_t> low = adaptor.getLow(), high = adaptor.getHigh(), interior = adaptor.getInterior();
+  ArrayRef<int64_t> low = adaptor.getLow(), high = adaptor.getHigh(),
+                    interior = adaptor.getInterior();
   size_t rank = type.getRank();
   if (low.size() != rank || high.size() != rank || interior.size() != rank) { // pad_1
-    return emitOptionalError(loc, "'dsc.pad' op low, high and interior have ", low.size(), ", ", high.size(), " and ",
-                             interior.size(), " entries, operand has rank ", rank);
+    return emitOptionalError(loc, "'dsc.pad' op low, high and interior have ", low.size(), ", ",
+                             high.size(), " and ", interior.size(), " entries, operand has rank ",
+                             rank);
   }
   SmallVector<int64_t> shape;
   for (size_t i = 0; i < rank; ++i) {
     if (low[i] < 0 || high[i] < 0 || interior[i] < 0) { // pad_2
-      return emitOptionalError(loc, "'dsc.pad' op dimension ", i, " has a negative pad: ", low[i], ", ", high[i], ", ",
-                               interior[i]);
+      return emitOptionalError(loc, "'dsc.pad' op dimension ", i, " has a negative pad: ", low[i],
+                               ", ", high[i], ", ", interior[i]);
     }
     int64_t size = type.getDimSize(i);
     shape.push_back(low[i] + size + std::max<int64_t>(size - 1, 0) * interior[i] + high[i]);
@@ -124,8 +133,8 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc
   return success();
 }
 
-LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ConcatOp::Adaptor adaptor,
-                                         SmallVectorImpl<Type> &types) {
+LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                         ConcatOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
   if (adaptor.getOperands().empty()) { // concat_1
     return emitOptionalError(loc, "'dsc.concat' op has no operand");
   }
@@ -137,13 +146,14 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   SmallVector<int64_t> shape(first.getShape());
   for (Value operand : adaptor.getOperands().drop_front()) {
     auto type = cast<RankedTensorType>(operand.getType());
-    bool fits = type.getElementType() == first.getElementType() && type.getRank() == first.getRank();
+    bool fits =
+        type.getElementType() == first.getElementType() && type.getRank() == first.getRank();
     for (int64_t i = 0; fits && i < type.getRank(); ++i) {
       fits = i == axis || type.getDimSize(i) == first.getDimSize(i);
     }
     if (!fits) { // concat_1, concat_3
-      return emitOptionalError(loc, "'dsc.concat' op operands do not join along axis ", axis, ": ", first, " and ",
-                               type);
+      return emitOptionalError(loc, "'dsc.concat' op operands do not join along axis ", axis, ": ",
+                               first, " and ", type);
     }
     shape[axis] += type.getDimSize(axis);
   }
@@ -156,15 +166,16 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 //===----------------------------------------------------------------------===//
 
 /// data's shape with dimension `axis` replaced by the shape of indices.
-static SmallVector<int64_t> gatherShape(ArrayRef<int64_t> data, ArrayRef<int64_t> indices, int64_t axis) {
+static SmallVector<int64_t> gatherShape(ArrayRef<int64_t> data, ArrayRef<int64_t> indices,
+                                        int64_t axis) {
   SmallVector<int64_t> shape(data.take_front(axis));
   shape.append(indices.begin(), indices.end());
   shape.append(data.begin() + axis + 1, data.end());
   return shape;
 }
 
-LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, GatherOp::Adaptor adaptor,
-                                         SmallVectorImpl<Type> &types) {
+LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                         GatherOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
   auto data = cast<RankedTensorType>(adaptor.getData().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   int64_t axis = adaptor.getAxis();
@@ -183,24 +194,27 @@ LogicalResult GatherGradOp::verify() {
   }
   auto expected = table.clone(gatherShape(table.getShape(), typeOf(getIndices()).getShape(), axis));
   if (expected != getDy().getType()) { // gather_grad_1
-    return emitOpError("dy is ") << getDy().getType() << ", a gather from " << table << " gives " << expected;
+    return emitOpError("dy is ") << getDy().getType() << ", a gather from " << table << " gives "
+                                 << expected;
   }
   return success();
 }
 
 LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                 GatherElementsOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                                 GatherElementsOp::Adaptor adaptor,
+                                                 SmallVectorImpl<Type> &types) {
   auto data = cast<RankedTensorType>(adaptor.getData().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   int64_t axis = adaptor.getAxis();
-  if (data.getRank() != indices.getRank() || axis < 0 || axis >= data.getRank()) { // gather_elements_1
-    return emitOptionalError(loc, "'dsc.gather_elements' op data is ", data, ", indices are ", indices, ", axis is ",
-                             axis);
+  if (data.getRank() != indices.getRank() || axis < 0 ||
+      axis >= data.getRank()) { // gather_elements_1
+    return emitOptionalError(loc, "'dsc.gather_elements' op data is ", data, ", indices are ",
+                             indices, ", axis is ", axis);
   }
   for (int64_t i = 0; i < data.getRank(); ++i) {
     if (i != axis && indices.getDimSize(i) > data.getDimSize(i)) { // gather_elements_2
-      return emitOptionalError(loc, "'dsc.gather_elements' op dimension ", i, " of indices is ", indices.getDimSize(i),
-                               ", of data ", data.getDimSize(i));
+      return emitOptionalError(loc, "'dsc.gather_elements' op dimension ", i, " of indices is ",
+                               indices.getDimSize(i), ", of data ", data.getDimSize(i));
     }
   }
   types.push_back(data.clone(indices.getShape()));
@@ -208,37 +222,43 @@ LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, std::optional<Lo
 }
 
 LogicalResult ScatterElementsOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                  ScatterElementsOp::Adaptor adaptor, SmallVectorImpl<Type> &types) {
+                                                  ScatterElementsOp::Adaptor adaptor,
+                                                  SmallVectorImpl<Type> &types) {
   auto data = cast<RankedTensorType>(adaptor.getData().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   auto updates = cast<RankedTensorType>(adaptor.getUpdates().getType());
   int64_t axis = adaptor.getAxis();
   if (indices.getShape() != updates.getShape()) { // scatter_elements_1
-    return emitOptionalError(loc, "'dsc.scatter_elements' op indices are ", indices, ", updates are ", updates);
+    return emitOptionalError(loc, "'dsc.scatter_elements' op indices are ", indices,
+                             ", updates are ", updates);
   }
-  if (data.getRank() != indices.getRank() || axis < 0 || axis >= data.getRank()) { // scatter_elements_2
-    return emitOptionalError(loc, "'dsc.scatter_elements' op data is ", data, ", indices are ", indices, ", axis is ",
-                             axis);
+  if (data.getRank() != indices.getRank() || axis < 0 ||
+      axis >= data.getRank()) { // scatter_elements_2
+    return emitOptionalError(loc, "'dsc.scatter_elements' op data is ", data, ", indices are ",
+                             indices, ", axis is ", axis);
   }
   if (data.getElementType() != updates.getElementType()) { // scatter_elements_3
-    return emitOptionalError(loc, "'dsc.scatter_elements' op element types differ: data ", data, ", updates ", updates);
+    return emitOptionalError(loc, "'dsc.scatter_elements' op element types differ: data ", data,
+                             ", updates ", updates);
   }
   types.push_back(data);
   return success();
 }
 
-LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, GatherNdOp::Adaptor adaptor,
+LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                           GatherNdOp::Adaptor adaptor,
                                            SmallVectorImpl<Type> &types) {
   auto data = cast<RankedTensorType>(adaptor.getData().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   int64_t batch = adaptor.getBatchDims();
   if (indices.getRank() < 1 || batch < 0 || batch >= indices.getRank() || batch > data.getRank() ||
       indices.getShape().back() > data.getRank() - batch) { // gather_nd_1
-    return emitOptionalError(loc, "'dsc.gather_nd' op index tuples of ", indices, " do not fit data ", data,
-                             " with batch_dims ", batch);
+    return emitOptionalError(loc, "'dsc.gather_nd' op index tuples of ", indices,
+                             " do not fit data ", data, " with batch_dims ", batch);
   }
   if (data.getShape().take_front(batch) != indices.getShape().take_front(batch)) { // gather_nd_2
-    return emitOptionalError(loc, "'dsc.gather_nd' op batch dimensions differ: ", data, " and ", indices);
+    return emitOptionalError(loc, "'dsc.gather_nd' op batch dimensions differ: ", data, " and ",
+                             indices);
   }
   SmallVector<int64_t> shape(indices.getShape().drop_back());
   ArrayRef<int64_t> rest = data.getShape().drop_front(batch + indices.getShape().back());
@@ -247,13 +267,15 @@ LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *, std::optional<Location
   return success();
 }
 
-LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ScatterNdOp::Adaptor adaptor,
+LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            ScatterNdOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
   auto data = cast<RankedTensorType>(adaptor.getData().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   auto updates = cast<RankedTensorType>(adaptor.getUpdates().getType());
   if (indices.getRank() < 1 || indices.getShape().back() > data.getRank()) {
-    return emitOptionalError(loc, "'dsc.scatter_nd' op index tuples of ", indices, " do not fit data ", data);
+    return emitOptionalError(loc, "'dsc.scatter_nd' op index tuples of ", indices,
+                             " do not fit data ", data);
   }
   SmallVector<int64_t> shape(indices.getShape().drop_back());
   ArrayRef<int64_t> rest = data.getShape().drop_front(indices.getShape().back());
@@ -263,7 +285,8 @@ LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
                              data.clone(shape));
   }
   if (data.getElementType() != updates.getElementType()) { // scatter_nd_2
-    return emitOptionalError(loc, "'dsc.scatter_nd' op element types differ: data ", data, ", updates ", updates);
+    return emitOptionalError(loc, "'dsc.scatter_nd' op element types differ: data ", data,
+                             ", updates ", updates);
   }
   types.push_back(data);
   return success();

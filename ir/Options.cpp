@@ -96,7 +96,8 @@ FailureOr<CompileOptions> CompileOptions::from(ModuleOp module) {
       field = typed ? typed.getValueAsDouble() : field;
     }
     if (!ok) {
-      module.emitError("option '") << key << "' in " << kOptionsAttr << " has the wrong type: " << value;
+      module.emitError("option '")
+          << key << "' in " << kOptionsAttr << " has the wrong type: " << value;
     }
   };
   forEachOption(options, read);

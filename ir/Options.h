@@ -1,5 +1,6 @@
-// Compile-time options as they stand in a module's `dsc.options`, so that a dump carries everything a later phase needs.
-// One struct for the whole compiler; defaults are those of `dsc compile` without flags.
+// Compile-time options as they stand in a module's `dsc.options`, so that a dump carries everything
+// a later phase needs. One struct for the whole compiler; defaults are those of `dsc compile`
+// without flags.
 
 #ifndef DSC_IR_OPTIONS_H
 #define DSC_IR_OPTIONS_H
@@ -13,8 +14,8 @@ namespace dsc {
 struct CompileOptions {
   std::string target = "cpu";
   std::string cpu = "native"; // or x86-64-v3, x86-64-v4
-  std::string loss;           // cross-entropy, nll, mse, l1, bce-with-logits, mean, sum, output:NAME
-  std::string output;         // the graph output that feeds the loss
+  std::string loss;   // cross-entropy, nll, mse, l1, bce-with-logits, mean, sum, output:NAME
+  std::string output; // the graph output that feeds the loss
   std::string labels = "labels";
   bool shiftLabels = false;
   int64_t ignoreIndex = -100;
@@ -41,7 +42,8 @@ struct CompileOptions {
   /// The dictionary that `dsc.options` holds.
   mlir::DictionaryAttr toAttribute(mlir::MLIRContext *context) const;
 
-  /// Reads `module`'s `dsc.options`; absent keys keep their defaults. Error: a key has the wrong type or is unknown.
+  /// Reads `module`'s `dsc.options`; absent keys keep their defaults. Error: a key has the wrong
+  /// type or is unknown.
   static mlir::FailureOr<CompileOptions> from(mlir::ModuleOp module);
 };
 

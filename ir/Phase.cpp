@@ -11,13 +11,18 @@ static constexpr llvm::StringLiteral kPhaseAttr = "dsc.phase";
 
 ArrayRef<PhaseInfo> dsc::allPhases() {
   static const PhaseInfo phases[] = {
-      {Phase::Import, "import", "core ops with static shapes; every op's location names its ONNX node"},
-      {Phase::Raise, "raise", "attention, norms, GELU and losses are single ops; matrix products carry their transposes"},
-      {Phase::Autodiff, "autodiff", "the entries @micro, @last, @eval and @gather; no forward function"},
-      {Phase::Precision, "precision", "every op computes in the type of its row in the precision table"},
+      {Phase::Import, "import",
+       "core ops with static shapes; every op's location names its ONNX node"},
+      {Phase::Raise, "raise",
+       "attention, norms, GELU and losses are single ops; matrix products carry their transposes"},
+      {Phase::Autodiff, "autodiff",
+       "the entries @micro, @last, @eval and @gather; no forward function"},
+      {Phase::Precision, "precision",
+       "every op computes in the type of its row in the precision table"},
       {Phase::Recompute, "recompute", "values saved for backward are chosen"},
       {Phase::Parallel, "parallel", "collectives are in an order that is equal on all ranks"},
-      {Phase::Fusion, "fusion", "every op is in a kernel, a library call, a view or an access of a global"},
+      {Phase::Fusion, "fusion",
+       "every op is in a kernel, a library call, a view or an access of a global"},
       {Phase::Memory, "memory", "every value has its slot; no two live values overlap"},
       {Phase::Kernels, "kernels", "kernels are functions over memrefs; entries are launches"},
       {Phase::Device, "device", "kernels and entries are in the LLVM dialect"},
@@ -27,7 +32,8 @@ ArrayRef<PhaseInfo> dsc::allPhases() {
 
 std::string dsc::phaseFileName(Phase phase) {
   int number = static_cast<int>(phase);
-  return (number < 10 ? "0" : "") + std::to_string(number) + "-" + allPhases()[number - 1].name.str() + ".mlir";
+  return (number < 10 ? "0" : "") + std::to_string(number) + "-" +
+         allPhases()[number - 1].name.str() + ".mlir";
 }
 
 std::optional<Phase> dsc::phaseByName(StringRef name) {
@@ -45,8 +51,8 @@ std::optional<Phase> dsc::phaseOf(ModuleOp module) {
 }
 
 void dsc::setPhase(ModuleOp module, Phase phase) {
-  module->setAttr(kPhaseAttr,
-                  StringAttr::get(module.getContext(), allPhases()[static_cast<int>(phase) - 1].name));
+  module->setAttr(kPhaseAttr, StringAttr::get(module.getContext(),
+                                              allPhases()[static_cast<int>(phase) - 1].name));
 }
 
 SmallVector<func::FuncOp> dsc::entriesOf(ModuleOp module) {
@@ -66,7 +72,8 @@ SmallVector<func::FuncOp> dsc::entriesOf(ModuleOp module) {
 /// After import and until outlining, functions hold only ops of the dialect and their return.
 static LogicalResult verifyOnlyDsc(ModuleOp module) {
   WalkResult result = module.walk([&](Operation *op) {
-    if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op) || isa_and_nonnull<DscDialect>(op->getDialect())) {
+    if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op) ||
+        isa_and_nonnull<DscDialect>(op->getDialect())) {
       return WalkResult::advance();
     }
     op->emitError("op '") << op->getName() << "' is not allowed before the kernels phase";
@@ -95,8 +102,9 @@ static LogicalResult verifyEntries(ModuleOp module) {
 static LogicalResult verifyFused(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>()) {
     for (Operation &op : function.getOps()) {
-      if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp, ReshapeOp,
-               SliceOp, GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op)) {
+      if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
+               AttentionGradOp, ReshapeOp, SliceOp, GetGlobalOp, SetGlobalOp, GradientsOp,
+               func::ReturnOp>(op)) {
         return op.emitError("op is in no kernel and is no library call after fusion");
       }
     }

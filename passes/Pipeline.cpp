@@ -18,7 +18,8 @@ static void buildRaise(OpPassManager &manager) {
   manager.addPass(createRaiseCrossEntropy());
   manager.addPass(createRaiseAttention());
   manager.addPass(createPackAttention());
-  // What the new ops' operands left behind, and rows that were flattened from what attention returns.
+  // What the new ops' operands left behind, and rows that were flattened from what attention
+  // returns.
   manager.addPass(createCanonicalizeViews());
   manager.addPass(createCanonicalizeContractions());
   manager.addPass(createCSEPass());
@@ -36,7 +37,8 @@ static void buildFusion(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createExpandLosses());
   // Behind the expansions, whose statistics of channels it splits.
   manager.addNestedPass<func::FuncOp>(createSplitReductions());
-  // No CSE: a value that forward and backward both compute would have to be kept from the one to the other.
+  // No CSE: a value that forward and backward both compute would have to be kept from the one to
+  // the other.
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addPass(createOutlineConstants());
   // Before kernels are formed, or a bias would be part of one.

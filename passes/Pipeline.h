@@ -1,4 +1,5 @@
-// The phases that passes/ implements, each as one function over a pass manager: the table of contents of the compiler.
+// The phases that passes/ implements, each as one function over a pass manager: the table of
+// contents of the compiler.
 
 #ifndef DSC_PASSES_PIPELINE_H
 #define DSC_PASSES_PIPELINE_H

@@ -1,4 +1,4 @@
-//===- Batch.cpp - Samples into a session's inputs ---------------------------------------===//
+// Samples into a session's inputs.
 
 #include "runtime/Batch.h"
 

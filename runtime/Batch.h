@@ -1,9 +1,6 @@
-//===- Batch.h - Samples into a session's inputs ----------------------------------------===//
-//
+// Samples into a session's inputs.
 // Fills the io space for one micro-batch: positions of the training stream, or a range of samples
 // for evaluation whose last batch is padded with samples of weight zero.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_BATCH_H
 #define DSC_RUNTIME_BATCH_H

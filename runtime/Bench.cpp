@@ -1,5 +1,4 @@
-//===- Bench.cpp - The command `bench`
-//-------------------------------------------------------------===//
+// The command `bench`.
 
 #include "runtime/Bench.h"
 

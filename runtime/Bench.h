@@ -1,10 +1,6 @@
-//===- Bench.h - The command `bench`
-//---------------------------------------------------------------===//
-//
+// The command `bench`.
 // Times whole training steps on made-up data and prints the planned memory beside the measured one;
 // with --kernels the time of every kernel and library call.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_BENCH_H
 #define DSC_RUNTIME_BENCH_H

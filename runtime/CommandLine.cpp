@@ -1,4 +1,4 @@
-//===- CommandLine.cpp - Commands and flags of the executable --------------------------===//
+// Commands and flags of the executable.
 
 #include "runtime/CommandLine.h"
 

@@ -1,9 +1,6 @@
-//===- CommandLine.h - Commands and flags of the executable ----------------------------===//
-//
+// Commands and flags of the executable.
 // One table says which flag belongs to which command; parsing, help and the refusal of flags that
 // come later are made from it. Run-time values of the manifest join it at start.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_COMMANDLINE_H
 #define DSC_RUNTIME_COMMANDLINE_H

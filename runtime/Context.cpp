@@ -1,4 +1,4 @@
-//===- Context.cpp - One rank's state behind the ABI -----------------------===//
+// One rank's state behind the ABI.
 
 #include "runtime/Context.h"
 

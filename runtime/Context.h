@@ -1,10 +1,7 @@
-//===- Context.h - One rank's state behind the ABI -------------------------===//
-//
+// One rank's state behind the ABI.
 // dsc_context is what the functions of abi.h receive: the first error, the names of ops for
 // errors and profiles, the op timer of `bench --kernels`, and the device's own state. The device
 // state is defined by the folder of the device (runtime/cpu); nothing else looks inside it.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CONTEXT_H
 #define DSC_RUNTIME_CONTEXT_H

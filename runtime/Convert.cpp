@@ -1,4 +1,4 @@
-//===- Convert.cpp - Checked conversion of users' values -----------------------===//
+// Checked conversion of users' values.
 
 #include "runtime/Convert.h"
 

@@ -1,10 +1,7 @@
-//===- Convert.h - Checked conversion of users' values -------------------------===//
-//
+// Checked conversion of users' values.
 // Copies elements from a data file into a program's input: integers widen or narrow where every
 // value fits, float types convert among each other, and values are checked against their range.
 // Nothing else converts: a float is never quietly made an integer or the reverse.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CONVERT_H
 #define DSC_RUNTIME_CONVERT_H

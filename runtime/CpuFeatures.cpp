@@ -1,4 +1,4 @@
-//===- CpuFeatures.cpp - Whether this processor can run a program ----------------------===//
+// Whether this processor can run a program.
 
 #include "runtime/CpuFeatures.h"
 

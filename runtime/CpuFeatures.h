@@ -1,9 +1,6 @@
-//===- CpuFeatures.h - Whether this processor can run a program ------------------------===//
-//
+// Whether this processor can run a program.
 // A program compiled for instructions that the processor or its kernel lacks would die of SIGILL;
 // this names what is missing before anything runs.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPUFEATURES_H
 #define DSC_RUNTIME_CPUFEATURES_H

@@ -1,5 +1,4 @@
-//===- DataCheck.cpp - The command `data`
-//------------------------------------------------------===//
+// The command `data`.
 
 #include "runtime/DataCheck.h"
 

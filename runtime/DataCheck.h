@@ -1,9 +1,5 @@
-//===- DataCheck.h - The command `data`
-//--------------------------------------------------------===//
-//
+// The command `data`.
 // Opens data as training would, checks every value, and shows what it holds and its first sample.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_DATACHECK_H
 #define DSC_RUNTIME_DATACHECK_H

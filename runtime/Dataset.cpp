@@ -1,4 +1,4 @@
-//===- Dataset.cpp - The user's samples --------------------------------------------===//
+// The user's samples.
 
 #include "runtime/Dataset.h"
 

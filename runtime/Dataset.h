@@ -1,10 +1,7 @@
-//===- Dataset.h - The user's samples ---------------------------------------------===//
-//
+// The user's samples.
 // Finds, for each input of a program, where its values are: arrays by name in .npz, safetensors or
 // a folder of NAME.npy, windows of token files, or a folder of such files as shards. Checks shapes
 // and types once when opened; values when they are copied, or all of them by checkValues.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_DATASET_H
 #define DSC_RUNTIME_DATASET_H
@@ -64,8 +61,8 @@ public:
   /// Asks the kernel to read a sample ahead; does nothing for data that is small enough to stay in
   /// its cache.
   void prefetch(int64_t sample) const;
-  /// Checks every value of every sample, and the archives' checksums. NaN in an input is a note, not
-  /// an error: a graph may mean it.
+  /// Checks every value of every sample, and the archives' checksums. NaN in an input is a note,
+  /// not an error: a graph may mean it.
   Status checkValues();
 
 private:

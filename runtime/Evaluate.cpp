@@ -1,4 +1,4 @@
-//===- Evaluate.cpp - Loss and metrics over every sample ------------------------------------===//
+// Loss and metrics over every sample.
 
 #include "runtime/Evaluate.h"
 

@@ -1,9 +1,6 @@
-//===- Evaluate.h - Loss and metrics over every sample --------------------------------------===//
-//
+// Loss and metrics over every sample.
 // Runs entry eval over a dataset in its own order, each sample once, the last batch padded with
 // weight zero; sums are kept in double on the host.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_EVALUATE_H
 #define DSC_RUNTIME_EVALUATE_H

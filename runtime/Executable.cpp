@@ -1,4 +1,4 @@
-//===- Executable.cpp - The payload behind the runner -----------------------===//
+// The payload behind the runner.
 
 #include "runtime/Executable.h"
 

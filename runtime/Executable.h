@@ -1,9 +1,6 @@
-//===- Executable.h - The payload behind the runner -------------------------===//
-//
+// The payload behind the runner.
 // Finds the program, the constants and the manifest in the running file by its trailer
 // (docs/executable-format.md), checks their hash, and loads the program from a sealed memory file.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_EXECUTABLE_H
 #define DSC_RUNTIME_EXECUTABLE_H

@@ -1,4 +1,4 @@
-//===- FileWriter.cpp - Files that are whole or absent ----------------------===//
+// Files that are whole or absent.
 
 #include "runtime/FileWriter.h"
 

@@ -1,9 +1,6 @@
-//===- FileWriter.h - Files that are whole or absent ------------------------===//
-//
+// Files that are whole or absent.
 // Writes beside the final name, then fsync and rename, so that a reader never sees half a file and
 // a crash leaves the old one. An unfinished writer removes what it wrote.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_FILEWRITER_H
 #define DSC_RUNTIME_FILEWRITER_H

@@ -1,4 +1,4 @@
-//===- Gradients.cpp - Gradients and kept values of one step ---------------------------------===//
+// Gradients and kept values of one step.
 
 #include "runtime/Gradients.h"
 

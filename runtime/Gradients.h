@@ -1,9 +1,6 @@
-//===- Gradients.h - Gradients and kept values of one step -----------------------------------===//
-//
+// Gradients and kept values of one step.
 // Runs one step on the first samples of the data, in their order, without its update, and writes
 // what the manifest lists as gradients, or as values kept by --keep-values.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_GRADIENTS_H
 #define DSC_RUNTIME_GRADIENTS_H

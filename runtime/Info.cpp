@@ -1,5 +1,4 @@
-//===- Info.cpp - The command `info`
-//-------------------------------------------------------------===//
+// The command `info`.
 
 #include "runtime/Info.h"
 

@@ -1,10 +1,6 @@
-//===- Info.h - The command `info`
-//---------------------------------------------------------------===//
-//
+// The command `info`.
 // Says what was compiled and how: the manifest in words, or as it is with --json. Beside it, the
 // command `lr`: the learning rates of a run that was not started.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_INFO_H
 #define DSC_RUNTIME_INFO_H

@@ -1,4 +1,4 @@
-//===- Json.cpp - Strict JSON -------------------------------------------------===//
+// Strict JSON.
 
 #include "runtime/Json.h"
 

@@ -1,9 +1,6 @@
-//===- Json.h - Strict JSON ---------------------------------------------------===//
-//
+// Strict JSON.
 // Parses JSON that may be hostile: no duplicate keys, bounded depth, no exceptions. Fields reads
 // an object's members with checked types and remembers the first thing that was wrong, by its path.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_JSON_H
 #define DSC_RUNTIME_JSON_H

@@ -1,4 +1,4 @@
-//===- Log.cpp - The run's events as JSON lines ---------------------------------------===//
+// The run's events as JSON lines.
 
 #include "runtime/Log.h"
 

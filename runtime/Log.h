@@ -1,9 +1,6 @@
-//===- Log.h - The run's events as JSON lines -----------------------------------------===//
-//
+// The run's events as JSON lines.
 // One object a line, each with `event`, flushed at once so that a killed run leaves whole lines.
 // Numbers that JSON lacks (NaN, infinity) become null.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_LOG_H
 #define DSC_RUNTIME_LOG_H

@@ -1,5 +1,4 @@
-//===- Main.cpp - The training executable's entry
-//--------------------------------------------------===//
+// The training executable's entry.
 
 #include "runtime/Runner.h"
 

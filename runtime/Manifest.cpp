@@ -1,4 +1,4 @@
-//===- Manifest.cpp - What a compiled program says about itself -------------===//
+// What a compiled program says about itself.
 
 #include "runtime/Manifest.h"
 

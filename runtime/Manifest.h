@@ -1,9 +1,6 @@
-//===- Manifest.h - What a compiled program says about itself ---------------===//
-//
+// What a compiled program says about itself.
 // The manifest of docs/executable-format.md as plain structs. Reading checks everything that the
 // rest of the runtime relies on: versions, every tensor inside its space, roles and references.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_MANIFEST_H
 #define DSC_RUNTIME_MANIFEST_H

@@ -1,4 +1,4 @@
-//===- MappedFile.cpp - A file mapped read-only -----------------------------===//
+// A file mapped read-only.
 
 #include "runtime/MappedFile.h"
 

@@ -1,10 +1,7 @@
-//===- MappedFile.h - A file mapped read-only -------------------------------===//
-//
+// A file mapped read-only.
 // Opens regular files only, never a pipe or a device that would block, and keeps the mapping for
 // the object's lifetime. A file that shrinks while mapped ends the process with a sentence instead
 // of a bare SIGBUS (installBusErrorMessage).
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_MAPPEDFILE_H
 #define DSC_RUNTIME_MAPPEDFILE_H

@@ -1,4 +1,4 @@
-//===- Npy.cpp - NumPy's array format -------------------------------------------===//
+// NumPy's array format.
 
 #include "runtime/Npy.h"
 

@@ -1,9 +1,6 @@
-//===- Npy.h - NumPy's array format ---------------------------------------------===//
-//
+// NumPy's array format.
 // Reads the .npy format, versions 1 to 3, from bytes in memory, little endian and C order only.
 // Everything else is an error that says how to save the array instead.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_NPY_H
 #define DSC_RUNTIME_NPY_H

@@ -1,4 +1,4 @@
-//===- Npz.cpp - Stored zip archives of NumPy arrays ------------------------------===//
+// Stored zip archives of NumPy arrays.
 
 #include "runtime/Npz.h"
 

@@ -1,10 +1,7 @@
-//===- Npz.h - Stored zip archives of NumPy arrays --------------------------------===//
-//
+// Stored zip archives of NumPy arrays.
 // Reads what numpy.savez writes, straight from the mapped file: stored members only, 64-bit sizes
 // included; compressed archives are refused with the call to use instead. Writing marks the archive
 // as ours in its comment.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_NPZ_H
 #define DSC_RUNTIME_NPZ_H

@@ -1,4 +1,4 @@
-//===- Progress.cpp - What training prints ---------------------------------------------===//
+// What training prints.
 
 #include "runtime/Progress.h"
 

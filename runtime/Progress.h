@@ -1,9 +1,6 @@
-//===- Progress.h - What training prints -----------------------------------------------===//
-//
+// What training prints.
 // On a terminal a bar that is redrawn in place, with loss, rate and time left; in a pipe a line
 // every so many steps.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_PROGRESS_H
 #define DSC_RUNTIME_PROGRESS_H

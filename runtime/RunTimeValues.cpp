@@ -1,4 +1,4 @@
-//===- RunTimeValues.cpp - Learning rate, betas, seed, accumulation -------------------===//
+// Learning rate, betas, seed, accumulation.
 
 #include "runtime/RunTimeValues.h"
 

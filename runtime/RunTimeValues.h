@@ -1,9 +1,6 @@
-//===- RunTimeValues.h - Learning rate, betas, seed, accumulation ---------------------===//
-//
+// Learning rate, betas, seed, accumulation.
 // Takes the run-time values from the command line, checked against the manifest's table, and
 // writes them into the session. --seed and --accumulate exist for every program that can use them.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_RUNTIMEVALUES_H
 #define DSC_RUNTIME_RUNTIMEVALUES_H

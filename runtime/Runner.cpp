@@ -1,5 +1,4 @@
-//===- Runner.cpp - The training executable's commands
-//--------------------------------------------===//
+// The training executable's commands.
 
 #include "runtime/Runner.h"
 

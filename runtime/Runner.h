@@ -1,9 +1,5 @@
-//===- Runner.h - The training executable's commands
-//----------------------------------------------===//
-//
+// The training executable's commands.
 // From the process's arguments to its exit code.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_RUNNER_H
 #define DSC_RUNTIME_RUNNER_H

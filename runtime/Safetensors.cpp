@@ -1,4 +1,4 @@
-//===- Safetensors.cpp - Named tensors in one file ----------------------------===//
+// Named tensors in one file.
 
 #include "runtime/Safetensors.h"
 

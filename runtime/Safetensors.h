@@ -1,10 +1,7 @@
-//===- Safetensors.h - Named tensors in one file ------------------------------===//
-//
+// Named tensors in one file.
 // The safetensors format: 8 bytes of header length, a JSON header, bytes. Reading maps the file
 // and accepts only what the format's own rules allow: no holes, overlaps, duplicates or sizes that
 // disagree. Writing is whole or absent, and marks the file as ours.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_SAFETENSORS_H
 #define DSC_RUNTIME_SAFETENSORS_H

@@ -1,4 +1,4 @@
-//===- Sampler.cpp - The order of samples -------------------------------------------===//
+// The order of samples.
 
 #include "runtime/Sampler.h"
 

@@ -1,10 +1,7 @@
-//===- Sampler.h - The order of samples ---------------------------------------------===//
-//
+// The order of samples.
 // Training is one endless stream of positions; position p is in epoch p / samples, and each epoch
 // is a permutation keyed by (seed, epoch) that is computed for one position at a time. Ranks, batch
 // sizes and the number of micro-batches do not change the stream.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_SAMPLER_H
 #define DSC_RUNTIME_SAMPLER_H

@@ -1,4 +1,4 @@
-//===- Schedule.cpp - The learning rate over a run -------------------------------------===//
+// The learning rate over a run.
 
 #include "runtime/Schedule.h"
 

@@ -1,9 +1,6 @@
-//===- Schedule.h - The learning rate over a run ---------------------------------------===//
-//
+// The learning rate over a run.
 // NAME,key=value,..: `constant`, `linear` or `cosine`, after a linear warm-up. Lengths are steps,
 // or fractions of the run below 1. The total defaults to the run's steps.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_SCHEDULE_H
 #define DSC_RUNTIME_SCHEDULE_H

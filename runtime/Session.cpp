@@ -1,4 +1,4 @@
-//===- Session.cpp - A loaded program with its memory -----------------------===//
+// A loaded program with its memory.
 
 #include "runtime/Session.h"
 

@@ -1,9 +1,6 @@
-//===- Session.h - A loaded program with its memory -------------------------===//
-//
+// A loaded program with its memory.
 // Owns the spaces, the context and the device; writes inputs and run-time values, runs entries,
 // reads results. Knows nothing of data files, training loops or the command line.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_SESSION_H
 #define DSC_RUNTIME_SESSION_H

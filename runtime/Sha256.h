@@ -1,9 +1,6 @@
-//===- Sha256.h - SHA-256 ----------------------------------------------------===//
-//
+// SHA-256.
 // FIPS 180-4. Ties an executable to its weights file and its payload; uses the processor's SHA
 // instructions where it has them, since weights are large and a start should be short.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_SHA256_H
 #define DSC_RUNTIME_SHA256_H

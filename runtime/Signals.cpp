@@ -1,4 +1,4 @@
-//===- Signals.cpp - Stopping and saving on request ------------------------------------===//
+// Stopping and saving on request.
 
 #include "runtime/Signals.h"
 

@@ -1,9 +1,6 @@
-//===- Signals.h - Stopping and saving on request --------------------------------------===//
-//
+// Stopping and saving on request.
 // SIGINT and SIGTERM ask for a stop after the running step, a second one ends at once; SIGUSR1 asks
 // for the weights to be written while training goes on.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_SIGNALS_H
 #define DSC_RUNTIME_SIGNALS_H

@@ -1,4 +1,4 @@
-//===- Startup.cpp - From a command line to a session with weights and data ----------------===//
+// From a command line to a session with weights and data.
 
 #include "runtime/Startup.h"
 

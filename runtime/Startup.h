@@ -1,9 +1,6 @@
-//===- Startup.h - From a command line to a session with weights and data ------------------===//
-//
+// From a command line to a session with weights and data.
 // What every command that runs the program does first. Notes go to the error stream, so that
 // printed JSON stays JSON.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_STARTUP_H
 #define DSC_RUNTIME_STARTUP_H

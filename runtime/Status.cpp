@@ -1,4 +1,4 @@
-//===- Status.cpp - Errors as values --------------------------------------===//
+// Errors as values.
 
 #include "runtime/Status.h"
 

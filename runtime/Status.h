@@ -1,9 +1,6 @@
-//===- Status.h - Errors as values ----------------------------------------===//
-//
+// Errors as values.
 // Every failure that a user, a file or a machine can cause travels as a Status: the exit code it
 // leads to and a message that names the thing, the facts that disagree and the way out.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_STATUS_H
 #define DSC_RUNTIME_STATUS_H

@@ -1,4 +1,4 @@
-//===- Tensor.cpp - Element types, shapes and views of host tensors --------===//
+// Element types, shapes and views of host tensors.
 
 #include "runtime/Tensor.h"
 

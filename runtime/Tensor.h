@@ -1,10 +1,7 @@
-//===- Tensor.h - Element types, shapes and views of host tensors ----------===//
-//
+// Element types, shapes and views of host tensors.
 // What readers hand out and writers take: a name, an element type, a shape and bytes owned by
 // somebody else. Sizes are computed with overflow checks only; data may be unaligned in a file, so
 // elements are read through memcpy.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_TENSOR_H
 #define DSC_RUNTIME_TENSOR_H

@@ -1,4 +1,4 @@
-//===- TokenFile.cpp - Files of token numbers --------------------------------------===//
+// Files of token numbers.
 
 #include "runtime/TokenFile.h"
 

@@ -1,9 +1,6 @@
-//===- TokenFile.h - Files of token numbers ----------------------------------------===//
-//
+// Files of token numbers.
 // A .bin file of u16 or u32 tokens: with llm.c's 1024-byte header, whose count must match the file,
 // or without any, when the user says how wide a token is.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_TOKENFILE_H
 #define DSC_RUNTIME_TOKENFILE_H

@@ -1,4 +1,4 @@
-//===- Train.cpp - The training loop ----------------------------------------------------------===//
+// The training loop.
 
 #include "runtime/Train.h"
 

@@ -1,9 +1,6 @@
-//===- Train.h - The training loop -----------------------------------------------------------===//
-//
+// The training loop.
 // Steps through the stream of samples, reports, evaluates, and always ends with weights on disk,
 // whether it came to its end, was stopped by a signal or met bad data.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_TRAIN_H
 #define DSC_RUNTIME_TRAIN_H

@@ -1,4 +1,4 @@
-//===- Weights.cpp - Parameters in and out ------------------------------------------===//
+// Parameters in and out.
 
 #include "runtime/Weights.h"
 

@@ -1,10 +1,7 @@
-//===- Weights.h - Parameters in and out --------------------------------------------===//
-//
+// Parameters in and out.
 // Loads trained parameters and buffers from the file beside the executable (checked by its hash),
 // or from the user's safetensors by the program's or PyTorch's names, and writes them. Storage that
 // is padded or permuted is packed and unpacked here; files always hold the manifest's shapes.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_WEIGHTS_H
 #define DSC_RUNTIME_WEIGHTS_H

@@ -64,9 +64,9 @@ typedef enum dsc_epilogue {
 
 /* Direction of a convolution. */
 typedef enum dsc_conv_kind {
-  DSC_CONV_FORWARD = 0,      /* y[n,o,..]  = x * w (+ bias) */
-  DSC_CONV_GRAD_INPUT = 1,   /* dx[n,c,..] from dy, w */
-  DSC_CONV_GRAD_WEIGHT = 2   /* dw[o,c/g,..] from x, dy */
+  DSC_CONV_FORWARD = 0,    /* y[n,o,..]  = x * w (+ bias) */
+  DSC_CONV_GRAD_INPUT = 1, /* dx[n,c,..] from dy, w */
+  DSC_CONV_GRAD_WEIGHT = 2 /* dw[o,c/g,..] from x, dy */
 } dsc_conv_kind;
 
 /* One rank's session; defined by the runtime only. */
@@ -100,18 +100,19 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  *   layout is expressible; w is [O, C/groups, spatial...]; spatial arrays have rank - 2 entries.
  *   Operand order of dsc_rt_conv: forward (x, w, bias|null, y), grad input (dy, w, null, dx),
  *   grad weight (x, dy, null, dw).
- * dsc_rt_attention_plan: softmax(scale * q k^T + mask) v for batch x heads; q, o and their gradients
- *   are [batch, q_len, heads, width], k and v [batch, kv_len, kv_heads, width], given by the strides
- *   of batch, position and head (width is contiguous). heads is a multiple of kv_heads. causal: key
- *   j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask: element strides of
- *   [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides). lse is the
- *   log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
+ * dsc_rt_attention_plan: softmax(scale * q k^T + mask) v for batch x heads; q, o and their
+ * gradients are [batch, q_len, heads, width], k and v [batch, kv_len, kv_heads, width], given by
+ * the strides of batch, position and head (width is contiguous). heads is a multiple of kv_heads.
+ * causal: key j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask:
+ * element strides of [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides).
+ * lse is the log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
  */
 #define DSC_RT_FUNCTIONS(X)                                                                        \
   X(int32_t, dsc_rt_parallel_for,                                                                  \
     (dsc_context * ctx, int32_t op, dsc_kernel_fn kernel, void *const *args, int64_t units,        \
      int64_t grain))                                                                               \
-  X(int32_t, dsc_rt_copy, (dsc_context * ctx, int32_t op, void *dst, const void *src, int64_t bytes)) \
+  X(int32_t, dsc_rt_copy,                                                                          \
+    (dsc_context * ctx, int32_t op, void *dst, const void *src, int64_t bytes))                    \
   X(int32_t, dsc_rt_matmul_plan,                                                                   \
     (dsc_context * ctx, int32_t op, int32_t plan, int32_t dtype, int32_t rank,                     \
      const int64_t *a_dims, const int64_t *a_strides, const int64_t *b_dims,                       \
@@ -181,8 +182,8 @@ static inline int64_t dsc_matmul_workspace(int32_t dtype, int64_t m, int64_t n, 
   return dtype == DSC_F64 || m == 0 ? 0 : dsc_align(columns * depth * 4);
 }
 
-/* Whether [N, C, spatial...] (or weights [O, C, spatial...]) lies with contiguous channels and evenly
- * spaced pixels, `dense` also without gaps: what the CPU's convolutions read in place. */
+/* Whether [N, C, spatial...] (or weights [O, C, spatial...]) lies with contiguous channels and
+ * evenly spaced pixels, `dense` also without gaps: what the CPU's convolutions read in place. */
 static inline int dsc_conv_is_channels_last(int32_t rank, const int64_t *dims,
                                             const int64_t *strides, int dense) {
   int64_t pixel = 0, expected = 0;
@@ -205,7 +206,8 @@ static inline int dsc_conv_is_channels_last(int32_t rank, const int64_t *dims,
 }
 
 /* Bytes of the planned workspace of a CPU convolution: a packed block, channels-last copies of what
- * does not lie so, and for the gradient of a strided input a part of it that is computed at once. */
+ * does not lie so, and for the gradient of a strided input a part of it that is computed at once.
+ */
 static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t rank,
                                          const int64_t *x_dims, const int64_t *x_strides,
                                          const int64_t *w_dims, const int64_t *w_strides,
@@ -241,8 +243,8 @@ static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t ra
 /* Rows of q and of k that attention works on at a time; its T x T matrix exists only as blocks. */
 #define DSC_ATTENTION_BLOCK 64
 
-/* Bytes of attention_grad's planned workspace: delta = rowsum(o * d_o) for each query row. Blocks of
- * scores live on the threads' stacks. */
+/* Bytes of attention_grad's planned workspace: delta = rowsum(o * d_o) for each query row. Blocks
+ * of scores live on the threads' stacks. */
 static inline int64_t dsc_attention_grad_workspace(int64_t batch, int64_t heads, int64_t q_len,
                                                    int64_t element_bytes) {
   return dsc_align(batch * heads * q_len * element_bytes);

@@ -407,17 +407,20 @@ LogicalResult EntryBuilder::buildForwardOnly() {
 /// Options that the driver has checked may be edited in a dump.
 static LogicalResult checkOptions(ModuleOp module, const CompileOptions &options) {
   if (options.optimizer != "adamw" && options.optimizer != "adam" && options.optimizer != "sgd") {
-    return module.emitError() << "unknown optimizer '" << options.optimizer << "'; choose --optimizer=adamw|adam|sgd";
+    return module.emitError() << "unknown optimizer '" << options.optimizer
+                              << "'; choose --optimizer=adamw|adam|sgd";
   }
   if (options.lossMean != "micro-batch" && options.lossMean != "global") {
     return module.emitError() << "unknown mean of the loss '" << options.lossMean
                               << "'; choose --loss-mean=micro-batch|global";
   }
   if (!(options.labelSmoothing >= 0 && options.labelSmoothing <= 1)) {
-    return module.emitError() << "--label-smoothing is " << options.labelSmoothing << ", it lies between 0 and 1";
+    return module.emitError() << "--label-smoothing is " << options.labelSmoothing
+                              << ", it lies between 0 and 1";
   }
   if (options.accumulate < 0) {
-    return module.emitError() << "--accumulate is " << options.accumulate << "; give 1 or more, or any";
+    return module.emitError() << "--accumulate is " << options.accumulate
+                              << "; give 1 or more, or any";
   }
   return success();
 }

@@ -18,7 +18,8 @@ int64_t dsc::indexBound(Value index) {
     for (OpOperand &use : values[i].getUses()) {
       Operation *user = use.getOwner();
       if (auto gather = dyn_cast<GatherOp>(user); gather && use.get() == gather.getIndices()) {
-        int64_t rows = cast<RankedTensorType>(gather.getData().getType()).getDimSize(gather.getAxis());
+        int64_t rows =
+            cast<RankedTensorType>(gather.getData().getType()).getDimSize(gather.getAxis());
         bound = bound == 0 ? rows : std::min(bound, rows);
       } else if (isa<ReshapeOp, CastOp, TransposeOp, BroadcastOp, SliceOp>(user) ||
                  (isa<SelectOp>(user) && use.getOperandNumber() != 0)) {

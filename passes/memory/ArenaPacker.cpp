@@ -10,11 +10,14 @@
 
 using namespace dsc;
 
-static bool overlapInTime(const ArenaBuffer &a, const ArenaBuffer &b) { return a.first <= b.last && b.first <= a.last; }
+static bool overlapInTime(const ArenaBuffer &a, const ArenaBuffer &b) {
+  return a.first <= b.last && b.first <= a.last;
+}
 
-/// Places buffers in `order`, each in the tightest gap between the placed buffers that live at the same time. Returns
-/// the peak; gives up (returns the limit) once it is not below `limit`.
-static int64_t placeInOrder(std::vector<ArenaBuffer> &buffers, const std::vector<size_t> &order, int64_t limit) {
+/// Places buffers in `order`, each in the tightest gap between the placed buffers that live at the
+/// same time. Returns the peak; gives up (returns the limit) once it is not below `limit`.
+static int64_t placeInOrder(std::vector<ArenaBuffer> &buffers, const std::vector<size_t> &order,
+                            int64_t limit) {
   std::vector<size_t> byOffset; // placed buffers, by offset
   int64_t peak = 0;
   for (size_t index : order) {
@@ -76,7 +79,8 @@ int64_t dsc::packArena(std::vector<ArenaBuffer> &buffers) {
   for (const Less &less : orders) {
     std::vector<size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return less(buffers[a], buffers[b]); });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return less(buffers[a], buffers[b]); });
     int64_t peak = placeInOrder(placed, order, best);
     if (peak < best) {
       best = peak;

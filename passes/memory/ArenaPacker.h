@@ -16,8 +16,9 @@ struct ArenaBuffer {
   int64_t offset = 0; // the packer's answer
 };
 
-/// Gives every buffer an offset so that no two with overlapping lifetimes overlap in memory; returns the peak, in
-/// bytes. Tries several orders of first-fit and keeps the smallest, so the result depends on the input only.
+/// Gives every buffer an offset so that no two with overlapping lifetimes overlap in memory;
+/// returns the peak, in bytes. Tries several orders of first-fit and keeps the smallest, so the
+/// result depends on the input only.
 int64_t packArena(std::vector<ArenaBuffer> &buffers);
 
 /// The largest sum of bytes that are alive at one position: no packing can be smaller.

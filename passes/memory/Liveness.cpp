@@ -30,7 +30,8 @@ StorageView dsc::storageOf(Value value) {
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
       view.root = reshape.getX();
     } else if (auto slice = dyn_cast<SliceOp>(op); slice && isContiguousSlice(slice, offset)) {
-      view.offset += offset * elementBytes(cast<RankedTensorType>(slice.getX().getType()).getElementType());
+      view.offset +=
+          offset * elementBytes(cast<RankedTensorType>(slice.getX().getType()).getElementType());
       view.root = slice.getX();
     } else {
       break;

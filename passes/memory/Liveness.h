@@ -1,5 +1,5 @@
-// Who owns the storage of each value of an entry, and from where to where in the schedule it is needed. An analysis: it
-// changes nothing.
+// Who owns the storage of each value of an entry, and from where to where in the schedule it is
+// needed. An analysis: it changes nothing.
 
 #ifndef DSC_PASSES_MEMORY_LIVENESS_H
 #define DSC_PASSES_MEMORY_LIVENESS_H
@@ -12,14 +12,16 @@ namespace dsc {
 
 /// A value as a part of another's storage.
 struct StorageView {
-  mlir::Value root;   // the value whose storage it is: an op's own result, an argument, or a get_global
+  mlir::Value
+      root; // the value whose storage it is: an op's own result, an argument, or a get_global
   int64_t offset = 0; // bytes from the root's start
 };
 
 /// Follows views (reshape, contiguous slice) to the value that owns the bytes.
 StorageView storageOf(mlir::Value value);
 
-/// Whether `slice` selects one contiguous run of its operand's elements; then its offset in elements is `offset`.
+/// Whether `slice` selects one contiguous run of its operand's elements; then its offset in
+/// elements is `offset`.
 bool isContiguousSlice(SliceOp slice, int64_t &offset);
 
 /// Positions and last uses in one entry. The schedule is the op order.
@@ -30,7 +32,8 @@ public:
   int64_t position(mlir::Operation *op) const { return positions.lookup(op); }
   /// Position of the op that defines `root`; -1 for arguments.
   int64_t first(mlir::Value root) const;
-  /// Position of the last op that reads `root` or a view of it; its own position where nothing does.
+  /// Position of the last op that reads `root` or a view of it; its own position where nothing
+  /// does.
   int64_t last(mlir::Value root) const;
   /// Position of the return.
   int64_t end() const { return endPosition; }

@@ -1,9 +1,9 @@
 // Gives every global, argument, result and temporary its slot.
 //
-// Globals lie in the state (or constants) space one after another; arguments and small results in io, the same name at
-// the same place in every entry; everything else in the arena, which all entries share. A result that a set_global
-// stores is written where the global lies when no later op reads the old value; a kernel's result takes the place of an
-// operand that dies in it.
+// Globals lie in the state (or constants) space one after another; arguments and small results in
+// io, the same name at the same place in every entry; everything else in the arena, which all
+// entries share. A result that a set_global stores is written where the global lies when no later
+// op reads the old value; a kernel's result takes the place of an operand that dies in it.
 
 #include "passes/Passes.h"
 #include "passes/memory/ArenaPacker.h"
@@ -21,7 +21,8 @@ namespace dsc {
 using namespace mlir;
 using namespace dsc;
 
-/// Results up to this size are copied out of the step's way, into io; larger ones stay in the arena to the end.
+/// Results up to this size are copied out of the step's way, into io; larger ones stay in the arena
+/// to the end.
 static constexpr int64_t kSmallResultBytes = 4096;
 
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
@@ -38,7 +39,8 @@ struct SpaceSizes {
 };
 } // namespace
 
-/// Parameters and what belongs to them start on a chunk of ZeRO's flat order, everything else on the alignment.
+/// Parameters and what belongs to them start on a chunk of ZeRO's flat order, everything else on
+/// the alignment.
 static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
   for (auto global : module.getOps<GlobalOp>()) {
     bool constant = global.getRole() == GlobalRole::constant;
@@ -46,11 +48,12 @@ static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
     RankedTensorType type = global.getTensorType();
     if (global.getRole() == GlobalRole::trained || global.getOf()) {
       int64_t chunk = DSC_CHUNK_ELEMENTS * elementBytes(type.getElementType());
-      next = llvm::alignTo(next, type.getNumElements() > DSC_CHUNK_ELEMENTS ? chunk : DSC_ALIGNMENT);
+      next =
+          llvm::alignTo(next, type.getNumElements() > DSC_CHUNK_ELEMENTS ? chunk : DSC_ALIGNMENT);
     }
     int64_t bytes = tensorBytes(type);
-    global.setSlotAttr(
-        SlotAttr::get(module.getContext(), constant ? Space::constants : Space::state, next, bytes, 0, 0));
+    global.setSlotAttr(SlotAttr::get(
+        module.getContext(), constant ? Space::constants : Space::state, next, bytes, 0, 0));
     next = dsc_align(next + bytes);
   }
 }
@@ -59,7 +62,8 @@ namespace {
 /// Plans one entry: slots of its values, and the arena's size for it.
 class EntryPlanner {
 public:
-  EntryPlanner(func::FuncOp entry, SymbolTable &symbols, SpaceSizes &sizes, llvm::StringMap<int64_t> &ioOffsets)
+  EntryPlanner(func::FuncOp entry, SymbolTable &symbols, SpaceSizes &sizes,
+               llvm::StringMap<int64_t> &ioOffsets)
       : entry(entry), symbols(symbols), sizes(sizes), ioOffsets(ioOffsets) {}
 
   int64_t plan() {
@@ -82,8 +86,8 @@ private:
   SpaceSizes &sizes;
   llvm::StringMap<int64_t> &ioOffsets;
   std::unique_ptr<EntryLiveness> live;
-  llvm::MapVector<Value, SlotAttr> fixed;  // roots outside the arena
-  llvm::DenseMap<Value, size_t> bufferOf;  // other roots -> index in buffers
+  llvm::MapVector<Value, SlotAttr> fixed; // roots outside the arena
+  llvm::DenseMap<Value, size_t> bufferOf; // other roots -> index in buffers
   llvm::DenseMap<Operation *, size_t> scratchOf;
   std::vector<ArenaBuffer> buffers;
 
@@ -106,21 +110,23 @@ private:
     for (BlockArgument argument : entry.getArguments()) {
       auto name = entry.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "dsc.name");
       int64_t bytes = bytesOf(argument);
-      SlotAttr attr = slot(Space::io, ioOffset(("arg:" + name.getValue()).str(), bytes), bytes, 0, end);
+      SlotAttr attr =
+          slot(Space::io, ioOffset(("arg:" + name.getValue()).str(), bytes), bytes, 0, end);
       fixed[argument] = attr;
       entry.setArgAttr(argument.getArgNumber(), "dsc.slot", attr);
     }
   }
 
-  /// Small results lie in io. A result that is an argument, a global, a part of another value or a value returned twice
-  /// needs a copy of its own.
+  /// Small results lie in io. A result that is an argument, a global, a part of another value or a
+  /// value returned twice needs a copy of its own.
   void placeResults() {
     auto terminator = cast<func::ReturnOp>(body().getTerminator());
     llvm::DenseSet<Value> taken;
     for (OpOperand &operand : terminator->getOpOperands()) {
       StorageView view = storageOf(operand.get());
       Operation *producer = view.root.getDefiningOp();
-      bool stored = llvm::any_of(view.root.getUsers(), [](Operation *user) { return isa<SetGlobalOp>(user); });
+      bool stored = llvm::any_of(view.root.getUsers(),
+                                 [](Operation *user) { return isa<SetGlobalOp>(user); });
       bool own = producer && !isa<GetGlobalOp>(producer) && view.offset == 0 && !stored &&
                  bytesOf(view.root) == bytesOf(operand.get()) && taken.insert(view.root).second;
       if (!own) {
@@ -140,15 +146,16 @@ private:
   Value insertCopy(Value value, Operation *before) {
     OpBuilder builder(before);
     RankedTensorType type = tensorOf(value);
-    auto kernel = builder.create<KernelOp>(value.getLoc(), TypeRange{type}, ValueRange{value}, KernelKind::elementwise,
-                                           type.getShape(), 0, 0, ArrayAttr());
+    auto kernel =
+        builder.create<KernelOp>(value.getLoc(), TypeRange{type}, ValueRange{value},
+                                 KernelKind::elementwise, type.getShape(), 0, 0, ArrayAttr());
     Block *block = builder.createBlock(&kernel.getBody(), {}, {type}, {value.getLoc()});
     builder.create<YieldOp>(value.getLoc(), block->getArguments());
     return kernel.getResult(0);
   }
 
-  /// Whether op may write `root`'s bytes while it reads them: kernels that visit each position once, where every operand
-  /// that shares the bytes has the shape of the domain.
+  /// Whether op may write `root`'s bytes while it reads them: kernels that visit each position
+  /// once, where every operand that shares the bytes has the shape of the domain.
   static bool readsInPlace(Operation *op, Value root) {
     auto kernel = dyn_cast<KernelOp>(op);
     if (!kernel || kernel.getKind() == KernelKind::loops) {
@@ -160,8 +167,9 @@ private:
     }
     for (Value operand : kernel.getInputs()) {
       StorageView view = storageOf(operand);
-      if (view.root == root && (view.offset != 0 || tensorOf(operand).getNumElements() != elements ||
-                                bytesOf(operand) != bytesOf(root))) {
+      if (view.root == root &&
+          (view.offset != 0 || tensorOf(operand).getNumElements() != elements ||
+           bytesOf(operand) != bytesOf(root))) {
         return false;
       }
     }
@@ -176,7 +184,8 @@ private:
     return tensorOf(result).getNumElements() == elements;
   }
 
-  /// set_global of a fresh value: the value is written where the global lies if nothing reads the old one afterwards.
+  /// set_global of a fresh value: the value is written where the global lies if nothing reads the
+  /// old one afterwards.
   void storeGlobalsInPlace() {
     SmallVector<SetGlobalOp> stores(body().getOps<SetGlobalOp>());
     for (SetGlobalOp store : stores) {
@@ -190,7 +199,8 @@ private:
     }
   }
 
-  /// Reads of a global before `store` whose value is used after it get a copy: the bytes will have changed.
+  /// Reads of a global before `store` whose value is used after it get a copy: the bytes will have
+  /// changed.
   void keepOldValue(SetGlobalOp store) {
     for (auto load : llvm::to_vector(body().getOps<GetGlobalOp>())) {
       if (load.getName() == store.getName() && live->position(load) < live->position(store) &&
@@ -212,7 +222,8 @@ private:
     int64_t writtenAt = live->position(producer);
     // The update may be left out after `gradients`: nothing may have been overwritten before it.
     for (auto boundary : body().getOps<GradientsOp>()) {
-      if (writtenAt < live->position(boundary) && live->position(store) > live->position(boundary)) {
+      if (writtenAt < live->position(boundary) &&
+          live->position(store) > live->position(boundary)) {
         return false;
       }
     }
@@ -221,9 +232,10 @@ private:
         continue;
       }
       int64_t lastRead = live->last(load.getResult());
-      bool readByProducer = llvm::any_of(producer->getOperands(),
-                                         [&](Value v) { return storageOf(v).root == load.getResult(); });
-      if (lastRead > writtenAt || (live->position(load) > writtenAt && live->position(load) < live->position(store)) ||
+      bool readByProducer = llvm::any_of(
+          producer->getOperands(), [&](Value v) { return storageOf(v).root == load.getResult(); });
+      if (lastRead > writtenAt ||
+          (live->position(load) > writtenAt && live->position(load) < live->position(store)) ||
           (readByProducer && !(readsInPlace(producer, load.getResult()) &&
                                isFullResult(cast<KernelOp>(producer), view.root)))) {
         return false;
@@ -267,7 +279,8 @@ private:
     return workspace ? workspace.getInt() : 0;
   }
 
-  /// The buffer of an operand that `op` reads last and position by position, if `result` may take its place.
+  /// The buffer of an operand that `op` reads last and position by position, if `result` may take
+  /// its place.
   std::optional<size_t> dyingOperandBuffer(Operation *op, Value result) {
     auto kernel = dyn_cast<KernelOp>(op);
     Value accumulator;
@@ -280,13 +293,14 @@ private:
     for (Value operand : kernel ? ValueRange(kernel.getInputs()) : ValueRange(accumulator)) {
       Value root = storageOf(operand).root;
       auto it = bufferOf.find(root);
-      if (it == bufferOf.end() || bytesOf(root) != bytesOf(result) || live->last(root) != live->position(op) ||
+      if (it == bufferOf.end() || bytesOf(root) != bytesOf(result) ||
+          live->last(root) != live->position(op) ||
           buffers[it->second].last != live->position(op)) {
         continue; // not in the arena, of another size, or already given to another result
       }
       if (kernel ? readsInPlace(op, root) : llvm::count_if(op->getOperands(), [&](Value v) {
-            return storageOf(v).root == root;
-          }) == 1) {
+                                              return storageOf(v).root == root;
+                                            }) == 1) {
         return it->second;
       }
     }
@@ -316,7 +330,8 @@ private:
       }
       if (auto it = scratchOf.find(&op); it != scratchOf.end()) {
         const ArenaBuffer &buffer = buffers[it->second];
-        op.setAttr("dsc.scratch", slot(Space::arena, buffer.offset, buffer.bytes, buffer.first, buffer.last));
+        op.setAttr("dsc.scratch",
+                   slot(Space::arena, buffer.offset, buffer.bytes, buffer.first, buffer.last));
       }
     }
     for (OpOperand &operand : body().getTerminator()->getOpOperands()) {
@@ -339,13 +354,14 @@ class PlanMemory : public dsc::impl::PlanMemoryBase<PlanMemory> {
       bound = std::max(bound, planner.lowerBound());
     }
     Builder b(module.getContext());
-    module->setAttr("dsc.memory", b.getDictionaryAttr({
-                                      b.getNamedAttr("state", b.getI64IntegerAttr(sizes.state)),
-                                      b.getNamedAttr("arena", b.getI64IntegerAttr(arena)),
-                                      b.getNamedAttr("arena_lower_bound", b.getI64IntegerAttr(bound)),
-                                      b.getNamedAttr("constants", b.getI64IntegerAttr(sizes.constants)),
-                                      b.getNamedAttr("io", b.getI64IntegerAttr(sizes.io)),
-                                  }));
+    module->setAttr("dsc.memory",
+                    b.getDictionaryAttr({
+                        b.getNamedAttr("state", b.getI64IntegerAttr(sizes.state)),
+                        b.getNamedAttr("arena", b.getI64IntegerAttr(arena)),
+                        b.getNamedAttr("arena_lower_bound", b.getI64IntegerAttr(bound)),
+                        b.getNamedAttr("constants", b.getI64IntegerAttr(sizes.constants)),
+                        b.getNamedAttr("io", b.getI64IntegerAttr(sizes.io)),
+                    }));
   }
 };
 } // namespace

@@ -1,6 +1,8 @@
-// An independent check of the memory plan: simulates which value owns each byte of each space, op by op.
+// An independent check of the memory plan: simulates which value owns each byte of each space, op
+// by op.
 //
-// It shares nothing with the planner but the slots, so that a wrong lifetime or offset cannot hide from it.
+// It shares nothing with the planner but the slots, so that a wrong lifetime or offset cannot hide
+// from it.
 
 #include "passes/Passes.h"
 
@@ -22,7 +24,9 @@ struct Owner {
   const void *writer = nullptr; // an Operation, a block argument's or a global's opaque pointer
   int64_t version = 0;          // for results: their number; for globals: how often they were set
   Operation *op = nullptr;      // for messages
-  bool operator==(const Owner &other) const { return writer == other.writer && version == other.version; }
+  bool operator==(const Owner &other) const {
+    return writer == other.writer && version == other.version;
+  }
 };
 
 /// Ownership of one space, as disjoint ranges.
@@ -37,7 +41,8 @@ public:
     }
   }
 
-  /// The first range within [begin, end) that `owner` does not hold, or nothing. Unwritten bytes have no owner.
+  /// The first range within [begin, end) that `owner` does not hold, or nothing. Unwritten bytes
+  /// have no owner.
   std::optional<Owner> firstOther(int64_t begin, int64_t end, const Owner &owner) const {
     int64_t at = begin;
     auto it = ranges.upper_bound(begin);
@@ -129,7 +134,8 @@ private:
     if (!other) {
       return success();
     }
-    InFlightDiagnostic diagnostic = op.emitError("reads a value whose bytes ") << slot << " it no longer owns";
+    InFlightDiagnostic diagnostic = op.emitError("reads a value whose bytes ")
+                                    << slot << " it no longer owns";
     if (other->op) {
       diagnostic.attachNote(other->op->getLoc()) << "overwritten by this " << other->op->getName();
     }
@@ -141,7 +147,8 @@ private:
            b.getOffset() < a.getOffset() + a.getBytes();
   }
 
-  /// A result may overlap an operand only where it lies exactly on it and the op works position by position.
+  /// A result may overlap an operand only where it lies exactly on it and the op works position by
+  /// position.
   LogicalResult checkOverlap(Operation &op, SlotAttr result, Value resultValue) {
     for (Value operand : op.getOperands()) {
       SlotAttr slot = places.lookup(operand).slot;
@@ -234,11 +241,13 @@ private:
     return success();
   }
 
-  /// The value must already lie where the global lies; from here on it is the global's next version.
+  /// The value must already lie where the global lies; from here on it is the global's next
+  /// version.
   LogicalResult storeGlobal(SetGlobalOp store) {
     auto global = symbols.lookup<GlobalOp>(store.getName());
     SlotAttr slot = places.lookup(store.getValue()).slot;
-    if (slot.getSpace() != global.getSlot()->getSpace() || slot.getOffset() != global.getSlot()->getOffset()) {
+    if (slot.getSpace() != global.getSlot()->getSpace() ||
+        slot.getOffset() != global.getSlot()->getOffset()) {
       return store.emitError("value lies at ") << slot << ", the global at " << *global.getSlot();
     }
     write(*global.getSlot(), {global.getOperation(), ++globalVersion[global], store});

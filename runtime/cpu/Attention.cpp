@@ -1,4 +1,4 @@
-//===- Attention.cpp - Plans of dsc_rt_attention ---------------------------===//
+// Plans of dsc_rt_attention.
 
 #include "runtime/cpu/Attention.h"
 

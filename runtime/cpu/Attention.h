@@ -1,10 +1,7 @@
-//===- Attention.h - Plans of dsc_rt_attention -----------------------------===//
-//
+// Plans of dsc_rt_attention.
 // softmax(scale * q k^T + mask) v without the matrix of scores, and its gradient from the saved
 // log-sum-exp. f32 works in blocks; f64, the reference, and heads wider than the blocks' scratch in
 // plain loops over rows. Gradients are deterministic: every sum has one owner and one order.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_ATTENTION_H
 #define DSC_RUNTIME_CPU_ATTENTION_H

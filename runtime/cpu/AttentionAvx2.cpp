@@ -1,8 +1,5 @@
-//===- AttentionAvx2.cpp - Attention's blocks for AVX2 with FMA ------------===//
-//
+// Attention's blocks for AVX2 with FMA.
 // Compiled with AVX2 flags (runtime/CMakeLists.txt); runs only where the CPU has it.
-//
-//===----------------------------------------------------------------------===//
 
 #include "runtime/cpu/GemmKernelBodies.h"
 

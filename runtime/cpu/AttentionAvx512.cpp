@@ -1,8 +1,5 @@
-//===- AttentionAvx512.cpp - Attention's blocks for AVX-512 ----------------===//
-//
+// Attention's blocks for AVX-512.
 // Compiled with AVX-512 flags (runtime/CMakeLists.txt); runs only where the CPU has it.
-//
-//===----------------------------------------------------------------------===//
 
 #include "runtime/cpu/GemmKernelBodies.h"
 

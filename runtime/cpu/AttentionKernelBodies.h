@@ -1,11 +1,8 @@
-//===- AttentionKernelBodies.h - The loops behind AttentionKernels ---------===//
-//
+// The loops behind AttentionKernels.
 // Included by AttentionAvx2.cpp and AttentionAvx512.cpp. Scores live as blocks of 64 keys x 64
 // queries with the queries in the lanes: what softmax does with a row is then done by whole
 // vectors, and every product below finds its operands without a transpose except the packed ones.
 // The including file defines TileRows (most rows of a tile) and TileVectors (its width / 16).
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_ATTENTIONKERNELBODIES_H
 #define DSC_RUNTIME_CPU_ATTENTIONKERNELBODIES_H

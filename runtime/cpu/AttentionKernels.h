@@ -1,9 +1,6 @@
-//===- AttentionKernels.h - The blocks of f32 attention --------------------===//
-//
+// The blocks of f32 attention.
 // A table of functions per instruction set, like GemmKernels: the bits are the same in each.
 // Work items are independent; each is done by one thread with its own scratch.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_ATTENTIONKERNELS_H
 #define DSC_RUNTIME_CPU_ATTENTIONKERNELS_H

@@ -1,4 +1,4 @@
-//===- Convolution.cpp - Plans of dsc_rt_conv ------------------------------===//
+// Plans of dsc_rt_conv.
 
 #include "runtime/cpu/Convolution.h"
 

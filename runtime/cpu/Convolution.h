@@ -1,10 +1,7 @@
-//===- Convolution.h - Plans of dsc_rt_conv --------------------------------===//
-//
+// Plans of dsc_rt_conv.
 // Convolutions are matrix products whose one operand is gathered while it is packed: no patch
 // matrix exists. Channels-last operands are used in place, others through copies in the workspace.
 // f64, the reference, and convolutions with few channels a group take plain loops.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_CONVOLUTION_H
 #define DSC_RUNTIME_CPU_CONVOLUTION_H

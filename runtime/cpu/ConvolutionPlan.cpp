@@ -1,9 +1,6 @@
-//===- ConvolutionPlan.cpp - Checks the shapes of convolutions -------------===//
-//
+// Checks the shapes of convolutions.
 // The ABI's functions of convolutions: a plan states its geometry once, and every disagreement in
 // it is found here.
-//
-//===----------------------------------------------------------------------===//
 
 #include "runtime/cpu/Convolution.h"
 #include "runtime/cpu/CpuPlans.h"

@@ -1,4 +1,4 @@
-//===- CpuDevice.cpp - The CPU's part of a session -------------------------===//
+// The CPU's part of a session.
 
 #include "runtime/cpu/CpuDevice.h"
 

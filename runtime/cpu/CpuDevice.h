@@ -1,9 +1,6 @@
-//===- CpuDevice.h - The CPU's part of a session ---------------------------===//
-//
+// The CPU's part of a session.
 // The boundary between the session and the CPU device: a team of threads, library plans, and the
 // dsc_rt functions of abi.h, which find their state in dsc_context::cpu.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_CPUDEVICE_H
 #define DSC_RUNTIME_CPU_CPUDEVICE_H

@@ -1,9 +1,6 @@
-//===- CpuPlans.h - What the CPU device holds ------------------------------===//
-//
+// What the CPU device holds.
 // The definition of CpuDevice: the team, the kernels chosen for this CPU, and the plans that the
 // program made when it was loaded. Only the files of this folder see it.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_CPUPLANS_H
 #define DSC_RUNTIME_CPU_CPUPLANS_H

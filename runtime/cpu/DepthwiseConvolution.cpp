@@ -1,10 +1,7 @@
-//===- DepthwiseConvolution.cpp - Convolutions of one channel a group ------===//
-//
+// Convolutions of one channel a group.
 // Every output pixel is a sum over taps of rows of channels times rows of weights. Weights are
 // turned to [tap, channel] in a thread's scratch first; the gradient of weights is added up by one
 // owner for each range of channels, sample by sample.
-//
-//===----------------------------------------------------------------------===//
 
 #include "runtime/abi.h"
 #include "runtime/cpu/Convolution.h"

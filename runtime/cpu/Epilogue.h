@@ -1,8 +1,5 @@
-//===- Epilogue.h - Activations of plain loops -----------------------------===//
-//
+// Activations of plain loops.
 // What the ABI's epilogues are, by the formulas; the vector kernels have their own.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_EPILOGUE_H
 #define DSC_RUNTIME_CPU_EPILOGUE_H

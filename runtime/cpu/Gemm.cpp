@@ -1,4 +1,4 @@
-//===- Gemm.cpp - f32 matrix products by packing ---------------------------===//
+// f32 matrix products by packing.
 
 #include "runtime/cpu/Gemm.h"
 

@@ -1,11 +1,8 @@
-//===- Gemm.h - f32 matrix products by packing -----------------------------===//
-//
+// f32 matrix products by packing.
 // c = epilogue(a . b (+ c) + bias) for any strides of a and b and row-major c. Operands are packed
 // block by block, so transposed ones cost the same. Each element of c is the sum of chains of FMAs
 // over fixed pieces of k: its bits depend on the operands and the shape, not on threads, tiles,
 // batch or instruction set. Small row counts use other fixed rules, by shape.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_GEMM_H
 #define DSC_RUNTIME_CPU_GEMM_H

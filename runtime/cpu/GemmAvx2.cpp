@@ -1,9 +1,6 @@
-//===- GemmAvx2.cpp - Matrix product loops for AVX2 with FMA ---------------===//
-//
+// Matrix product loops for AVX2 with FMA.
 // 6 x 16 tiles: 12 of the 16 registers accumulate, 2 hold a row of b, 2 broadcast a.
 // Compiled with AVX2 flags (runtime/CMakeLists.txt); runs only where the CPU has it.
-//
-//===----------------------------------------------------------------------===//
 
 #include "runtime/cpu/GemmKernelBodies.h"
 

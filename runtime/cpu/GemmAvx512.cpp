@@ -1,9 +1,6 @@
-//===- GemmAvx512.cpp - Matrix product loops for AVX-512 -------------------===//
-//
+// Matrix product loops for AVX-512.
 // 14 x 32 tiles: 28 of the 32 registers accumulate, 2 hold a row of b, a is broadcast from memory.
 // Compiled with AVX-512 flags (runtime/CMakeLists.txt); runs only where the CPU has it.
-//
-//===----------------------------------------------------------------------===//
 
 #include "runtime/cpu/GemmKernelBodies.h"
 

@@ -1,9 +1,6 @@
-//===- GemmKernelBodies.h - The loops behind GemmKernels, as templates -----===//
-//
+// The loops behind GemmKernels, as templates.
 // Included by GemmAvx2.cpp and GemmAvx512.cpp, which are compiled with their instruction set and
 // give the tile's size. Nothing here has external linkage.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_GEMMKERNELBODIES_H
 #define DSC_RUNTIME_CPU_GEMMKERNELBODIES_H

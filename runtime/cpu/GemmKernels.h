@@ -1,10 +1,7 @@
-//===- GemmKernels.h - The innermost loops of f32 matrix products ----------===//
-//
+// The innermost loops of f32 matrix products.
 // A table of functions per instruction set, chosen once at start by what the CPU reports. Every
 // element of a tile is one chain of FMAs over k, in every table, so that the choice does not
 // change a bit.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_GEMMKERNELS_H
 #define DSC_RUNTIME_CPU_GEMMKERNELS_H

@@ -1,4 +1,4 @@
-//===- Matmul.cpp - Plans of dsc_rt_matmul ---------------------------------===//
+// Plans of dsc_rt_matmul.
 
 #include "runtime/cpu/Matmul.h"
 

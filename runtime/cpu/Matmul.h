@@ -1,11 +1,8 @@
-//===- Matmul.h - Plans of dsc_rt_matmul -----------------------------------===//
-//
+// Plans of dsc_rt_matmul.
 // A plan checks the shapes once and brings the product into the form that Gemm multiplies:
 // row-major c, a short list of batch dims, rows merged across batch dims where the strides allow.
 // f32 goes to Gemm's kernels; f64, the reference, and results whose columns no stride of 1 orders,
 // to plain loops.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_MATMUL_H
 #define DSC_RUNTIME_CPU_MATMUL_H

@@ -1,4 +1,4 @@
-//===- Patches.cpp - The gathered operand of a convolution -----------------===//
+// The gathered operand of a convolution.
 
 #include "runtime/cpu/Patches.h"
 

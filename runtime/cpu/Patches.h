@@ -1,10 +1,7 @@
-//===- Patches.h - The gathered operand of a convolution -------------------===//
-//
+// The gathered operand of a convolution.
 // Row r, column (tap, channel) of the patch matrix is the channel at the pixel where the tap of r
 // reads, 0 outside. The same description serves x in the forward pass and d_y in the gradient of
 // the input; it is packed in panels of rows, or, for the gradient of weights, of columns.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_PATCHES_H
 #define DSC_RUNTIME_CPU_PATCHES_H

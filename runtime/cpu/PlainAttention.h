@@ -1,9 +1,6 @@
-//===- PlainAttention.h - Attention row by row -----------------------------===//
-//
+// Attention row by row.
 // The formulas as they are written, for any element type and width: f64 checks other code with
 // them. One row of scores is held at a time.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_PLAINATTENTION_H
 #define DSC_RUNTIME_CPU_PLAINATTENTION_H

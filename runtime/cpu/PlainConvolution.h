@@ -1,8 +1,5 @@
-//===- PlainConvolution.h - Convolutions as they are written ---------------===//
-//
+// Convolutions as they are written.
 // Loops over any strides, summing in double: the reference, and what depthwise convolutions take.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_PLAINCONVOLUTION_H
 #define DSC_RUNTIME_CPU_PLAINCONVOLUTION_H

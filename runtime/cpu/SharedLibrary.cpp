@@ -1,4 +1,4 @@
-//===- SharedLibrary.cpp - Libraries that are loaded when needed -----------===//
+// Libraries that are loaded when needed.
 
 #include "runtime/cpu/SharedLibrary.h"
 

@@ -1,10 +1,7 @@
-//===- SharedLibrary.h - Libraries that are loaded when needed -------------===//
-//
+// Libraries that are loaded when needed.
 // Opens the first of several file names and reads a table of functions from it. A failure says
 // which names were tried, where, what the loader answered and which command installs the library.
 // A library stays loaded until the process ends: its threads and thread-local data live in it.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_SHAREDLIBRARY_H
 #define DSC_RUNTIME_CPU_SHAREDLIBRARY_H

@@ -1,4 +1,4 @@
-//===- ThreadTeam.cpp - The threads that share a CPU op --------------------===//
+// The threads that share a CPU op.
 
 #include "runtime/cpu/ThreadTeam.h"
 

@@ -1,11 +1,8 @@
-//===- ThreadTeam.h - The threads that share a CPU op ----------------------===//
-//
+// The threads that share a CPU op.
 // One team for generated kernels and our matrix products: libgomp's pool, which libraries loaded
 // later use as well. A second pool would fight the first for the cores. Work is dealt so that no
 // value depends on the number of threads: pieces are independent and nothing is added across them.
 // All calls come from the thread that started the team.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_THREADTEAM_H
 #define DSC_RUNTIME_CPU_THREADTEAM_H

@@ -1,11 +1,8 @@
-//===- VectorMath.h - Sixteen floats at a time, on every instruction set ---===//
-//
+// Sixteen floats at a time, on every instruction set.
 // The vector type of the kernels and its functions. Included only by files that are compiled once
 // per instruction set: everything is in an unnamed namespace, so that the linker never mixes two
 // copies. Each function is the same sequence of IEEE operations and explicit FMAs everywhere, so
 // AVX2 and AVX-512 give the same bits.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_RUNTIME_CPU_VECTORMATH_H
 #define DSC_RUNTIME_CPU_VECTORMATH_H

@@ -1,5 +1,4 @@
-//===- DatasetTest.cpp - The user's samples, good and hostile
-//------------------------------------===//
+// The user's samples, good and hostile.
 
 #include "TestExecutable.h"
 

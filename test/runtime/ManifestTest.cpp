@@ -1,5 +1,4 @@
-//===- ManifestTest.cpp - Reading manifests strictly
-//------------------------------------------------===//
+// Reading manifests strictly.
 
 #include "TestExecutable.h"
 

@@ -1,5 +1,4 @@
-//===- NumpyTest.cpp - Strict reading of .npy and .npz
-//------------------------------------------===//
+// Strict reading of .npy and .npz.
 
 #include "TestExecutable.h"
 

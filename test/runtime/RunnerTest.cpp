@@ -1,5 +1,4 @@
-//===- RunnerTest.cpp - The training executable end to end, without the compiler
-//----------------===//
+// The training executable end to end, without the compiler.
 
 #include "TestExecutable.h"
 

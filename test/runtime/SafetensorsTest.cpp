@@ -1,5 +1,4 @@
-//===- SafetensorsTest.cpp - Strict reading and whole writing of safetensors
-//--------------------===//
+// Strict reading and whole writing of safetensors.
 
 #include "TestExecutable.h"
 

@@ -1,5 +1,4 @@
-//===- SamplerTest.cpp - The order of samples
-//------------------------------------------------------===//
+// The order of samples.
 
 #include "runtime/Sampler.h"
 

@@ -1,5 +1,4 @@
-//===- TestExecutable.cpp - Folders, data files and executables for runtime tests
-//--------------===//
+// Folders, data files and executables for runtime tests.
 
 #include "TestExecutable.h"
 

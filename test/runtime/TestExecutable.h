@@ -1,10 +1,6 @@
-//===- TestExecutable.h - Folders, data files and executables for runtime tests
-//----------------===//
-//
+// Folders, data files and executables for runtime tests.
 // Makes what the runner reads: temporary folders, arrays, and an executable packed from the runner
 // and the hand-written program, the inverse of readPayload.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_TEST_RUNTIME_TESTEXECUTABLE_H
 #define DSC_TEST_RUNTIME_TESTEXECUTABLE_H

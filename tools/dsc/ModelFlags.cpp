@@ -62,19 +62,20 @@ void dsc::addImportFlags(FlagTable &table, ImportOptions &options) {
 
 void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.section("Loss");
-  table.add({"loss", "NAME",
-             "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; none: forward "
-             "only; default: by the outputs",
-             [&](StringRef given) {
-               static const StringRef names[] = {"cross-entropy",   "nll",  "mse", "l1",
-                                                 "bce-with-logits", "mean", "sum", "none"};
-               if (!llvm::is_contained(names, given) && !given.starts_with("output:")) {
-                 return "is '" + given.str() + "', expected " +
-                        llvm::join(llvm::ArrayRef(names), ", ") + " or output:NAME";
-               }
-               options.loss = given.str();
-               return std::string();
-             }});
+  table.add(
+      {"loss", "NAME",
+       "cross-entropy, nll, mse, l1, bce-with-logits, mean, sum or output:NAME; none: forward "
+       "only; default: by the outputs",
+       [&](StringRef given) {
+         static const StringRef names[] = {"cross-entropy",   "nll",  "mse", "l1",
+                                           "bce-with-logits", "mean", "sum", "none"};
+         if (!llvm::is_contained(names, given) && !given.starts_with("output:")) {
+           return "is '" + given.str() + "', expected " + llvm::join(llvm::ArrayRef(names), ", ") +
+                  " or output:NAME";
+         }
+         options.loss = given.str();
+         return std::string();
+       }});
   table.text("output", "NAME", options.output,
              "the output that feeds the loss (default: the first)");
   table.text("labels", "NAME", options.labels, "the target's name in the data (default: labels)");
@@ -114,7 +115,8 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.real("dampening", "X", options.dampening, "SGD: dampening");
   table.real("clip", "X", options.clip, "clip gradients to this global L2 norm (default: off)");
   table.integer("seed", "N", options.seed, "seed of shuffling and Dropout");
-  table.add({"schedule", "NAME,key=value,..", "learning rate over the run: constant, linear or cosine, with warmup=, total=, end=",
+  table.add({"schedule", "NAME,key=value,..",
+             "learning rate over the run: constant, linear or cosine, with warmup=, total=, end=",
              [&](StringRef given) {
                options.schedule = given.str();
                return Schedule::parse(options.schedule).status().message();

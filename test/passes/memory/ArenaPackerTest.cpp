@@ -59,7 +59,8 @@ TEST(ArenaPacker, RandomLifetimesStayWithinATenthOfTheBound) {
     std::vector<ArenaBuffer> buffers;
     for (int i = 0; i < 200; ++i) {
       int64_t first = random() % 300;
-      buffers.push_back({static_cast<int64_t>(64 * (1 + random() % 500)), first, first + static_cast<int64_t>(random() % 40)});
+      buffers.push_back({static_cast<int64_t>(64 * (1 + random() % 500)), first,
+                         first + static_cast<int64_t>(random() % 40)});
     }
     int64_t peak = packArena(buffers);
     expectValid(buffers, peak);
@@ -74,7 +75,8 @@ TEST(ArenaPacker, TheResultIsAFunctionOfTheInput) {
   std::vector<ArenaBuffer> buffers;
   for (int i = 0; i < 100; ++i) {
     int64_t first = random() % 50;
-    buffers.push_back({static_cast<int64_t>(64 * (1 + random() % 9)), first, first + static_cast<int64_t>(random() % 20)});
+    buffers.push_back({static_cast<int64_t>(64 * (1 + random() % 9)), first,
+                       first + static_cast<int64_t>(random() % 20)});
   }
   std::vector<ArenaBuffer> again = buffers;
   packArena(buffers);

@@ -1,4 +1,4 @@
-//===- AttentionTest.cpp - Attention against its formulas in f64 -----------===//
+// Attention against its formulas in f64.
 
 #include "runtime/cpu/AttentionKernels.h"
 #include "runtime/cpu/Gemm.h"

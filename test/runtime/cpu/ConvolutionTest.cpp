@@ -1,4 +1,4 @@
-//===- ConvolutionTest.cpp - Convolutions against their sum in f64 ---------===//
+// Convolutions against their sum in f64.
 
 #include "test/runtime/cpu/CpuTestDevice.h"
 

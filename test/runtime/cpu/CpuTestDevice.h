@@ -1,8 +1,5 @@
-//===- CpuTestDevice.h - A CPU device and random operands for tests --------===//
-//
+// A CPU device and random operands for tests.
 // Made once for each test; the random numbers depend on the seed alone, so failures repeat.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_TEST_RUNTIME_CPU_CPUTESTDEVICE_H
 #define DSC_TEST_RUNTIME_CPU_CPUTESTDEVICE_H

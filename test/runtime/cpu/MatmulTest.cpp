@@ -1,4 +1,4 @@
-//===- MatmulTest.cpp - Matrix products against triple loops in f64 --------===//
+// Matrix products against triple loops in f64.
 
 #include "runtime/cpu/Gemm.h"
 #include "runtime/cpu/ThreadTeam.h"

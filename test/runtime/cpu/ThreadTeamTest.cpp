@@ -1,4 +1,4 @@
-//===- ThreadTeamTest.cpp - How work is dealt to the CPU's threads ---------===//
+// How work is dealt to the CPU's threads.
 
 #include "runtime/cpu/ThreadTeam.h"
 #include "runtime/cpu/SharedLibrary.h"
