@@ -1,7 +1,10 @@
-// The headers of LLVM and MLIR that nearly every file of the compiler parses, precompiled once.
+// The headers that nearly every file of the compiler parses, precompiled once: LLVM's and MLIR's,
+// and the dialect, whose generated classes take longer to parse than a pass takes to compile.
 
 #ifndef DSC_IR_PRECOMPILED_H
 #define DSC_IR_PRECOMPILED_H
+
+#include "ir/Dialect.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
