@@ -8,7 +8,7 @@ using namespace dsc;
 
 LogicalResult GlobalOp::verify() {
   auto type = dyn_cast<RankedTensorType>(getType());
-  if (!type || !type.hasStaticShape()) {
+  if (!type || !type.hasStaticShape()) { // global_5
     return emitOpError("type is ") << getType() << ", expected a statically shaped tensor";
   }
   if (getValue().has_value() == getSource().has_value()) { // global_1

@@ -7,6 +7,15 @@ include "ir/Attrs.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
+def Dsc_MemoryGroup : OpDocGroup {
+  let summary = "Memory";
+  let description = [{
+    Globals outlive an entry; kernels, launches and slots are the plan of what runs where in memory.
+  }];
+}
+
+let opDocGroup = Dsc_MemoryGroup in {
+
 def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
   let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
   let description = [{
@@ -14,8 +23,11 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     at the splat `value`; run-time values have the default `value`. `reason` says which rule decided
     the role; `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to
     its parameter.
-    1. Exactly one of value and source is present. 2. value has the global's type. 3. State and
-    run-time values are splats. 4. `of` names a global.
+    1. Exactly one of value and source is present.
+    2. value has the global's type.
+    3. State and run-time values are splats.
+    4. `of` names a global.
+    5. The type is a statically shaped tensor.
 
     Example:
     ```mlir
@@ -39,7 +51,8 @@ def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUser
     MemoryEffects<[MemRead]>]> {
   let summary = "The value of a global at this point of the entry.";
   let description = [{
-    1. The symbol is a global. 2. The types are equal.
+    1. The symbol is a global.
+    2. The types are equal.
 
     Example:
     ```mlir
@@ -56,7 +69,9 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
   let summary = "Replaces the value of a global; reads before it in the entry see the old value.";
   let description = [{
     The memory phase lets the value be written in place where no later op reads the old one.
-    1. The symbol is a global. 2. The types are equal. 3. The role is not constant.
+    1. The symbol is a global.
+    2. The types are equal.
+    3. The role is not constant.
 
     Example:
     ```mlir
@@ -92,11 +107,15 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     iteration space, split into `row_rank` leading dimensions (rows) and the rest (columns). `scratch` is the number of
     bytes of arena that the schedule needs beside operands and results. `refused` lists the fusions that were not made
     with the makers of its operands, and why. docs/architecture.md has the table of kinds.
-    1. Block arguments have the operands' types. 2. Yielded types are the results'. 3. row_rank is at most the rank of
-    domain. Kinds but `loops`: 4. the body holds elementwise ops, adam, sgd, broadcasts, reductions and splats;
-    5. values broadcast to the domain; 6. a reduction combines all columns (`row`, `row_column`) or all rows (`column`,
-    `row_column`); 7. results have the domain's shape, or one element a row or column where there are such reductions;
-    9. scratch holds the partial sums of columns. 8. A `loops` kernel holds one op and yields its results.
+    1. Block arguments have the operands' types.
+    2. Yielded types are the results'.
+    3. row_rank is at most the rank of domain.
+    4. Kinds but `loops` hold elementwise ops, adam, sgd, broadcasts, reductions and splats only.
+    5. There, values broadcast to the domain.
+    6. A reduction combines all columns (`row`, `row_column`) or all rows (`column`, `row_column`).
+    7. Results have the domain's shape, or one element a row or column where there are such reductions.
+    8. A `loops` kernel holds one op and yields its results.
+    9. scratch holds the partial sums of columns.
 
     Example:
     ```mlir
@@ -122,7 +141,11 @@ def Dsc_YieldOp : Dsc_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"::ds
   let description = [{
     Example:
     ```mlir
-    dsc.yield %d : tensor<4x8xf32>
+    %y = dsc.kernel (%x) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 4, 8>, row_rank = 1 : i64} {
+    ^bb0(%a: tensor<4x8xf32>):
+      %d = dsc.tanh %a : (tensor<4x8xf32>) -> tensor<4x8xf32>
+      dsc.yield %d : tensor<4x8xf32>
+    } : (tensor<4x8xf32>) -> tensor<4x8xf32>
     ```
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$operands);
@@ -149,5 +172,7 @@ def Dsc_LaunchOp : Dsc_Op<"launch", [Pure]> {
   let assemblyFormat = "$kernels `(` $inputs `)` attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_MEMORY_TD

@@ -18,7 +18,8 @@ LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::option
   return success();
 }
 
-/// adam_1, sgd_1: the state tensors and their results have one type, and grad has its shape.
+/// The rules of adam and sgd: 1. one type of state and results, 2. of f32 or f64, 3. grad has its
+/// shape, 4. the operands behind `state` are scalars.
 static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state) {
   for (Value value : state) {
     if (value.getType() != param.getType()) {
@@ -32,9 +33,17 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
              << value.getType() << ", parameter is " << param.getType();
     }
   }
+  if (Type element = typeOf(param).getElementType(); !element.isF32() && !element.isF64()) {
+    return op->emitOpError("updates ") << param.getType() << ", expected f32 or f64";
+  }
   if (typeOf(grad).getShape() != typeOf(param).getShape()) {
     return op->emitOpError("gradient is ")
            << grad.getType() << ", parameter is " << param.getType();
+  }
+  for (Value value : op->getOperands().drop_front(2 + state.size())) {
+    if (typeOf(value).getRank() != 0) {
+      return op->emitOpError("takes scalars, not ") << value.getType();
+    }
   }
   return success();
 }

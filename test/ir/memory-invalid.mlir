@@ -1,5 +1,7 @@
 // RUN: dsc-opt %s --split-input-file --verify-diagnostics
 
+// Each case breaks the rule of its op that it is named after; the rules stand in ir/OpsMemory.td.
+
 func.func @kernel_1(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   // expected-error @+1 {{block arguments and operands have different types}}
   %y = dsc.kernel (%x) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 4, 8>, row_rank = 1 : i64} {
@@ -106,16 +108,98 @@ func.func @kernel_9(%x: tensor<64x8xf32>) -> tensor<1x8xf32> {
 
 // -----
 
-func.func @iota_1() -> tensor<4xi32> {
-  // expected-error @+1 {{axis is 1, rank is 1}}
-  %i = dsc.iota {axis = 1 : i64} : () -> tensor<4xi32>
-  return %i : tensor<4xi32>
+// expected-error @below {{has neither value nor source}}
+dsc.global @global_1 : tensor<4xf32> {role = #dsc.role<trained>}
+
+// -----
+
+// expected-error @below {{has both value and source}}
+dsc.global @global_1_both : tensor<4xf32> {role = #dsc.role<trained>, value = dense<0.0> : tensor<4xf32>,
+  source = #dsc.source<"model.onnx", "weight", "">}
+
+// -----
+
+// expected-error @below {{value is 'tensor<4xf32>', global is 'tensor<5xf32>'}}
+dsc.global @global_2 : tensor<5xf32> {role = #dsc.role<constant>, value = dense<0.0> : tensor<4xf32>}
+
+// -----
+
+// expected-error @below {{of role state must start at a splat value}}
+dsc.global @global_3 : tensor<2xf32> {role = #dsc.role<state>, value = dense<[0.0, 1.0]> : tensor<2xf32>}
+
+// -----
+
+// expected-error @below {{of role runtime must start at a splat value}}
+dsc.global @global_3_source : tensor<2xf32> {role = #dsc.role<runtime>, source = #dsc.source<"model.onnx", "lr", "">}
+
+// -----
+
+// expected-error @below {{belongs to 'weight', which is no global}}
+dsc.global @global_4 : tensor<2xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<2xf32>, of = @weight}
+func.func private @weight()
+
+// -----
+
+// expected-error @below {{type is 'tensor<?xf32>', expected a statically shaped tensor}}
+dsc.global @global_5 : tensor<?xf32> {role = #dsc.role<trained>, source = #dsc.source<"model.onnx", "weight", "">}
+
+// -----
+
+func.func @get_global_1() {
+  // expected-error @below {{names 'weight', which is no global}}
+  %w = dsc.get_global @weight : tensor<4xf32>
+  return
 }
 
 // -----
 
-func.func @iota_2() -> tensor<300xi8> {
-  // expected-error @+1 {{has 300 indices, more than 'i8' holds}}
-  %i = dsc.iota {axis = 0 : i64} : () -> tensor<300xi8>
-  return %i : tensor<300xi8>
+// expected-note @below {{global declared here}}
+dsc.global @weight : tensor<4xf32> {role = #dsc.role<constant>, value = dense<0.0> : tensor<4xf32>}
+func.func @get_global_2() {
+  // expected-error @below {{has type 'tensor<5xf32>', global has 'tensor<4xf32>'}}
+  %w = dsc.get_global @weight : tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @set_global_1(%x: tensor<4xf32>) {
+  // expected-error @below {{names 'weight', which is no global}}
+  dsc.set_global @weight, %x : tensor<4xf32>
+  return
+}
+
+// -----
+
+// expected-note @below {{global declared here}}
+dsc.global @state : tensor<4xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<4xf32>}
+func.func @set_global_2(%x: tensor<4xf64>) {
+  // expected-error @below {{has type 'tensor<4xf64>', global has 'tensor<4xf32>'}}
+  dsc.set_global @state, %x : tensor<4xf64>
+  return
+}
+
+// -----
+
+dsc.global @table : tensor<4xf32> {role = #dsc.role<constant>, value = dense<0.0> : tensor<4xf32>}
+func.func @set_global_3(%x: tensor<4xf32>) {
+  // expected-error @below {{writes 'table', which is a constant}}
+  dsc.set_global @table, %x : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @gradients_1(%dw: tensor<4xf32>) {
+  // expected-error @below {{has 1 gradients and 2 names}}
+  dsc.gradients %dw {names = ["weight", "bias"]} : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @launch_1(%x: tensor<4xf32>) {
+  // expected-error @below {{has 1 functions, 2 units and 1 grains}}
+  %y = dsc.launch [@kernel_0] (%x) {units = array<i64: 4, 4>, grains = array<i64: 1>} : (tensor<4xf32>) -> tensor<4xf32>
+  return
 }
