@@ -91,24 +91,28 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
 
 LogicalResult ConvGradInputOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
-      convShape("dsc.conv_grad_input", getLoc(), typeOf(getDx()), typeOf(getW()),
-                *this); // conv_grad_input_1
-  if (succeeded(shape) && typeOf(getDy()) != typeOf(getDx()).clone(*shape)) { // conv_grad_input_2
+      convShape("dsc.conv_grad_input", getLoc(), typeOf(getDx()), typeOf(getW()), *this);
+  if (failed(shape)) { // conv_grad_input_1
+    return failure();
+  }
+  if (typeOf(getDy()) != typeOf(getDx()).clone(*shape)) { // conv_grad_input_2
     return emitOpError("dy is ") << getDy().getType() << ", the convolution of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }
-  return LogicalResult(shape);
+  return success();
 }
 
 LogicalResult ConvGradWeightOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
-      convShape("dsc.conv_grad_weight", getLoc(), typeOf(getX()), typeOf(getDw()),
-                *this); // conv_grad_weight_1
-  if (succeeded(shape) && typeOf(getDy()) != typeOf(getX()).clone(*shape)) { // conv_grad_weight_2
+      convShape("dsc.conv_grad_weight", getLoc(), typeOf(getX()), typeOf(getDw()), *this);
+  if (failed(shape)) { // conv_grad_weight_1
+    return failure();
+  }
+  if (typeOf(getDy()) != typeOf(getX()).clone(*shape)) { // conv_grad_weight_2
     return emitOpError("dy is ") << getDy().getType() << ", the convolution with the result gives "
                                  << typeOf(getX()).clone(*shape);
   }
-  return LogicalResult(shape);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,8 +166,8 @@ LogicalResult MaxPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Lo
 
 LogicalResult MaxPoolGradOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
-      poolShape("dsc.max_pool_grad", getLoc(), typeOf(getDx()), *this); // max_pool_grad_1
-  if (failed(shape)) {
+      poolShape("dsc.max_pool_grad", getLoc(), typeOf(getDx()), *this);
+  if (failed(shape)) { // max_pool_grad_1
     return failure();
   }
   Type values = typeOf(getDx()).clone(*shape);
@@ -210,10 +214,13 @@ LogicalResult AvgPoolOp::inferReturnTypes(MLIRContext *, std::optional<Location>
 
 LogicalResult AvgPoolGradOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
-      avgPoolShape("dsc.avg_pool_grad", getLoc(), typeOf(getDx()), *this); // avg_pool_grad_1
-  if (succeeded(shape) && typeOf(getDy()) != typeOf(getDx()).clone(*shape)) { // avg_pool_grad_2
+      avgPoolShape("dsc.avg_pool_grad", getLoc(), typeOf(getDx()), *this);
+  if (failed(shape)) { // avg_pool_grad_1
+    return failure();
+  }
+  if (typeOf(getDy()) != typeOf(getDx()).clone(*shape)) { // avg_pool_grad_2
     return emitOpError("dy is ") << getDy().getType() << ", avg_pool of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }
-  return LogicalResult(shape);
+  return success();
 }

@@ -95,7 +95,7 @@ def Dsc_GradientsOp : Dsc_Op<"gradients", [MemoryEffects<[MemWrite]>]> {
     ```
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names);
-  let assemblyFormat = "$gradients attr-dict `:` type($gradients)";
+  let assemblyFormat = "$gradients attr-dict (`:` type($gradients)^)?";
   let hasVerifier = 1;
 }
 

@@ -208,10 +208,10 @@ LogicalResult CrossEntropyGradOp::inferReturnTypes(MLIRContext *, std::optional<
     return failure();
   }
   for (Value value : {adaptor.getLse(), adaptor.getDloss()}) {
-    if (typeOf(value).getShape() != typeOf(adaptor.getLabels()).getShape()) {
-      return emitOptionalError(loc, "'dsc.cross_entropy_grad' op lse or dloss is ",
-                               value.getType(), ", labels are ",
-                               adaptor.getLabels().getType()); // cross_entropy_grad_3
+    if (typeOf(value).getShape() !=
+        typeOf(adaptor.getLabels()).getShape()) { // cross_entropy_grad_3
+      return emitOptionalError(loc, "'dsc.cross_entropy_grad' op lse or dloss is ", value.getType(),
+                               ", labels are ", adaptor.getLabels().getType());
     }
   }
   return success();

@@ -16,8 +16,7 @@ LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                                axis, " after ", previous, ", rank is ", type.getRank());
     }
     ReduceKind kind = adaptor.getKind();
-    if (shape[axis] == 0 &&
-        (kind == ReduceKind::max || kind == ReduceKind::min)) { // reduce_2
+    if (shape[axis] == 0 && (kind == ReduceKind::max || kind == ReduceKind::min)) { // reduce_2
       return emitOptionalError(
           loc, "'dsc.reduce' op has no neutral element for the empty dimension ", axis);
     }

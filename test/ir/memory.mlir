@@ -25,7 +25,7 @@ func.func @globals(%x: tensor<4x8xf32>) {
   // CHECK: dsc.gradients %{{.+}}, %{{.+}} {names = ["h.0.weight", "other"]} : tensor<4x8xf32>, tensor<4x8xf32>
   dsc.gradients %x, %w {names = ["h.0.weight", "other"]} : tensor<4x8xf32>, tensor<4x8xf32>
   // CHECK: dsc.gradients {names = []}
-  dsc.gradients {names = []} :
+  dsc.gradients {names = []}
   // CHECK: dsc.set_global @moment, %{{.+}} : tensor<4x8xf32>
   dsc.set_global @moment, %x : tensor<4x8xf32>
   return
