@@ -79,36 +79,51 @@ Status dsc::runBench(Executable &executable, const CommandLine &line) {
     return opened.status();
   }
   Session &session = **opened;
-  values->apply(session);
+  DSC_RETURN_IF_FAILED(values->apply(session));
   const int64_t count = values->accumulate();
   OpTimes times;
   times.ops.resize(manifest.ops.size());
   std::vector<double> milliseconds;
+  auto finish = [&](int open) -> Status {
+    while (session.openReadings() > open) {
+      Result<ScalarResults> results = session.finishReading();
+      if (results.failed()) {
+        return results.status();
+      }
+      milliseconds.push_back(results->seconds * 1e3);
+    }
+    return {};
+  };
   for (int64_t step = 0; step < warmUpSteps + *steps; ++step) {
-    if (line.has("--kernels") && step == warmUpSteps) {
-      session.context().times = &times;
+    if (step == warmUpSteps) {
+      DSC_RETURN_IF_FAILED(finish(0));
+      milliseconds.clear();
+      if (line.has("--kernels")) {
+        DSC_RETURN_IF_FAILED(session.device().startTimes(&session.context()));
+      }
     }
-    loadMadeUpBatch(session, static_cast<uint64_t>(step));
-    session.setRunTime("rt.step", static_cast<double>(step));
-    session.setRunTime("rt.sample_base", static_cast<double>(step * count * manifest.microBatch));
-    auto begin = std::chrono::steady_clock::now();
+    DSC_RETURN_IF_FAILED(loadMadeUpBatch(session, static_cast<uint64_t>(step)));
+    DSC_RETURN_IF_FAILED(session.setRunTime("rt.step", static_cast<double>(step)));
+    DSC_RETURN_IF_FAILED(session.setRunTime(
+        "rt.sample_base", static_cast<double>(step * count * manifest.microBatch)));
+    DSC_RETURN_IF_FAILED(session.markBegin());
     for (int64_t micro = 0; micro < count; ++micro) {
-      session.setRunTime("rt.micro_index", static_cast<double>(micro));
-      DSC_RETURN_IF_FAILED(session.run(micro + 1 < count ? "micro" : "last"));
+      DSC_RETURN_IF_FAILED(session.setRunTime("rt.micro_index", static_cast<double>(micro)));
+      DSC_RETURN_IF_FAILED(micro + 1 < count ? session.run("micro")
+                                             : session.runWithUpdate("last"));
     }
-    DSC_RETURN_IF_FAILED(session.runUpdate("last"));
-    if (step >= warmUpSteps) {
-      milliseconds.push_back(
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-              .count());
-    }
+    DSC_RETURN_IF_FAILED(session.beginReading("last"));
+    DSC_RETURN_IF_FAILED(finish(Device::readSlots - 1));
   }
-  session.context().times = nullptr;
+  DSC_RETURN_IF_FAILED(finish(0));
+  if (line.has("--kernels")) {
+    DSC_RETURN_IF_FAILED(session.device().stopTimes(&session.context(), times));
+  }
   std::sort(milliseconds.begin(), milliseconds.end());
   double median = milliseconds[milliseconds.size() / 2];
   auto samples = static_cast<double>(manifest.microBatch * count);
-  std::printf("%lld steps of %.0f samples, %d threads\n", static_cast<long long>(*steps), samples,
-              session.threads());
+  std::printf("%lld steps of %.0f samples, %s\n", static_cast<long long>(*steps), samples,
+              session.device().summary().c_str());
   std::printf("ms a step: median %.3f, min %.3f\n", median, milliseconds.front());
   std::printf("rate: %s samples/s", shortNumber(samples / median * 1e3).c_str());
   if (manifest.tokensPerSample) {
@@ -122,7 +137,7 @@ Status dsc::runBench(Executable &executable, const CommandLine &line) {
               static_cast<long long>(bytes[DSC_SPACE_ARENA]),
               static_cast<long long>(bytes[DSC_SPACE_IO]),
               static_cast<long long>(bytes[DSC_SPACE_CONSTANTS]),
-              static_cast<long long>(session.plannedBytes()));
+              static_cast<long long>(manifest.plannedBytes()));
   int64_t resident = residentPeak();
   std::printf("measured peak: %s resident, %s of them after start\n", bytesText(resident).c_str(),
               bytesText(resident - residentBefore).c_str());

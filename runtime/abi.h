@@ -143,7 +143,15 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
   X(int32_t, dsc_rt_attention_grad,                                                                \
     (dsc_context * ctx, int32_t op, int32_t plan, const void *q, const void *k, const void *v,     \
      const void *mask, const void *o, const void *lse, const void *d_o, void *dq, void *dk,        \
-     void *dv, void *workspace))
+     void *dv, void *workspace))                                                                   \
+  X(int32_t, dsc_rt_device_module,                                                                 \
+    (dsc_context * ctx, const void *cubin, int64_t cubin_bytes, const char *ptx,                   \
+     int64_t ptx_bytes))                                                                           \
+  X(int32_t, dsc_rt_device_kernel,                                                                 \
+    (dsc_context * ctx, int32_t kernel, const char *name, int32_t block, int32_t shared_bytes))    \
+  X(int32_t, dsc_rt_launch,                                                                        \
+    (dsc_context * ctx, int32_t op, int32_t kernel, void *const *args, int32_t arg_count,          \
+     int64_t grid_x, int32_t grid_y))
 
 #define DSC_RT_DECLARE(result, name, parameters) result name parameters;
 DSC_RT_FUNCTIONS(DSC_RT_DECLARE)
