@@ -9,6 +9,7 @@
 #include "codegen/cpu/LowerToLlvm.h"
 #include "ir/Options.h"
 #include "ir/Phase.h"
+#include "ir/Target.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/Support/Error.h"
@@ -23,7 +24,7 @@ void dsc::registerCodegenDialects(DialectRegistry &registry) {
 }
 
 /// The processor that `module`'s options ask for.
-static FailureOr<CpuTarget> targetOf(ModuleOp module) {
+static FailureOr<CpuTarget> processorOf(ModuleOp module) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
   if (failed(options)) {
     return failure();
@@ -57,6 +58,9 @@ static void replaceByLaunch(KernelOp kernel, ArrayRef<KernelLaunch> launches) {
 }
 
 LogicalResult dsc::runKernelsPhase(ModuleOp module) {
+  if (dsc::targetOf(module)->kind() != "cpu") {
+    return module.emitError("kernels for the CUDA target are not generated yet");
+  }
   FailureOr<KernelTable> table = buildKernels(module);
   if (failed(table)) {
     return failure();
@@ -66,7 +70,7 @@ LogicalResult dsc::runKernelsPhase(ModuleOp module) {
       replaceByLaunch(kernel, table->launches(kernel));
     }
   }
-  FailureOr<CpuTarget> target = targetOf(module);
+  FailureOr<CpuTarget> target = processorOf(module);
   if (failed(target)) {
     return failure();
   }
@@ -82,7 +86,7 @@ LogicalResult dsc::runDevicePhase(ModuleOp module) {
 }
 
 FailureOr<std::vector<std::string>> dsc::emitProgram(ModuleOp module) {
-  FailureOr<CpuTarget> target = targetOf(module);
+  FailureOr<CpuTarget> target = processorOf(module);
   if (failed(target)) {
     return failure();
   }

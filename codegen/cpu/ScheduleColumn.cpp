@@ -6,7 +6,7 @@
 #include "codegen/cpu/RowPasses.h"
 #include "codegen/cpu/Schedules.h"
 
-#include "ir/KernelSchedule.h"
+#include "ir/CpuTarget.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -22,7 +22,7 @@ class ColumnSchedule {
 public:
   ColumnSchedule(const KernelSpace &space, ModuleOp module, StringRef name)
       : space_(space), kernel_(space.kernel()), module_(module), name_(name),
-        blocks_(columnBlocks(space.rows(), space.columns())),
+        blocks_(makeCpuTarget()->columnBlocks(space.rows(), space.columns())),
         rowsPerBlock_(llvm::divideCeil(std::max<int64_t>(space.rows(), 1), blocks_)) {}
 
   FailureOr<SmallVector<KernelLaunch>> emit();
@@ -235,7 +235,8 @@ FailureOr<SmallVector<KernelLaunch>> ColumnSchedule::emit() {
   for (ReduceOp reduce : space_.columnReductions()) {
     widest = std::max(widest, elementBytes(computeType(elementOf(reduce.getY()))));
   }
-  int64_t needed = columnScratchBytes(space_.rows(), space_.columns(), reductions, widest);
+  int64_t needed =
+      makeCpuTarget()->columnScratchBytes(space_.rows(), space_.columns(), reductions, widest);
   if (static_cast<int64_t>(kernel_.getScratch()) < needed) {
     return kernel_.emitOpError("has ")
            << kernel_.getScratch() << " bytes of scratch, its column sums need " << needed;

@@ -4,7 +4,7 @@
 
 #include "codegen/cpu/EmitElementwise.h"
 
-#include "ir/Target.h"
+#include "ir/CpuTarget.h"
 
 using namespace mlir;
 using namespace dsc;

@@ -4,7 +4,7 @@
 
 #include "passes/fusion/EmitKernels.h"
 
-#include "ir/KernelSchedule.h"
+#include "ir/Target.h"
 #include "passes/memory/Liveness.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -241,8 +241,9 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
       group.columns != 0 ? dims.rowRank(group.columns) : static_cast<int64_t>(domain.size());
   int64_t scratch = 0;
   if (group.hasColumn) {
-    scratch =
-        columnScratchBytes(group.points / group.columns, group.columns, columnReductions, widest);
+    scratch = targetOf(graph.nodes[group.nodes[0]].op)
+                  ->columnScratchBytes(group.points / group.columns, group.columns,
+                                       columnReductions, widest);
   }
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
   auto kernel = builder.create<KernelOp>(
