@@ -73,12 +73,19 @@ public:
   // for.
   int64_t keptRowBytes() const override { return std::numeric_limits<int64_t>::max(); }
 
-  // About four blocks of threads on each multiprocessor of the largest chips, where columns are cut
-  // into tiles of 256, and at least 32 rows in each.
+  // About four blocks of threads on each multiprocessor of the largest chips, where long rows are
+  // cut into tiles of 2048 columns, and at least 32 rows in each.
   int64_t columnBlocks(int64_t rows, int64_t columns) const override {
-    int64_t tiles = std::max<int64_t>(1, llvm::divideCeil(columns, 256));
+    int64_t tiles = columns > 1024 ? llvm::divideCeil(columns, 2048) : 1;
     int64_t wanted = std::max<int64_t>(1, llvm::divideCeil(528, tiles));
     return std::clamp<int64_t>(rows / 32, 1, wanted);
+  }
+
+  // The gradient of gather sorts its indices: positions and rows, 32 bits each.
+  int64_t loopsScratchBytes(Operation *op) const override {
+    auto grad = dyn_cast<GatherGradOp>(op);
+    return grad ? dsc_align(8 * std::max<int64_t>(1, typeOf(grad.getIndices()).getNumElements()))
+                : 0;
   }
 
 private:

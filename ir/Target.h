@@ -41,6 +41,9 @@ public:
   /// shape only, so that a reduction's tree, and with it every bit, does not depend on the machine.
   virtual int64_t columnBlocks(int64_t rows, int64_t columns) const = 0;
 
+  /// Bytes of scratch of a kernel of plain loops over `op`.
+  virtual int64_t loopsScratchBytes(mlir::Operation *op) const { return 0; }
+
   /// Bytes of scratch of a kernel with `reductions` column reductions of elements of
   /// `elementBytes`: a partial result a block and column.
   int64_t columnScratchBytes(int64_t rows, int64_t columns, int64_t reductions,

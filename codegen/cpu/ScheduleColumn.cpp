@@ -2,11 +2,12 @@
 // of the scratch, row by row; a second one adds the blocks, in order. Which block a row is in, and
 // with it every bit, depends on the shape.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 #include "codegen/cpu/RowPasses.h"
 #include "codegen/cpu/Schedules.h"
 
 #include "ir/CpuTarget.h"
+#include "runtime/abi.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -123,8 +124,8 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
         mlir::failed(body.forColumns(range, {}, [&](ValueRange) -> FailureOr<SmallVector<Value>> {
           for (PartialSums partial : mine) {
             Type element = elementOf(partial.reduce.getX()), stored = computeType(element);
-            Value neutral = neutralElement(b, partial.reduce.getKind(), element,
-                                           VectorBuilder::vectorOf(stored));
+            Value neutral =
+                neutralElement(b, partial.reduce.getKind(), element, b.vectorOf(stored));
             b.storeVector(stored, neutral, partial.memory,
                           b.addIndex(partial.offset, body.column()), body.mask());
           }

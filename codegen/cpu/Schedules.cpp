@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/Schedules.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
 #include "ir/CpuTarget.h"
 

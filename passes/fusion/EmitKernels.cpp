@@ -275,10 +275,10 @@ static void emitLoops(OpBuilder &builder, Operation *op, ArrayRef<std::string> r
   Operation *clone = inside.clone(*op, mapping);
   inside.create<YieldOp>(op->getLoc(), clone->getResults());
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
-  auto kernel =
-      builder.create<KernelOp>(op->getLoc(), op->getResultTypes(), operands, KernelKind::loops,
-                               typeOf(op->getResult(0)).getShape(), 0, 0,
-                               reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
+  auto kernel = builder.create<KernelOp>(
+      op->getLoc(), op->getResultTypes(), operands, KernelKind::loops,
+      typeOf(op->getResult(0)).getShape(), 0, targetOf(op)->loopsScratchBytes(op),
+      reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
   kernel.getBody().push_back(body.release());
   for (auto [value, result] : llvm::zip_equal(op->getResults(), kernel.getResults())) {
     value.replaceAllUsesWith(result);

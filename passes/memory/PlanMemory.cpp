@@ -9,6 +9,8 @@
 #include "passes/memory/ArenaPacker.h"
 #include "passes/memory/Liveness.h"
 
+#include "runtime/abi.h"
+
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {
