@@ -5,6 +5,7 @@
 #define DSC_IR_TARGET_H
 
 #include "ir/Dialect.h"
+#include "runtime/abi.h" // formulas of sizes that passes share with the runtime
 
 namespace dsc {
 

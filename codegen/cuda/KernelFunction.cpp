@@ -23,7 +23,7 @@ static bool hasNarrowOffsets(KernelOp kernel) {
 }
 
 gpu::GPUFuncOp cuda::createKernelFunction(ModuleOp module, StringRef name, KernelOp kernel,
-                                          int64_t threads) {
+                                          int64_t threads, int64_t residentBlocks) {
   StringRef moduleName = hasNarrowOffsets(kernel) ? kKernelModule : kWideKernelModule;
   auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(moduleName);
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
@@ -41,6 +41,10 @@ gpu::GPUFuncOp cuda::createKernelFunction(ModuleOp module, StringRef name, Kerne
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
   function->setAttr("nvvm.maxntid",
                     builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  if (residentBlocks > 1) {
+    function->setAttr("nvvm.minctasm",
+                      builder.getI32IntegerAttr(static_cast<int32_t>(residentBlocks)));
+  }
   builder.setInsertionPointToEnd(&function.getBody().front());
   builder.create<gpu::ReturnOp>(kernel.getLoc());
   return function;

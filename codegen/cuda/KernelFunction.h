@@ -12,9 +12,10 @@ namespace dsc::cuda {
 constexpr llvm::StringLiteral kKernelModule = "kernels", kWideKernelModule = "wide_kernels";
 
 /// An empty function for blocks of `threads`: addresses of `kernel`'s operands, results and
-/// scratch.
+/// scratch. `residentBlocks`: how many a multiprocessor must have room for, which limits registers.
 mlir::gpu::GPUFuncOp createKernelFunction(mlir::ModuleOp module, llvm::StringRef name,
-                                          KernelOp kernel, int64_t threads);
+                                          KernelOp kernel, int64_t threads,
+                                          int64_t residentBlocks = 1);
 
 /// What the memory plan says of addresses, for each of `function`'s arguments.
 void setSlotAlignments(CudaBuilder &b, KernelOp kernel, mlir::gpu::GPUFuncOp function);

@@ -372,9 +372,10 @@ RowLayout cuda::layoutRows(const KernelSpace &space) {
     sums += elementBytes(computeType(elementOf(reduce.getY())));
   }
   int64_t perByte = layout.steps * layout.lanes;
-  layout.inRegisters = llvm::divideCeil(perByte * bytes, 4) <= layout.keptRegisters() &&
-                       llvm::divideCeil(perByte * sums, 4) <= layout.keptRegisters() &&
-                       layout.steps <= kMaxSteps;
+  layout.rowRegisters = perByte * bytes / 4;
+  layout.sumRegisters = perByte * sums / 4;
+  layout.inRegisters = layout.rowRegisters <= layout.keptRegisters() &&
+                       layout.sumRegisters <= layout.keptRegisters() && layout.steps <= kMaxSteps;
   return layout;
 }
 

@@ -20,6 +20,9 @@ using arith::CmpIPredicate;
 
 // Blocks from which on several threads share the sum of one column.
 static constexpr int64_t kManyBlocks = 16, kFinalGroups = 8;
+// Threads that a multiprocessor has room for with 128 registers each, and what of those rows and
+// sums may take.
+static constexpr int64_t kLightThreads = 512, kLightRegisters = 80;
 
 static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
 
@@ -50,7 +53,8 @@ private:
   void addLaunch(gpu::GPUFuncOp function, int64_t blocks, int64_t threads) {
     launches_.push_back({function.getName().str(), space_.columns() == 0 ? 0 : blocks, threads});
   }
-  gpu::GPUFuncOp begin(StringRef suffix, int64_t stage, int64_t threads);
+  gpu::GPUFuncOp begin(StringRef suffix, int64_t stage, int64_t threads,
+                       int64_t residentBlocks = 1);
   Value viewOf(cuda::BodyEmitter &body, ReduceOp reduce);
   void useFinishedSums(cuda::BodyEmitter &body, int64_t stage);
 
@@ -63,12 +67,13 @@ private:
 };
 } // namespace
 
-gpu::GPUFuncOp ColumnSchedule::begin(StringRef suffix, int64_t stage, int64_t threads) {
+gpu::GPUFuncOp ColumnSchedule::begin(StringRef suffix, int64_t stage, int64_t threads,
+                                     int64_t residentBlocks) {
   std::string name = (name_ + "_" + suffix).str();
   if (stage > 0) {
     name += std::to_string(stage + 1);
   }
-  return createKernelFunction(module_, name, kernel_, threads);
+  return createKernelFunction(module_, name, kernel_, threads, residentBlocks);
 }
 
 Value ColumnSchedule::viewOf(cuda::BodyEmitter &body, ReduceOp reduce) {
@@ -135,7 +140,11 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
     layout.inRegisters = true;
     tiles = llvm::divideCeil(layout.vectors, layout.threads);
   }
-  gpu::GPUFuncOp function = begin("partial", stage, layout.blockThreads());
+  // Left alone, the assembler takes registers for loads of all steps at once and leaves too few
+  // threads to hide them.
+  bool isLight = layout.inRegisters && layout.rowRegisters + layout.sumRegisters <= kLightRegisters;
+  int64_t resident = isLight ? std::max<int64_t>(1, kLightThreads / layout.blockThreads()) : 1;
+  gpu::GPUFuncOp function = begin("partial", stage, layout.blockThreads(), resident);
   cuda::BodyEmitter body(space_, function, layout.lanes);
   CudaBuilder &b = body.b;
   if (failed(body.beginKernel())) {

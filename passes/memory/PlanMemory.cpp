@@ -9,8 +9,6 @@
 #include "passes/memory/ArenaPacker.h"
 #include "passes/memory/Liveness.h"
 
-#include "runtime/abi.h"
-
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {
