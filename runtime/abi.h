@@ -106,6 +106,15 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  * causal: key j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask:
  * element strides of [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides).
  * lse is the log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
+ *
+ * Programs for CUDA use these instead of dsc_rt_parallel_for; all addresses are device addresses.
+ * dsc_rt_device_module: once, first thing in dsc_program_init. `cubin` is machine code for the
+ *   chip of the manifest's target, `ptx` the same kernels as text for newer chips; either may be
+ *   null with 0 bytes.
+ * dsc_rt_device_kernel: once for each kernel function, dense from 0: its name in the module, the
+ *   threads of a block and the bytes of dynamic shared memory that each launch has.
+ * dsc_rt_launch: launches kernel `kernel` over grid_x * grid_y blocks; `args` are its parameters,
+ *   64-bit addresses of the operands, then of the results, then of the scratch.
  */
 #define DSC_RT_FUNCTIONS(X)                                                                        \
   X(int32_t, dsc_rt_parallel_for,                                                                  \
@@ -256,6 +265,35 @@ static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t ra
 static inline int64_t dsc_attention_grad_workspace(int64_t batch, int64_t heads, int64_t q_len,
                                                    int64_t element_bytes) {
   return dsc_align(batch * heads * q_len * element_bytes);
+}
+
+/* Bytes of the planned workspace of a CUDA matrix product of c[.., m, n] over k, `batch` of them:
+ * what cuBLASLt's split-k and stream-k algorithms use where the product is worth it. */
+static inline int64_t dsc_cuda_matmul_workspace(int32_t dtype, int64_t batch, int64_t m, int64_t n,
+                                                int64_t k) {
+  if (dtype == DSC_F64 || batch * m * n == 0) {
+    return 0;
+  }
+  return batch * m * n * k >= (int64_t)1 << 26 ? (int64_t)32 << 20 : (int64_t)4 << 20;
+}
+
+/* Bytes of the planned workspaces of cuDNN's attention, forward and backward. Backward adds dq in
+ * f32 and keeps a sum for each row of q; with fewer heads of k and v than of q also their
+ * gradients by head of q. */
+static inline int64_t dsc_cuda_attention_workspace(int64_t batch, int64_t heads, int64_t q_len) {
+  return (int64_t)1 << 20;
+}
+static inline int64_t dsc_cuda_attention_grad_workspace(int64_t batch, int64_t heads,
+                                                        int64_t kv_heads, int64_t q_len,
+                                                        int64_t kv_len, int64_t width) {
+  int64_t rows = dsc_align(batch * heads * q_len * 4);
+  int64_t keys = kv_heads == heads ? 0 : 2 * dsc_align(batch * heads * kv_len * width * 2);
+  return rows * 2 + rows * width + keys + ((int64_t)1 << 20);
+}
+
+/* Bytes of the planned workspace of cuDNN's convolutions. */
+static inline int64_t dsc_cuda_conv_workspace(int32_t kind, int32_t dtype) {
+  return dtype == DSC_F64 ? 0 : (int64_t)64 << 20;
 }
 
 #ifdef __cplusplus
