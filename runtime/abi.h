@@ -106,6 +106,15 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  * causal: key j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask:
  * element strides of [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides).
  * lse is the log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
+ *
+ * Programs for CUDA use these instead of dsc_rt_parallel_for; all addresses are device addresses.
+ * dsc_rt_device_module: once, first thing in dsc_program_init. `cubin` is machine code for the
+ *   chip of the manifest's target, `ptx` the same kernels as text for newer chips; either may be
+ *   null with 0 bytes.
+ * dsc_rt_device_kernel: once for each kernel function, dense from 0: its name in the module, the
+ *   threads of a block and the bytes of dynamic shared memory that each launch has.
+ * dsc_rt_launch: launches kernel `kernel` over grid_x * grid_y blocks; `args` are its parameters,
+ *   64-bit addresses of the operands, then of the results, then of the scratch.
  */
 #define DSC_RT_FUNCTIONS(X)                                                                        \
   X(int32_t, dsc_rt_parallel_for,                                                                  \

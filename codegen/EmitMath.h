@@ -1,11 +1,11 @@
-// Elementary functions on f32 vectors, expanded to polynomials of our own (errors of 1 to 3 ulp),
-// and on f64 by libm. Every target gives the same bits: only IEEE operations, fma and integer
-// arithmetic are used.
+// Elementary functions on f32 vectors, expanded to polynomials of our own (errors of 1 to 3 ulp)
+// where the target has nothing better (VectorBuilder::native), and on f64 by libm. The expansions
+// give the same bits everywhere: only IEEE operations, fma and integer arithmetic are used.
 
-#ifndef DSC_CODEGEN_CPU_EMITMATH_H
-#define DSC_CODEGEN_CPU_EMITMATH_H
+#ifndef DSC_CODEGEN_EMITMATH_H
+#define DSC_CODEGEN_EMITMATH_H
 
-#include "codegen/cpu/VectorBuilder.h"
+#include "codegen/VectorBuilder.h"
 
 namespace dsc {
 
@@ -13,6 +13,7 @@ mlir::Value emitExp(VectorBuilder &b, mlir::Value x);
 mlir::Value emitExpm1(VectorBuilder &b, mlir::Value x);
 mlir::Value emitLog(VectorBuilder &b, mlir::Value x);
 mlir::Value emitLog1p(VectorBuilder &b, mlir::Value x);
+mlir::Value emitRsqrt(VectorBuilder &b, mlir::Value x);
 mlir::Value emitTanh(VectorBuilder &b, mlir::Value x);
 mlir::Value emitErf(VectorBuilder &b, mlir::Value x);
 mlir::Value emitSigmoid(VectorBuilder &b, mlir::Value x);
@@ -31,4 +32,4 @@ mlir::Value emitPow(VectorBuilder &b, mlir::Value x, mlir::Value y);
 
 } // namespace dsc
 
-#endif // DSC_CODEGEN_CPU_EMITMATH_H
+#endif // DSC_CODEGEN_EMITMATH_H

@@ -1,8 +1,8 @@
 // Merges a kernel's dimensions and orders its values by the reductions they depend on.
 
-#include "codegen/cpu/KernelSpace.h"
+#include "codegen/KernelSpace.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
 using namespace mlir;
 using namespace dsc;

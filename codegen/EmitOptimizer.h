@@ -1,9 +1,9 @@
 // Optimizer updates as vector operations, for kernels that run over a parameter's elements.
 
-#ifndef DSC_CODEGEN_CPU_EMITOPTIMIZER_H
-#define DSC_CODEGEN_CPU_EMITOPTIMIZER_H
+#ifndef DSC_CODEGEN_EMITOPTIMIZER_H
+#define DSC_CODEGEN_EMITOPTIMIZER_H
 
-#include "codegen/cpu/VectorBuilder.h"
+#include "codegen/VectorBuilder.h"
 
 namespace dsc {
 
@@ -18,4 +18,4 @@ llvm::SmallVector<mlir::Value> emitOptimizer(VectorBuilder &b, mlir::Operation *
 
 } // namespace dsc
 
-#endif // DSC_CODEGEN_CPU_EMITOPTIMIZER_H
+#endif // DSC_CODEGEN_EMITOPTIMIZER_H

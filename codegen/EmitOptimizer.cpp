@@ -1,9 +1,9 @@
 // Adam, AdamW and SGD. The formulas are those of ir/OpsOptimizer.td; each product and sum rounds on
 // its own.
 
-#include "codegen/cpu/EmitOptimizer.h"
+#include "codegen/EmitOptimizer.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -34,7 +34,7 @@ SmallVector<Value> dsc::emitOptimizerInvariants(VectorBuilder &b, Operation *op,
   auto scalar = [&](Value x) { return likeParam(b, x, element); };
   if (isa<AdamOp>(op)) {
     AdamOp::Adaptor v(operands, op->getAttrDictionary());
-    Value one = b.constant(VectorBuilder::vectorOf(element), 1.0);
+    Value one = b.constant(b.vectorOf(element), 1.0);
     Value bias1 = biasCorrection(b, v.getBeta1(), v.getT());
     Value bias2 = b.create<math::SqrtOp>(biasCorrection(b, v.getBeta2(), v.getT()));
     Value lr = scalar(v.getLr());

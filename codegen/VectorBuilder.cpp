@@ -1,8 +1,6 @@
-// Constants, loops, memory accesses and half types of kernel bodies.
+// Constants, loops and half types of kernel bodies.
 
-#include "codegen/cpu/VectorBuilder.h"
-
-#include "runtime/abi.h"
+#include "codegen/VectorBuilder.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -28,12 +26,14 @@ bool dsc::isUnsignedElement(Type element) {
   return element.isUnsignedInteger() || element.isInteger(1);
 }
 
-VectorBuilder::VectorBuilder(Location loc, func::FuncOp function)
-    : ImplicitLocOpBuilder(loc, function.getContext()), function_(function) {
-  setInsertionPointToStart(&function.getBody().front());
+VectorBuilder::VectorBuilder(Location loc, FunctionOpInterface function, int64_t lanes)
+    : ImplicitLocOpBuilder(loc, function.getContext()), function_(function), lanes_(lanes) {
+  setInsertionPointToStart(&function.getFunctionBody().front());
 }
 
-VectorType VectorBuilder::vectorOf(Type element) { return VectorType::get({DSC_LANES}, element); }
+VectorType VectorBuilder::vectorOf(Type element) const {
+  return VectorType::get({lanes_}, element);
+}
 
 //===----------------------------------------------------------------------===//
 // Constants
@@ -42,14 +42,7 @@ VectorType VectorBuilder::vectorOf(Type element) { return VectorType::get({DSC_L
 Value VectorBuilder::constantAttr(TypedAttr attr) {
   Value &value = constants_[attr];
   if (!value) {
-    InsertionGuard guard(*this);
-    if (lastConstant_) {
-      setInsertionPointAfter(lastConstant_);
-    } else {
-      setInsertionPointToStart(&function_.getBody().front());
-    }
-    value = create<arith::ConstantOp>(attr);
-    lastConstant_ = value.getDefiningOp();
+    value = createAtEntry<arith::ConstantOp>(attr);
   }
   return value;
 }
@@ -84,14 +77,14 @@ Value VectorBuilder::constantInt(Type type, int64_t value) {
 Value VectorBuilder::lanes(VectorType type) {
   unsigned width = type.getElementTypeBitWidth();
   SmallVector<APInt> values;
-  for (int64_t lane = 0; lane < DSC_LANES; ++lane) {
+  for (int64_t lane = 0; lane < type.getNumElements(); ++lane) {
     values.push_back(APInt(width, static_cast<uint64_t>(lane)));
   }
   return constantAttr(cast<TypedAttr>(Attribute(DenseElementsAttr::get(type, values))));
 }
 
 Value VectorBuilder::maskOf(int64_t count) {
-  SmallVector<bool> lanes(DSC_LANES, false);
+  SmallVector<bool> lanes(lanes_, false);
   std::fill_n(lanes.begin(), count, true);
   return constantAttr(
       cast<TypedAttr>(Attribute(DenseElementsAttr::get(vectorOf(getI1Type()), lanes))));
@@ -120,7 +113,14 @@ Value VectorBuilder::mul(Value a, Value b) {
   return isFloat(a) ? create<arith::MulFOp>(a, b).getResult()
                     : create<arith::MulIOp>(a, b).getResult();
 }
-Value VectorBuilder::div(Value a, Value b) { return create<arith::DivFOp>(a, b); }
+Value VectorBuilder::div(Value a, Value b) {
+  Value own = native(Native::divide, {a, b});
+  return own ? own : create<arith::DivFOp>(a, b).getResult();
+}
+Value VectorBuilder::reciprocal(Value a) {
+  Value own = native(Native::reciprocal, a);
+  return own ? own : div(constant(a.getType(), 1.0), a);
+}
 Value VectorBuilder::fma(Value a, Value b, Value c) { return create<math::FmaOp>(a, b, c); }
 Value VectorBuilder::neg(Value a) {
   return isFloat(a) ? create<arith::NegFOp>(a).getResult() : sub(constantInt(a.getType(), 0), a);
@@ -225,7 +225,7 @@ void VectorBuilder::ifThen(Value condition, llvm::function_ref<void()> body) {
 }
 
 //===----------------------------------------------------------------------===//
-// Vectors, libm, the stack
+// Vectors
 //===----------------------------------------------------------------------===//
 
 Value VectorBuilder::splat(Value value) {
@@ -236,55 +236,7 @@ Value VectorBuilder::extractLane(Value vector, int64_t lane) {
   return create<vector::ExtractOp>(vector, ArrayRef<int64_t>{lane});
 }
 
-Value VectorBuilder::stackBuffer(Type element, int64_t elements) {
-  InsertionGuard guard(*this);
-  setInsertionPointToStart(&function_.getBody().front());
-  auto buffer = create<memref::AllocaOp>(MemRefType::get({elements}, storageType(element)),
-                                         getI64IntegerAttr(64));
-  if (!lastConstant_) {
-    lastConstant_ = buffer;
-  }
-  return buffer;
-}
-
-Value VectorBuilder::libm(StringRef name, ValueRange operands) {
-  Type type = operands.front().getType(), element = getElementTypeOrSelf(type);
-  std::string symbol = name.str() + (element.isF32() ? "f" : "");
-  auto module = function_->getParentOfType<ModuleOp>();
-  auto callee = module.lookupSymbol<func::FuncOp>(symbol);
-  if (!callee) {
-    InsertionGuard guard(*this);
-    setInsertionPointToStart(module.getBody());
-    callee = create<func::FuncOp>(
-        symbol, getFunctionType(SmallVector<Type>(operands.size(), element), element));
-    callee.setPrivate();
-  }
-  if (!isa<VectorType>(type)) {
-    return create<func::CallOp>(callee, operands).getResult(0);
-  }
-  // A loop over the lanes: these functions are rare, and sixteen calls in a row would only be
-  // longer.
-  SmallVector<Value> buffers;
-  for (Value operand : operands) {
-    buffers.push_back(stackBuffer(element, DSC_LANES));
-    create<vector::StoreOp>(operand, buffers.back(), ValueRange(index(0)));
-  }
-  loop(DSC_LANES, [&](Value lane) {
-    SmallVector<Value> scalars;
-    for (Value buffer : buffers) {
-      scalars.push_back(create<memref::LoadOp>(buffer, lane));
-    }
-    create<memref::StoreOp>(create<func::CallOp>(callee, scalars).getResult(0), buffers[0], lane);
-  });
-  return create<vector::LoadOp>(cast<VectorType>(type), buffers[0], ValueRange(index(0)));
-}
-
-//===----------------------------------------------------------------------===//
-// Memory
-//===----------------------------------------------------------------------===//
-
-/// `type` with its element, or itself where scalar, replaced by `element`.
-static Type withElement(Type type, Type element) {
+Type VectorBuilder::withElement(Type type, Type element) {
   auto vector = dyn_cast<VectorType>(type);
   return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
 }
@@ -294,15 +246,8 @@ Value VectorBuilder::fromStorage(Type element, Value value) {
   if (element.isInteger(1)) {
     return cmpi(arith::CmpIPredicate::ne, value, constantInt(type, 0));
   }
-  if (element.isF16()) {
+  if (element.isF16() || element.isBF16()) {
     return create<arith::ExtFOp>(withElement(type, getF32Type()), value);
-  }
-  if (element.isBF16()) { // bf16 is the upper half of f32
-    Value bits = create<arith::BitcastOp>(withElement(type, getI16Type()), value);
-    Type wide = withElement(type, getI32Type());
-    bits = create<arith::ExtUIOp>(wide, bits);
-    bits = create<arith::ShLIOp>(bits, constantInt(wide, 16));
-    return create<arith::BitcastOp>(withElement(type, getF32Type()), bits);
   }
   return value;
 }
@@ -312,21 +257,8 @@ Value VectorBuilder::toStorage(Type element, Value value) {
   if (element.isInteger(1)) {
     return create<arith::ExtUIOp>(withElement(type, getI8Type()), value);
   }
-  if (element.isF16()) {
+  if (element.isF16() || element.isBF16()) {
     return create<arith::TruncFOp>(withElement(type, element), value);
-  }
-  if (element.isBF16()) {
-    // Round to nearest even by adding half a unit, one less where the kept part is even; NaN stays
-    // a quiet NaN.
-    Type wide = withElement(type, getI32Type());
-    Value bits = create<arith::BitcastOp>(wide, value), sixteen = constantInt(wide, 16);
-    Value odd = create<arith::AndIOp>(create<arith::ShRUIOp>(bits, sixteen), constantInt(wide, 1));
-    Value rounded = add(bits, add(odd, constantInt(wide, 0x7fff)));
-    Value quiet = create<arith::OrIOp>(bits, constantInt(wide, 0x400000));
-    bits = select(cmpf(arith::CmpFPredicate::UNO, value, value), quiet, rounded);
-    bits = create<arith::TruncIOp>(withElement(type, getI16Type()),
-                                   create<arith::ShRUIOp>(bits, sixteen));
-    return create<arith::BitcastOp>(withElement(type, element), bits);
   }
   return value;
 }
@@ -336,30 +268,4 @@ Value VectorBuilder::roundTo(Type element, Value value) {
     return value;
   }
   return fromStorage(element, toStorage(element, value));
-}
-
-Value VectorBuilder::loadVector(Type element, Value memory, Value offset, Value mask) {
-  VectorType type = vectorOf(storageType(element));
-  if (!mask) {
-    return fromStorage(element, create<vector::LoadOp>(type, memory, ValueRange(offset)));
-  }
-  return fromStorage(element, create<vector::MaskedLoadOp>(type, memory, ValueRange(offset), mask,
-                                                           constant(type, 1)));
-}
-
-Value VectorBuilder::loadScalar(Type element, Value memory, Value offset) {
-  return fromStorage(element, create<memref::LoadOp>(memory, ValueRange(offset)));
-}
-
-void VectorBuilder::storeVector(Type element, Value value, Value memory, Value offset, Value mask) {
-  value = toStorage(element, value);
-  if (mask) {
-    create<vector::MaskedStoreOp>(memory, ValueRange(offset), mask, value);
-  } else {
-    create<vector::StoreOp>(value, memory, ValueRange(offset));
-  }
-}
-
-void VectorBuilder::storeScalar(Type element, Value value, Value memory, Value offset) {
-  create<memref::StoreOp>(toStorage(element, value), memory, ValueRange(offset));
 }

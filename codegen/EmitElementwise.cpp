@@ -1,9 +1,9 @@
 // Elementwise ops as vector operations.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
-#include "codegen/cpu/EmitMath.h"
-#include "codegen/cpu/EmitOptimizer.h"
+#include "codegen/EmitMath.h"
+#include "codegen/EmitOptimizer.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -155,7 +155,8 @@ static Value emitMod(VectorBuilder &b, Type element, bool fmod, Value x, Value y
   Type type = x.getType();
   Value zero = b.constant(type, 0), remainder, differs, nonZero;
   if (isa<FloatType>(element)) {
-    remainder = b.create<arith::RemFOp>(x, y);
+    remainder = b.native(Native::remainder, {x, y});
+    remainder = remainder ? remainder : b.create<arith::RemFOp>(x, y).getResult();
     if (fmod) {
       return remainder;
     }
@@ -215,7 +216,7 @@ static Value emitSign(VectorBuilder &b, Type element, Value x) {
 
 static Value emitIsInf(VectorBuilder &b, IsInfOp op, Value x) {
   double infinity = std::numeric_limits<double>::infinity();
-  Value result = b.constantInt(VectorBuilder::vectorOf(b.getI1Type()), 0);
+  Value result = b.constantInt(b.vectorOf(b.getI1Type()), 0);
   if (!isa<FloatType>(elementOf(op.getX()))) {
     return result;
   }
@@ -242,7 +243,6 @@ SmallVector<Value> dsc::emitInvariants(VectorBuilder &b, Operation *op, ValueRan
 static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
   Type element = elementOf(op->getOperand(0));
   bool isFloat = isa<FloatType>(element);
-  auto one = [&] { return b.constant(v[0].getType(), 1.0); };
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](NegOp) { return b.neg(v[0]); })
       .Case([&](AbsOp) { return isUnsignedElement(element) ? v[0] : b.abs(v[0]); })
@@ -252,8 +252,8 @@ static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
       .Case([&](LogOp) { return emitLog(b, v[0]); })
       .Case([&](Log1pOp) { return emitLog1p(b, v[0]); })
       .Case([&](SqrtOp) { return b.create<math::SqrtOp>(v[0]); })
-      .Case([&](RsqrtOp) { return b.div(one(), b.create<math::SqrtOp>(v[0])); })
-      .Case([&](ReciprocalOp) { return b.div(one(), v[0]); })
+      .Case([&](RsqrtOp) { return emitRsqrt(b, v[0]); })
+      .Case([&](ReciprocalOp) { return b.div(b.constant(v[0].getType(), 1.0), v[0]); })
       .Case([&](SinOp) { return emitSin(b, v[0]); })
       .Case([&](CosOp) { return emitCos(b, v[0]); })
       .Case([&](TanOp) { return emitTan(b, v[0]); })
@@ -290,7 +290,7 @@ static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
       })
       .Case([&](IsNanOp) {
         return isFloat ? b.cmpf(CmpFPredicate::UNO, v[0], v[0])
-                       : b.constantInt(VectorBuilder::vectorOf(b.getI1Type()), 0);
+                       : b.constantInt(b.vectorOf(b.getI1Type()), 0);
       })
       .Case([&](IsInfOp test) { return emitIsInf(b, test, v[0]); })
       .Case([&](CastOp cast) { return emitCast(b, element, elementOf(cast.getY()), v[0]); })
@@ -320,15 +320,67 @@ static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
 FailureOr<SmallVector<Value>> dsc::emitElementwise(VectorBuilder &b, Operation *op,
                                                    ValueRange operands, ValueRange invariants) {
   SmallVector<Value> results;
+  b.setApproximate(llvm::all_of(op->getResults(), [](Value result) {
+    return elementOf(result).isF16() || elementOf(result).isBF16();
+  }));
   if (isa<AdamOp, SgdOp>(op)) {
     results = emitOptimizer(b, op, operands, invariants);
   } else if (Value result = emitOne(b, op, operands)) {
     results.push_back(result);
   } else {
-    return op->emitOpError("has no CPU code as an elementwise op of a kernel");
+    return op->emitOpError("has no code as an elementwise op of a kernel");
   }
+  b.setApproximate(false);
   for (auto [result, value] : llvm::zip_equal(op->getResults(), results)) {
     value = b.roundTo(elementOf(result), value);
   }
   return results;
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of ops that are loops
+//===----------------------------------------------------------------------===//
+
+Value dsc::emitIndex(VectorBuilder &b, Type element, Value stored, int64_t size) {
+  Value index = isUnsignedElement(element)
+                    ? b.create<arith::IndexCastUIOp>(b.getIndexType(), stored).getResult()
+                    : b.create<arith::IndexCastOp>(b.getIndexType(), stored).getResult();
+  Value fromEnd = b.create<arith::AddIOp>(index, b.index(size));
+  index = b.select(b.cmpi(CmpIPredicate::slt, index, b.index(0)), fromEnd, index);
+  index = b.create<arith::MaxSIOp>(index, b.index(0));
+  return b.create<arith::MinSIOp>(index, b.index(std::max<int64_t>(size - 1, 0)));
+}
+
+Value dsc::emitScatter(VectorBuilder &b, ScatterKind kind, Type element, Value old, Value update) {
+  switch (kind) {
+  case ScatterKind::none:
+    return update;
+  case ScatterKind::add:
+    return emitCombine(b, ReduceKind::sum, element, old, update);
+  case ScatterKind::mul:
+    return emitCombine(b, ReduceKind::prod, element, old, update);
+  case ScatterKind::max:
+    return emitCombine(b, ReduceKind::max, element, old, update);
+  case ScatterKind::min:
+    return emitCombine(b, ReduceKind::min, element, old, update);
+  }
+  llvm_unreachable("all kinds handled");
+}
+
+Value dsc::emitIsBetter(VectorBuilder &b, Type element, bool isMax, bool last, Value value,
+                        Value held) {
+  if (isa<FloatType>(element)) {
+    CmpFPredicate predicate = isMax ? (last ? CmpFPredicate::OGE : CmpFPredicate::OGT)
+                                    : (last ? CmpFPredicate::OLE : CmpFPredicate::OLT);
+    Value isNan = b.cmpf(CmpFPredicate::UNO, value, value);
+    Value heldNumber = b.cmpf(CmpFPredicate::ORD, held, held);
+    return b.create<arith::OrIOp>(b.cmpf(predicate, value, held),
+                                  b.create<arith::AndIOp>(isNan, heldNumber));
+  }
+  bool isUnsigned = isUnsignedElement(element);
+  CmpIPredicate predicate = isMax ? (last ? (isUnsigned ? CmpIPredicate::uge : CmpIPredicate::sge)
+                                          : (isUnsigned ? CmpIPredicate::ugt : CmpIPredicate::sgt))
+                                  : (last ? (isUnsigned ? CmpIPredicate::ule : CmpIPredicate::sle)
+                                          : (isUnsigned ? CmpIPredicate::ult : CmpIPredicate::slt));
+  return b.cmpi(predicate, value, held);
 }

@@ -4,7 +4,7 @@
 // the lowest power up) of the function named beside each, over the reduced range, in relative
 // error.
 
-#include "codegen/cpu/EmitMath.h"
+#include "codegen/EmitMath.h"
 
 #include <cmath>
 
@@ -88,6 +88,9 @@ static Value powerOfTwo(VectorBuilder &b, Value n, Type type) {
 }
 
 Value dsc::emitExp(VectorBuilder &b, Value x) {
+  if (Value own = b.native(Native::exp, x)) {
+    return own;
+  }
   if (isF64(x)) {
     return b.libm("exp", x);
   }
@@ -116,6 +119,9 @@ Value dsc::emitExpm1(VectorBuilder &b, Value x) {
 }
 
 Value dsc::emitLog(VectorBuilder &b, Value x) {
+  if (Value own = b.native(Native::log, x)) {
+    return own;
+  }
   if (isF64(x)) {
     return b.libm("log", x);
   }
@@ -161,7 +167,17 @@ Value dsc::emitLog1p(VectorBuilder &b, Value x) {
   return b.select(b.cmpf(CmpFPredicate::OEQ, x, 0.0), x, y);
 }
 
+Value dsc::emitRsqrt(VectorBuilder &b, Value x) {
+  if (Value own = b.native(Native::rsqrt, x)) {
+    return own;
+  }
+  return b.div(b.constant(x.getType(), 1.0), b.create<math::SqrtOp>(x));
+}
+
 Value dsc::emitTanh(VectorBuilder &b, Value x) {
+  if (Value own = b.native(Native::tanh, x)) {
+    return own;
+  }
   if (isF64(x)) {
     return b.libm("tanh", x);
   }
@@ -186,7 +202,11 @@ Value dsc::emitErf(VectorBuilder &b, Value x) {
 
 /// e^x with x limited to [-86, 86], where one scaling is enough.
 static Value emitExpWithin(VectorBuilder &b, Value x) {
-  Reduced p = reduceByLn2(b, limit(b, x, -86.0, 86.0));
+  x = limit(b, x, -86.0, 86.0);
+  if (Value own = b.native(Native::exp, x)) {
+    return own;
+  }
+  Reduced p = reduceByLn2(b, x);
   Value y = b.add(b.fma(b.mul(p.r, p.r), b.polynomial(p.r, kExp), p.r), 1.0);
   return b.mul(y, powerOfTwo(b, p.n, x.getType()));
 }
@@ -231,7 +251,7 @@ static Value geluGate(VectorBuilder &b, Value x) {
   Value inner = b.fma(b.mul(x, x), b.constant(type, scale * cubic), b.constant(type, scale));
   Value exponent = b.mul(x, inner);
   Value power = isF64(x) ? emitExp(b, exponent) : emitExpWithin(b, exponent);
-  return b.div(b.constant(type, 1.0), b.add(power, 1.0));
+  return b.reciprocal(b.add(power, 1.0));
 }
 
 Value dsc::emitGeluTanh(VectorBuilder &b, Value x) { return b.mul(x, geluGate(b, x)); }
@@ -247,7 +267,7 @@ Value dsc::emitGeluTanhGrad(VectorBuilder &b, Value x, Value dy) {
 }
 
 Value dsc::emitSigmoid(VectorBuilder &b, Value x) {
-  return b.div(b.constant(x.getType(), 1.0), b.add(emitExp(b, b.neg(x)), 1.0));
+  return b.reciprocal(b.add(emitExp(b, b.neg(x)), 1.0));
 }
 
 Value dsc::emitSoftplus(VectorBuilder &b, Value x) {

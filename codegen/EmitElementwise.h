@@ -1,11 +1,10 @@
-// The one table of elementwise ops for CPU kernels: op -> operations on vectors of DSC_LANES
-// elements. Operands and results are of the compute type; results are rounded to the op's element
-// type.
+// The one table of elementwise ops of every target: op -> operations on vectors. Operands and
+// results are of the compute type; results are rounded to the op's element type.
 
-#ifndef DSC_CODEGEN_CPU_EMITELEMENTWISE_H
-#define DSC_CODEGEN_CPU_EMITELEMENTWISE_H
+#ifndef DSC_CODEGEN_EMITELEMENTWISE_H
+#define DSC_CODEGEN_EMITELEMENTWISE_H
 
-#include "codegen/cpu/VectorBuilder.h"
+#include "codegen/VectorBuilder.h"
 
 namespace dsc {
 
@@ -39,6 +38,19 @@ mlir::Value neutralElement(VectorBuilder &b, ReduceKind kind, mlir::Type element
 /// `value` (of `from`'s compute type) converted to `to`'s.
 mlir::Value emitCast(VectorBuilder &b, mlir::Type from, mlir::Type to, mlir::Value value);
 
+/// The index that `stored`, of `element`, names in a dimension of `size`: negative ones count from
+/// the end, and whatever is still outside is moved to the nearest element.
+mlir::Value emitIndex(VectorBuilder &b, mlir::Type element, mlir::Value stored, int64_t size);
+
+/// What `update` leaves of `old` where it is scattered to.
+mlir::Value emitScatter(VectorBuilder &b, ScatterKind kind, mlir::Type element, mlir::Value old,
+                        mlir::Value update);
+
+/// Whether scalar `value` takes the place of `held` as the largest (smallest) one so far; `last`:
+/// also where they are equal. NaN is larger and smaller than everything, and the first one wins.
+mlir::Value emitIsBetter(VectorBuilder &b, mlir::Type element, bool isMax, bool last,
+                         mlir::Value value, mlir::Value held);
+
 } // namespace dsc
 
-#endif // DSC_CODEGEN_CPU_EMITELEMENTWISE_H
+#endif // DSC_CODEGEN_EMITELEMENTWISE_H

@@ -1,9 +1,10 @@
-// A builder for the bodies of CPU kernels: vectors of DSC_LANES elements, cached constants, libm
-// calls lane by lane. Everything it emits is either an exact operation or part of one op's
-// expansion, so fused kernels keep every bit.
+// A builder for the bodies of kernels, the same for every target: vectors of a few lanes, cached
+// constants, structured loops. Everything it emits is either an exact operation or part of one op's
+// expansion, so fused kernels keep every bit. Memory, calls of libm and what a machine computes by
+// itself are the target's (codegen/cpu/CpuBuilder, codegen/cuda/CudaBuilder).
 
-#ifndef DSC_CODEGEN_CPU_VECTORBUILDER_H
-#define DSC_CODEGEN_CPU_VECTORBUILDER_H
+#ifndef DSC_CODEGEN_VECTORBUILDER_H
+#define DSC_CODEGEN_VECTORBUILDER_H
 
 #include "ir/Dialect.h"
 
@@ -13,6 +14,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 namespace dsc {
 
@@ -25,13 +27,24 @@ mlir::Type computeType(mlir::Type element);
 /// Whether `element` is an integer whose operations are unsigned (booleans are).
 bool isUnsignedElement(mlir::Type element);
 
+/// Functions that a target may compute in a way of its own.
+enum class Native { exp, log, tanh, reciprocal, rsqrt, divide, remainder };
+
 class VectorBuilder : public mlir::ImplicitLocOpBuilder {
 public:
-  /// Builds at the start of `function`'s body, where it also keeps its constants.
-  VectorBuilder(mlir::Location loc, mlir::func::FuncOp function);
+  /// Builds at the start of `function`'s body, where it also keeps its constants. Vectors have
+  /// `lanes` elements.
+  VectorBuilder(mlir::Location loc, mlir::FunctionOpInterface function, int64_t lanes);
+  virtual ~VectorBuilder() = default;
 
-  /// The vector of DSC_LANES elements of `element`.
-  static mlir::VectorType vectorOf(mlir::Type element);
+  int64_t laneCount() const { return lanes_; }
+  /// The vector of laneCount() elements of `element`.
+  mlir::VectorType vectorOf(mlir::Type element) const;
+
+  /// While set, the target may compute with the few digits more than a half type has: what is
+  /// emitted is rounded to one. A property of the op, not of its kernel.
+  bool isApproximate() const { return approximate_; }
+  void setApproximate(bool approximate) { approximate_ = approximate; }
 
   mlir::Value index(int64_t value);
   /// A scalar or splat constant of `type`, a float, integer, index or vector of them.
@@ -44,6 +57,7 @@ public:
   mlir::Value sub(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, mlir::Value b);
   mlir::Value div(mlir::Value a, mlir::Value b);
+  mlir::Value reciprocal(mlir::Value a);
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
   mlir::Value neg(mlir::Value a);
   mlir::Value abs(mlir::Value a);
@@ -90,33 +104,55 @@ public:
 
   /// Calls libm's function `name` (f64; f32 with an `f` appended) on scalars, or on each lane of
   /// vectors.
-  mlir::Value libm(llvm::StringRef name, mlir::ValueRange operands);
+  virtual mlir::Value libm(llvm::StringRef name, mlir::ValueRange operands) = 0;
+  /// `function` by the target's own means, correctly to a few ulp (to what isApproximate() allows);
+  /// null where it has none and the expansion of EmitMath serves.
+  virtual mlir::Value native(Native function, mlir::ValueRange operands) { return {}; }
 
-  /// A buffer of `elements` of `element` on the stack, for the whole call.
-  mlir::Value stackBuffer(mlir::Type element, int64_t elements);
-
-  // Memory. `memory` is a flat memref of the storage type of `element`; a null mask means all
-  // lanes. Masked-off lanes read as 1. Values are of the compute type.
-  mlir::Value loadVector(mlir::Type element, mlir::Value memory, mlir::Value offset,
-                         mlir::Value mask);
-  mlir::Value loadScalar(mlir::Type element, mlir::Value memory, mlir::Value offset);
-  void storeVector(mlir::Type element, mlir::Value value, mlir::Value memory, mlir::Value offset,
-                   mlir::Value mask);
-  void storeScalar(mlir::Type element, mlir::Value value, mlir::Value memory, mlir::Value offset);
+  // Memory. `memory` holds elements of the storage type of `element`; a null mask means all lanes.
+  // Masked-off lanes read as 1. Values are of the compute type.
+  virtual mlir::Value loadVector(mlir::Type element, mlir::Value memory, mlir::Value offset,
+                                 mlir::Value mask) = 0;
+  virtual mlir::Value loadScalar(mlir::Type element, mlir::Value memory, mlir::Value offset) = 0;
+  virtual void storeVector(mlir::Type element, mlir::Value value, mlir::Value memory,
+                           mlir::Value offset, mlir::Value mask) = 0;
+  virtual void storeScalar(mlir::Type element, mlir::Value value, mlir::Value memory,
+                           mlir::Value offset) = 0;
 
   /// `value`, scalar or vector of f32, rounded to the half type `element`; unchanged for other
   /// types.
   mlir::Value roundTo(mlir::Type element, mlir::Value value);
 
-private:
-  mlir::Value toStorage(mlir::Type element, mlir::Value value);
-  mlir::Value fromStorage(mlir::Type element, mlir::Value value);
+protected:
+  /// Between the compute type and the storage type of `element`, scalars and vectors.
+  virtual mlir::Value toStorage(mlir::Type element, mlir::Value value);
+  virtual mlir::Value fromStorage(mlir::Type element, mlir::Value value);
+  /// `type` with its element, or itself where scalar, replaced by `element`.
+  static mlir::Type withElement(mlir::Type type, mlir::Type element);
 
-  mlir::func::FuncOp function_;
-  mlir::Operation *lastConstant_ = nullptr;
+  mlir::FunctionOpInterface function() { return function_; }
+  /// Puts `op` before everything but other such ops, once for the whole function.
+  template <typename OpT, typename... Args> OpT createAtEntry(Args &&...args) {
+    InsertionGuard guard(*this);
+    if (lastAtEntry_) {
+      setInsertionPointAfter(lastAtEntry_);
+    } else {
+      setInsertionPointToStart(&function_.getFunctionBody().front());
+    }
+    auto op = create<OpT>(std::forward<Args>(args)...);
+    lastAtEntry_ = op;
+    return op;
+  }
+  void setLaneCount(int64_t lanes) { lanes_ = lanes; }
+
+private:
+  mlir::FunctionOpInterface function_;
+  int64_t lanes_;
+  bool approximate_ = false;
+  mlir::Operation *lastAtEntry_ = nullptr;
   llvm::DenseMap<mlir::Attribute, mlir::Value> constants_;
 };
 
 } // namespace dsc
 
-#endif // DSC_CODEGEN_CPU_VECTORBUILDER_H
+#endif // DSC_CODEGEN_VECTORBUILDER_H

@@ -2,8 +2,8 @@
 // in it, and in which pass each value of the body is known. Functions of the kernel only; the
 // schedules emit code from it.
 
-#ifndef DSC_CODEGEN_CPU_KERNELSPACE_H
-#define DSC_CODEGEN_CPU_KERNELSPACE_H
+#ifndef DSC_CODEGEN_KERNELSPACE_H
+#define DSC_CODEGEN_KERNELSPACE_H
 
 #include "ir/Dialect.h"
 
@@ -78,4 +78,4 @@ private:
 
 } // namespace dsc
 
-#endif // DSC_CODEGEN_CPU_KERNELSPACE_H
+#endif // DSC_CODEGEN_KERNELSPACE_H
