@@ -33,6 +33,7 @@ static void buildAutodiff(OpPassManager &manager) {
 }
 
 static void buildFusion(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createExpandAttention());
   manager.addNestedPass<func::FuncOp>(createExpandNormalization());
   manager.addNestedPass<func::FuncOp>(createExpandLosses());
   // Behind the expansions, whose statistics of channels it splits.

@@ -9,8 +9,6 @@
 #include "passes/memory/ArenaPacker.h"
 #include "passes/memory/Liveness.h"
 
-#include "ir/KernelSchedule.h"
-
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {
