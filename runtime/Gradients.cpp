@@ -6,21 +6,32 @@
 #include "runtime/RunTimeValues.h"
 #include "runtime/Safetensors.h"
 #include "runtime/Startup.h"
+#include "runtime/StridedRuns.h"
 
 #include <cmath>
 #include <cstdio>
 
 using namespace dsc;
 
-/// A dense tensor of the session, to be written.
-static TensorToWrite denseTensor(const Session &session, const PlannedTensor &tensor) {
+/// A tensor of the session, to be written: dense in the file, however it is stored.
+static TensorToWrite storedTensor(const Session &session, const PlannedTensor &tensor) {
   TensorToWrite out;
   out.name = tensor.name;
   out.dtype = tensor.dtype;
   out.shape = tensor.shape;
   out.fill = [&session, &tensor](FileWriter &writer) {
-    return session.read(tensor, [&](const std::byte *data, int64_t, int64_t bytes) {
-      return writer.write(data, bytes);
+    if (tensor.strides.empty()) {
+      return session.read(tensor, [&](const std::byte *data, int64_t, int64_t bytes) {
+        return writer.write(data, bytes);
+      });
+    }
+    Result<std::vector<std::byte>> storage = session.bytes(tensor);
+    if (storage.failed()) {
+      return storage.status();
+    }
+    const int64_t size = dtypeSize(tensor.dtype);
+    return forEachRun(tensor, [&](int64_t place, int64_t, int64_t count) {
+      return writer.write(storage->data() + place * size, count * size);
     });
   };
   return out;
@@ -36,11 +47,6 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
   }
   if (!manifest.hasEntry("last")) {
     return Status::user("this program was compiled without training");
-  }
-  for (const PlannedTensor &tensor : tensors) {
-    if (!tensor.strides.empty()) {
-      return Status::internal("\"" + tensor.name + "\" is not dense in the manifest");
-    }
   }
   if (!line.has("--force")) {
     DSC_RETURN_IF_FAILED(checkOverwritesOwnSafetensors(path));
@@ -76,7 +82,7 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
   }
   std::vector<TensorToWrite> out;
   for (const PlannedTensor &tensor : tensors) {
-    out.push_back(denseTensor(session, tensor));
+    out.push_back(storedTensor(session, tensor));
   }
   DSC_RETURN_IF_FAILED(writeSafetensors(path, out, {{"model", manifest.name}}));
   Result<std::optional<double>> loss = session.scalar("last", "loss");
