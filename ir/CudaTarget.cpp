@@ -94,7 +94,9 @@ private:
   static bool takesHeads(Value out, int64_t heads, Value mask) {
     Type element = typeOf(out).getElementType();
     int64_t width = headWidth(out, heads);
-    return (element.isF16() || element.isBF16()) && width % 8 == 0 && width <= 128 &&
+    // One query and one key, which it refuses, are not worth a call in any case.
+    bool isOneQuery = typeOf(out).getDimSize(1) == 1;
+    return (element.isF16() || element.isBF16()) && width % 8 == 0 && width <= 128 && !isOneQuery &&
            (!mask || isa<FloatType>(typeOf(mask).getElementType()));
   }
 

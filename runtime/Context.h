@@ -14,18 +14,24 @@
 
 namespace dsc {
 
-/// Nanoseconds and calls of each op.
+/// A profile: nanoseconds and calls of each op, and each call.
 struct OpTimes {
   struct Entry {
     int64_t calls = 0;
     int64_t nanoseconds = 0;
   };
+  struct Call {
+    int32_t op;
+    int64_t begin, nanoseconds; ///< begin: since the profile began
+  };
   std::vector<Entry> ops;
+  std::vector<Call> calls;
 
-  void add(int32_t op, int64_t nanoseconds) {
+  void add(int32_t op, int64_t begin, int64_t nanoseconds) {
     if (op >= 0 && static_cast<size_t>(op) < ops.size()) {
       ++ops[static_cast<size_t>(op)].calls;
       ops[static_cast<size_t>(op)].nanoseconds += nanoseconds;
+      calls.push_back({op, begin, nanoseconds});
     }
   }
 };

@@ -28,6 +28,14 @@ struct EntryFunctions {
   dsc_entry_fn main = nullptr, update = nullptr;
 };
 
+/// What the device reaches at best, measured on it; 0 where it was not.
+struct DeviceRates {
+  /// Of a large copy, bytes read and written.
+  double bytesPerSecond = 0;
+  /// Of a large matrix product in the program's compute type.
+  double flopsPerSecond = 0;
+};
+
 /// Bytes of the device's memory.
 struct DeviceRange {
   const std::byte *address = nullptr;
@@ -55,7 +63,7 @@ public:
   /// "2 threads", "NVIDIA H200": for the line that training begins with.
   virtual std::string summary() const = 0;
   /// Name and value of what `info` tells of it: chip, driver, libraries and their versions.
-  virtual std::vector<std::pair<std::string, std::string>> facts() const = 0;
+  virtual std::vector<std::pair<std::string, std::string>> facts() = 0;
   /// Threads of the host that compute.
   virtual int threads() const = 0;
 
@@ -67,6 +75,8 @@ public:
   std::byte *address(const PlannedTensor &tensor) const {
     return spaces[tensor.space] + tensor.offset;
   }
+  /// Bytes of the device's own memory that the runner allocated; 0 where the memory is the host's.
+  virtual int64_t allocatedBytes() const = 0;
   /// Whether the host may read and write the spaces in place.
   virtual bool isHostMemory() const = 0;
 
@@ -107,6 +117,8 @@ public:
   /// Times every op of what runs until `stopTimes`, which adds the results to `times`.
   virtual Status startTimes(dsc_context *ctx) = 0;
   virtual Status stopTimes(dsc_context *ctx, OpTimes &times) = 0;
+  /// Measures the rates that bounds are made of. What lies in the arena is lost.
+  virtual Result<DeviceRates> measureRates(const Manifest &manifest) = 0;
   /// Around each call, while a profile is taken.
   virtual void beginOp(int32_t op) = 0;
   virtual void endOp(int32_t op) = 0;

@@ -9,6 +9,7 @@
 #include "runtime/RunTimeValues.h"
 #include "runtime/Signals.h"
 #include "runtime/Startup.h"
+#include "runtime/Trace.h"
 #include "runtime/Weights.h"
 
 #include <cerrno>
@@ -30,6 +31,8 @@ static long long wide(int64_t value) { return value; }
 static constexpr int stepsBehind = 2;
 /// Steps skipped one after the other that end a run: no batch gives a finite gradient any more.
 static constexpr int64_t mostSkipped = 100;
+/// What --profile shows: the first steps load kernels and touch memory for the first time.
+static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
 
 namespace {
 class Training {
@@ -51,6 +54,7 @@ private:
   };
   Status step(int64_t number);
   Status runMicroBatches(int64_t begin, bool withUpdate);
+  Status profile(int64_t number);
   Status reportSteps(int open);
   Status report(const Submitted &step, const ScalarResults &results);
   Result<std::string> findNotFinite(const Submitted &step);
@@ -202,6 +206,9 @@ Status Training::prepare() {
   }
   DSC_RETURN_IF_FAILED(prepareLength());
   DSC_RETURN_IF_FAILED(prepareWeightsPath());
+  if (line.has("--profile") && !line.has("--force")) {
+    DSC_RETURN_IF_FAILED(checkOverwritesOwnTrace(line.text("--profile")));
+  }
   DSC_RETURN_IF_FAILED(checkFreeSpace());
   Result<std::unique_ptr<Session>> made = openSession(executable, line);
   if (made.failed()) {
@@ -333,6 +340,7 @@ Status Training::step(int64_t number) {
   Submitted step;
   step.number = number;
   step.learningRate = values.learningRate(number, steps);
+  DSC_RETURN_IF_FAILED(profile(number));
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.lr", step.learningRate));
@@ -343,6 +351,28 @@ Status Training::step(int64_t number) {
   DSC_RETURN_IF_FAILED(session->beginReading("last"));
   submitted.push_back(step);
   return reportSteps(stepsBehind);
+}
+
+/// Starts the trace of --profile before its first step, and writes it before the one behind its
+/// last.
+Status Training::profile(int64_t number) {
+  if (!line.has("--profile")) {
+    return {};
+  }
+  if (number == firstProfiled) {
+    DSC_RETURN_IF_FAILED(reportSteps(0));
+    return session->device().startTimes(&session->context());
+  }
+  if (!session->context().timesOps || number <= lastProfiled) {
+    return {};
+  }
+  OpTimes times;
+  times.ops.resize(session->manifest().ops.size());
+  DSC_RETURN_IF_FAILED(reportSteps(0));
+  DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
+  const std::string path = line.text("--profile");
+  progress->line("a trace of steps 3 to 5 is in " + printable(path));
+  return writeTrace(path, session->manifest(), times, session->device().summary());
 }
 
 /// Reports the steps whose results are there; waits for them until at most `open` are not reported.
@@ -451,6 +481,12 @@ Status Training::run() {
   }
   if (Status reported = reportSteps(0); failure.ok()) {
     failure = reported;
+  }
+  if (failure.ok()) {
+    failure = profile(std::max(done, lastProfiled) + 1);
+    if (line.has("--profile") && done < firstProfiled) {
+      progress->line("no trace: the run ended before step 3");
+    }
   }
   progress->finish();
   if (failure.ok() && evalData && evaluatedAt != done && !stopSignal()) {

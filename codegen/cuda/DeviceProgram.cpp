@@ -68,7 +68,7 @@ void cuda::defineImages(ModuleOp module, StringRef cubin, StringRef ptx) {
   OpBuilder b(module.getContext());
   auto define = [&](StringRef name, Type type, Attribute value, unsigned alignment) {
     auto declared = module.lookupSymbol<LLVM::GlobalOp>(name);
-    b.setInsertionPoint(declared);
+    b.setInsertionPointAfter(declared);
     Location loc = declared.getLoc();
     declared.erase();
     b.create<LLVM::GlobalOp>(loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, value,

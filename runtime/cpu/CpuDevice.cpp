@@ -2,7 +2,6 @@
 
 #include "runtime/cpu/CpuDevice.h"
 
-#include "runtime/Context.h"
 #include "runtime/cpu/CpuPlans.h"
 #include "runtime/cpu/Gemm.h"
 
@@ -39,7 +38,7 @@ std::string CpuDevice::summary() const {
   return format("%d thread%s", threads(), threads() == 1 ? "" : "s");
 }
 
-std::vector<std::pair<std::string, std::string>> CpuDevice::facts() const {
+std::vector<std::pair<std::string, std::string>> CpuDevice::facts() {
   return {{"device", "CPU, " + summary()}};
 }
 
@@ -107,14 +106,15 @@ Result<const std::byte *> CpuDevice::finishRead(int64_t ticket, double &seconds)
 
 Status CpuDevice::startTimes(dsc_context *ctx) {
   opTimes.clear();
+  profileBegan = Clock::now();
   ctx->timesOps = true;
   return {};
 }
 
 Status CpuDevice::stopTimes(dsc_context *ctx, OpTimes &times) {
   ctx->timesOps = false;
-  for (const OpTime &time : opTimes) {
-    times.add(time.op, time.nanoseconds);
+  for (const OpTimes::Call &call : opTimes) {
+    times.add(call.op, call.begin, call.nanoseconds);
   }
   return {};
 }
@@ -122,8 +122,10 @@ Status CpuDevice::stopTimes(dsc_context *ctx, OpTimes &times) {
 void CpuDevice::beginOp(int32_t) { opBegan = Clock::now(); }
 
 void CpuDevice::endOp(int32_t op) {
-  auto elapsed = Clock::now() - opBegan;
-  opTimes.push_back({op, std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count()});
+  auto nanoseconds = [](Clock::duration time) -> int64_t {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+  };
+  opTimes.push_back({op, nanoseconds(opBegan - profileBegan), nanoseconds(Clock::now() - opBegan)});
 }
 
 Status CpuDevice::parallelFor(dsc_kernel_fn kernel, void *const *args, int64_t units,

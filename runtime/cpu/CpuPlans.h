@@ -5,6 +5,7 @@
 #ifndef DSC_RUNTIME_CPU_CPUPLANS_H
 #define DSC_RUNTIME_CPU_CPUPLANS_H
 
+#include "runtime/Context.h"
 #include "runtime/PlanList.h"
 #include "runtime/cpu/Attention.h"
 #include "runtime/cpu/Convolution.h"
@@ -22,10 +23,11 @@ public:
   Status start(int threads) { return team.start(threads); }
 
   std::string summary() const override;
-  std::vector<std::pair<std::string, std::string>> facts() const override;
+  std::vector<std::pair<std::string, std::string>> facts() override;
   int threads() const override { return team.threads(); }
 
   Status allocate(const Manifest &manifest, const std::byte *constants) override;
+  int64_t allocatedBytes() const override { return 0; }
   bool isHostMemory() const override { return true; }
   Status write(std::byte *target, int64_t bytes, int64_t elementBytes, const Fill &fill) override;
   Status read(const std::byte *source, int64_t bytes, int64_t elementBytes,
@@ -41,6 +43,7 @@ public:
 
   Status startTimes(dsc_context *ctx) override;
   Status stopTimes(dsc_context *ctx, OpTimes &times) override;
+  Result<DeviceRates> measureRates(const Manifest &) override { return DeviceRates(); }
   void beginOp(int32_t op) override;
   void endOp(int32_t op) override;
 
@@ -64,17 +67,13 @@ private:
     std::vector<std::byte> bytes;
     double seconds = 0;
   };
-  struct OpTime {
-    int32_t op;
-    int64_t nanoseconds;
-  };
 
   ThreadTeam team;
   int64_t spaceBytes[DSC_SPACE_COUNT] = {};
-  Clock::time_point began, opBegan;
+  Clock::time_point began, profileBegan, opBegan;
   Reading readings[readSlots];
   int64_t readingCount = 0;
-  std::vector<OpTime> opTimes;
+  std::vector<OpTimes::Call> opTimes;
 
   PlanList<MatmulPlan> matmuls;
   PlanList<AttentionPlan> attentions;

@@ -144,6 +144,11 @@ Result<double> Choices::time(const std::function<Status()> &enqueue, int repetit
   return seconds.ok() ? Result<double>(*seconds / repetitions) : seconds;
 }
 
+Result<double> Choices::secondsOf(const std::function<Status()> &enqueue, int repetitions) {
+  Result<double> first = time(enqueue, 1);
+  return first.ok() ? time(enqueue, repetitions) : first;
+}
+
 std::optional<size_t> Choices::fastest(size_t count, const std::function<Status(size_t)> &enqueue) {
   constexpr double budget = 2e-3; // seconds a variant and round
   constexpr int rounds = 3;

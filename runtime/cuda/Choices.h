@@ -30,6 +30,8 @@ public:
   /// `bytes` of device memory full of random numbers in [-1, 1] of type `dtype` (a dsc_dtype of
   /// floats); null where there is not that much. Valid until the next call.
   void *operand(int slot, int64_t bytes, int32_t dtype);
+  /// The mean time of what `enqueue` puts on the compute stream, after a run that warms up.
+  Result<double> secondsOf(const std::function<Status()> &enqueue, int repetitions);
   /// The index of the fastest of `count` variants; those that fail are left out. Nothing if all do.
   std::optional<size_t> fastest(size_t count, const std::function<Status(size_t)> &enqueue);
 

@@ -3,9 +3,9 @@
 #include "runtime/cuda/CudaDevice.h"
 
 #include "runtime/Context.h"
-#include "runtime/Executable.h"
 #include "runtime/cuda/CudaState.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -25,20 +25,21 @@ static int architectureNumber(const std::string &name) {
   return std::sscanf(name.c_str(), "sm_%d", &number) == 1 ? number : 0;
 }
 
-Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Executable &executable) {
+Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &manifest,
+                                                      const std::string &executable) {
   Result<std::unique_ptr<CudaDriver>> driver = CudaDriver::open();
   if (driver.failed()) {
     return driver.status();
   }
-  auto device = std::make_unique<CudaDevice>(std::move(*driver), executable);
-  DSC_RETURN_IF_FAILED(device->check(executable.manifest()));
+  auto device = std::make_unique<CudaDevice>(std::move(*driver), manifest, executable);
+  DSC_RETURN_IF_FAILED(device->check(manifest));
   return std::unique_ptr<Device>(std::move(device));
 }
 
-CudaDevice::CudaDevice(std::unique_ptr<CudaDriver> opened, const Executable &executable)
+CudaDevice::CudaDevice(std::unique_ptr<CudaDriver> opened, const Manifest &manifest,
+                       const std::string &executable)
     : driver(std::move(opened)), batch(*driver), results(*driver), tensors(*driver),
-      choices(executable.path(), *driver) {
-  const Manifest &manifest = executable.manifest();
+      choices(executable, *driver) {
   architecture = manifest.targetFeatures;
   for (const auto &[name, value] : manifest.options) {
     allowTf32 |= name == "precision" && value == "tf32";
@@ -80,18 +81,17 @@ Status CudaDevice::check(const Manifest &manifest) const {
   return {};
 }
 
-std::vector<std::pair<std::string, std::string>> CudaDevice::facts() const {
+std::vector<std::pair<std::string, std::string>> CudaDevice::facts() {
   const int version = driver->version();
   std::vector<std::pair<std::string, std::string>> list = {
       {"device", format("%s (sm_%d)", driver->chip().c_str(), driver->architecture())},
       {"driver", format("CUDA %d.%d, %s", version / 1000, version % 1000 / 10,
                         loadedLibrary("NVIDIA's driver").c_str())}};
-  if (blas) {
-    list.emplace_back("cuBLASLt", blas->versionText());
-  }
-  if (dnn) {
-    list.emplace_back("cuDNN", dnn->versionText());
-  }
+  // Also those that this program does not call.
+  Status status = openBlas();
+  list.emplace_back("cuBLASLt", status.ok() ? blas->versionText() : status.message());
+  status = openCudnn();
+  list.emplace_back("cuDNN", status.ok() ? dnn->versionText() : status.message());
   return list;
 }
 
@@ -103,6 +103,7 @@ Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants
     bytes += aligned(manifest.spaceBytes[static_cast<size_t>(i)]);
   }
   DSC_RETURN_IF_FAILED(memory.allocate(*driver, bytes));
+  allocated = bytes + BatchStaging::deviceBytes(manifest);
   DSC_RETURN_IF_FAILED(
       driver->check(driver->api().cuMemsetD8Async(memory.address(), 0, static_cast<size_t>(bytes),
                                                   driver->compute),
@@ -157,10 +158,12 @@ Status CudaDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
   if (graph.failed()) {
     return graph.status();
   }
+  const auto began = std::chrono::steady_clock::now() - profileBegan;
   DSC_RETURN_IF_FAILED((*graph)->launch());
   if (ctx->timesOps) {
     DSC_RETURN_IF_FAILED(wait());
-    return (*graph)->events.collect(*timesSoFar);
+    return (*graph)->events.collect(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(began).count(), *timesSoFar);
   }
   return {};
 }
@@ -169,17 +172,66 @@ Status CudaDevice::startTimes(dsc_context *ctx) {
   timesSoFar = std::make_unique<OpTimes>();
   timesSoFar->ops.resize(ctx->opNames.size());
   timingFailure = Status();
+  profileBegan = std::chrono::steady_clock::now();
   ctx->timesOps = true;
   return {};
 }
 
 Status CudaDevice::stopTimes(dsc_context *ctx, OpTimes &times) {
   ctx->timesOps = false;
-  for (size_t i = 0; i < times.ops.size() && i < timesSoFar->ops.size(); ++i) {
-    times.ops[i].calls += timesSoFar->ops[i].calls;
-    times.ops[i].nanoseconds += timesSoFar->ops[i].nanoseconds;
+  for (const OpTimes::Call &call : timesSoFar->calls) {
+    times.add(call.op, call.begin, call.nanoseconds);
   }
   return timingFailure;
+}
+
+Result<DeviceRates> CudaDevice::measureRates(const Manifest &manifest) {
+  DeviceRates rates;
+  // One half of the arena into the other, where it is much larger than the caches.
+  const int64_t half = manifest.spaceBytes[DSC_SPACE_ARENA] / 2 / spaceAlignment * spaceAlignment;
+  const int64_t bytes = std::min(half, int64_t(1) << 30);
+  if (bytes >= int64_t(128) << 20) {
+    std::byte *arena = spaces[DSC_SPACE_ARENA];
+    Result<double> seconds =
+        choices.secondsOf([&] { return copy(arena + half, arena, bytes); }, 20);
+    if (seconds.failed()) {
+      return seconds.status();
+    }
+    rates.bytesPerSecond = 2 * static_cast<double>(bytes) / *seconds;
+  }
+  std::string precision;
+  for (const auto &[name, value] : manifest.options) {
+    precision = name == "precision" ? value : precision;
+  }
+  const int32_t dtype = precision == "bf16" ? DSC_BF16 : precision == "fp16" ? DSC_F16 : DSC_F32;
+  const int64_t size = dtype == DSC_F32 ? 4096 : 8192;
+  const int64_t dims[] = {size, size}, strides[] = {size, 1};
+  MatmulShape shape;
+  shape.dtype = dtype;
+  shape.rank = 2;
+  shape.aDims = shape.bDims = shape.cDims = dims;
+  shape.aStrides = shape.bStrides = shape.cStrides = strides;
+  const int64_t workspace = int64_t(32) << 20;
+  DSC_RETURN_IF_FAILED(openBlas());
+  Result<std::unique_ptr<CudaMatmul>> product =
+      CudaMatmul::make({*driver, *blas, choices, allowTf32}, shape, workspace);
+  if (product.failed()) {
+    return product.status();
+  }
+  const int64_t matrix = size * size * dtypeSize(static_cast<Dtype>(dtype));
+  void *a = choices.operand(0, matrix, dtype), *b = choices.operand(1, matrix, dtype);
+  void *c = choices.operand(2, matrix, dtype), *space = choices.operand(4, workspace, DSC_F32);
+  if (a && b && c && space) {
+    Result<double> seconds =
+        choices.secondsOf([&] { return (*product)->run(a, b, nullptr, c, space); }, 20);
+    if (seconds.failed()) {
+      return seconds.status();
+    }
+    const auto side = static_cast<double>(size);
+    rates.flopsPerSecond = 2 * side * side * side / *seconds;
+  }
+  DSC_RETURN_IF_FAILED(choices.save());
+  return rates;
 }
 
 void CudaDevice::beginOp(int32_t op) {

@@ -14,20 +14,24 @@
 #include "runtime/cuda/Staging.h"
 #include "runtime/cuda/StepGraph.h"
 
+#include <chrono>
+
 namespace dsc {
 
 class CudaDevice : public Device {
 public:
-  CudaDevice(std::unique_ptr<CudaDriver> driver, const Executable &executable);
+  CudaDevice(std::unique_ptr<CudaDriver> driver, const Manifest &manifest,
+             const std::string &executable);
   ~CudaDevice() override;
   /// Whether the plan and the program's architecture fit the GPU.
   Status check(const Manifest &manifest) const;
 
   std::string summary() const override { return driver->chip(); }
-  std::vector<std::pair<std::string, std::string>> facts() const override;
+  std::vector<std::pair<std::string, std::string>> facts() override;
   int threads() const override { return 1; }
 
   Status allocate(const Manifest &manifest, const std::byte *constants) override;
+  int64_t allocatedBytes() const override { return allocated; }
   bool isHostMemory() const override { return false; }
   Status write(std::byte *target, int64_t bytes, int64_t elementBytes, const Fill &fill) override {
     return tensors.write(target, bytes, elementBytes, fill);
@@ -51,6 +55,7 @@ public:
 
   Status startTimes(dsc_context *ctx) override;
   Status stopTimes(dsc_context *ctx, OpTimes &times) override;
+  Result<DeviceRates> measureRates(const Manifest &manifest) override;
   void beginOp(int32_t op) override;
   void endOp(int32_t op) override;
 
@@ -79,6 +84,7 @@ private:
   };
   using GraphKey = std::pair<dsc_entry_fn, dsc_entry_fn>;
   Status enqueue(dsc_context *ctx, const EntryFunctions &entry);
+  Status openBlas();
   Status openCudnn();
   Result<StepGraph *> graphOf(dsc_context *ctx, const EntryFunctions &entry);
 
@@ -90,6 +96,7 @@ private:
   bool usesGraphs = true;
 
   DeviceMemory memory; ///< all spaces
+  int64_t allocated = 0;
   BatchStaging batch;
   ResultStaging results;
   TensorStaging tensors;
@@ -97,7 +104,7 @@ private:
   std::vector<CUmodule> modules;
   std::vector<Kernel> kernels;
   Choices choices;
-  std::unique_ptr<CublasLt> blas; ///< made by the first plan
+  std::unique_ptr<CublasLt> blas; ///< opened by the first plan
   std::unique_ptr<Cudnn> dnn;
   PlanList<CudaMatmul> matmuls;
   PlanList<CudaAttention> attentions;
@@ -107,6 +114,7 @@ private:
   /// While a profile is taken: the events of the entry that is captured, and the sums so far.
   OpEvents *events = nullptr;
   std::unique_ptr<OpTimes> timesSoFar;
+  std::chrono::steady_clock::time_point profileBegan;
   Status timingFailure;
 };
 

@@ -111,10 +111,8 @@ Status CudaMatmul::setShape(const MatmulShape &shape) {
   int64_t aRow = shape.aStrides[row], aK = shape.aStrides[column];
   int64_t bK = shape.bStrides[row], bColumn = shape.bStrides[column];
   int64_t cRow = shape.cStrides[row], cColumn = shape.cStrides[column];
-  bool exchanged = false;
   bool cRowMajor = true;
   if (findLie(m, n, cRow, cColumn, cLie.leading, cRowMajor) && !cRowMajor) {
-    // c is stored transposed: c^T = b^T a^T.
     if (withBias && m > 1) {
       return refuse(shape, "a bias of columns on a result that is stored transposed");
     }
@@ -446,6 +444,9 @@ Status CudaMatmul::run(const void *a, const void *b, const void *bias, void *c,
   if (k == 0 && accumulate) {
     return {};
   }
+  if (exchanged) {
+    std::swap(a, b);
+  }
   DSC_RETURN_IF_FAILED(setBias(bias));
   for (int64_t repeat = 0; repeat < repeats; ++repeat) {
     int64_t rest = repeat, aAt = 0, bAt = 0, cAt = 0;
@@ -480,14 +481,20 @@ Status CudaMatmul::run(const void *a, const void *b, const void *bias, void *c,
   return {};
 }
 
-Status CudaDevice::planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) {
-  if (!blas) {
-    Result<std::unique_ptr<CublasLt>> opened = CublasLt::open(*driver);
-    if (opened.failed()) {
-      return opened.status();
-    }
-    blas = std::move(*opened);
+Status CudaDevice::openBlas() {
+  if (blas) {
+    return {};
   }
+  Result<std::unique_ptr<CublasLt>> opened = CublasLt::open(*driver);
+  if (opened.failed()) {
+    return opened.status();
+  }
+  blas = std::move(*opened);
+  return {};
+}
+
+Status CudaDevice::planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) {
+  DSC_RETURN_IF_FAILED(openBlas());
   Result<std::unique_ptr<CudaMatmul>> made =
       CudaMatmul::make({*driver, *blas, choices, allowTf32}, shape, workspace);
   return made.ok() ? matmuls.store(plan, std::move(*made)) : made.status();

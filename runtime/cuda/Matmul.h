@@ -78,6 +78,7 @@ private:
   const CublasLt &library;
   int32_t dtype = 0, epilogue = 0;
   bool withBias = false, accumulate = false, tf32 = false;
+  bool exchanged = false; ///< c is stored transposed: c^T = b^T a^T is what is computed
   int64_t workspaceBytes = 0;
   int64_t m = 0, n = 0, k = 0;
   Lie aLie = {}, bLie = {}, cLie = {};

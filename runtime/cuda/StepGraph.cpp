@@ -15,13 +15,14 @@ Status OpEvents::end(const CudaDriver &driver, bool inGraph) {
   return ops.back().end.record(driver, driver.compute, inGraph);
 }
 
-Status OpEvents::collect(OpTimes &times) const {
+Status OpEvents::collect(int64_t began, OpTimes &times) const {
   for (const Op &op : ops) {
+    Result<double> before = op.begin.secondsSince(ops.front().begin);
     Result<double> seconds = op.end.secondsSince(op.begin);
-    if (seconds.failed()) {
-      return seconds.status();
-    }
-    times.add(op.number, static_cast<int64_t>(*seconds * 1e9));
+    DSC_RETURN_IF_FAILED(before.status());
+    DSC_RETURN_IF_FAILED(seconds.status());
+    times.add(op.number, began + static_cast<int64_t>(*before * 1e9),
+              static_cast<int64_t>(*seconds * 1e9));
   }
   return {};
 }

@@ -19,8 +19,8 @@ class OpEvents {
 public:
   Status begin(const CudaDriver &driver, int32_t op, bool inGraph);
   Status end(const CudaDriver &driver, bool inGraph);
-  /// Adds the times of the last run, which is done, to `times`.
-  Status collect(OpTimes &times) const;
+  /// Adds the times of the last run, which is done and began at `began` nanoseconds, to `times`.
+  Status collect(int64_t began, OpTimes &times) const;
 
 private:
   struct Op {

@@ -2,9 +2,11 @@
 
 #include "runtime/cuda/Symbols.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <glob.h>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -47,33 +49,31 @@ static std::vector<std::string> split(const char *list) {
   return parts;
 }
 
-std::vector<std::string> dsc::cudaLibraryFolders() {
+/// Folders of libraries below what the user named.
+static std::vector<std::string> namedFolders() {
   std::vector<std::string> folders;
   for (const std::string &root : split(std::getenv("DSC_CUDA_PATH"))) {
     for (const char *below : {"", "/lib64", "/lib", "/targets/x86_64-linux/lib", "/nvidia/*/lib"}) {
       addMatches(folders, root + below);
     }
   }
-  for (const char *pattern :
-       {"/usr/local/cuda/lib64", "/usr/local/cuda-*/lib64", "/usr/local/nvidia/lib64",
-        "/usr/local/nvidia/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib/wsl/lib",
-        "/opt/cuda/lib64", "/run/opengl-driver/lib"}) {
-    addMatches(folders, pattern);
-  }
-  // Virtual environments, and the folders beside each Python in PATH.
-  std::vector<std::string> prefixes;
+  return folders;
+}
+
+/// Those of the nvidia packages of Python, environments first.
+static std::vector<std::string> pythonFolders() {
+  std::vector<std::string> prefixes, folders;
   for (const char *variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
     if (const char *value = std::getenv(variable); value && *value) {
       prefixes.push_back(value);
     }
   }
   for (const std::string &bin : split(std::getenv("PATH"))) {
-    std::string python = bin + "/python3";
-    char *resolved = realpath(python.c_str(), nullptr);
+    char *resolved = realpath((bin + "/python3").c_str(), nullptr);
     if (!resolved) {
       continue;
     }
-    // A virtual environment's python3 is a link; its packages stand beside the link.
+    // An environment's python3 is a link; its packages stand beside the link.
     prefixes.push_back(bin.substr(0, bin.rfind('/')));
     std::string target = resolved;
     std::free(resolved);
@@ -83,24 +83,34 @@ std::vector<std::string> dsc::cudaLibraryFolders() {
   if (const char *home = std::getenv("HOME")) {
     prefixes.push_back(std::string(home) + "/.local");
   }
-  prefixes.push_back("/usr/local");
-  prefixes.push_back("/usr");
+  prefixes.insert(prefixes.end(), {"/usr/local", "/usr"});
   for (const std::string &prefix : prefixes) {
     for (const char *packages : {"/lib/python3*/site-packages", "/lib/python3*/dist-packages",
                                  "/lib64/python3*/site-packages"}) {
       addMatches(folders, prefix + packages + "/nvidia/*/lib");
     }
   }
-  std::vector<std::string> unique;
-  for (const std::string &folder : folders) {
-    bool seen = false;
-    for (const std::string &other : unique) {
-      seen |= other == folder;
-    }
-    if (!seen) {
-      unique.push_back(folder);
-    }
+  return folders;
+}
+
+std::vector<std::string> dsc::cudaLibraryFolders() {
+  std::vector<std::string> folders = namedFolders();
+  const std::vector<std::string> path = split(std::getenv("LD_LIBRARY_PATH"));
+  folders.insert(folders.end(), path.begin(), path.end());
+  const std::vector<std::string> python = pythonFolders();
+  folders.insert(folders.end(), python.begin(), python.end());
+  folders.emplace_back(); // the loader's own path
+  for (const char *pattern :
+       {"/usr/local/cuda/lib64", "/usr/local/cuda-*/lib64", "/usr/local/nvidia/lib64",
+        "/usr/local/nvidia/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib/wsl/lib",
+        "/opt/cuda/lib64", "/run/opengl-driver/lib"}) {
+    addMatches(folders, pattern);
   }
+  std::vector<std::string> unique;
+  std::copy_if(folders.begin(), folders.end(), std::back_inserter(unique),
+               [&](const std::string &folder) {
+                 return std::find(unique.begin(), unique.end(), folder) == unique.end();
+               });
   return unique;
 }
 
@@ -127,25 +137,9 @@ static Result<void *> open(const LibraryRequest &request) {
     return nullptr;
   };
   const std::vector<std::string> folders = cudaLibraryFolders();
-  // DSC_CUDA_PATH is the user's word and comes before the loader's own path.
-  const size_t chosen = std::getenv("DSC_CUDA_PATH") ? 1 : 0;
   for (const std::string &name : request.names) {
     for (const std::string &folder : folders) {
-      bool own = false;
-      for (const std::string &root : split(std::getenv("DSC_CUDA_PATH"))) {
-        own |= folder.compare(0, root.size(), root) == 0;
-      }
-      if (chosen && own) {
-        if (void *handle = attempt(folder + "/" + name)) {
-          return handle;
-        }
-      }
-    }
-    if (void *handle = attempt(name)) {
-      return handle;
-    }
-    for (const std::string &folder : folders) {
-      if (void *handle = attempt(folder + "/" + name)) {
+      if (void *handle = attempt(folder.empty() ? name : folder + "/" + name)) {
         return handle;
       }
     }
@@ -155,14 +149,13 @@ static Result<void *> open(const LibraryRequest &request) {
     names += (names.empty() ? "" : ", ") + name;
   }
   for (const std::string &folder : folders) {
-    where += ", " + folder;
+    where += (where.empty() ? "" : ", ") + (folder.empty() ? "the loader's folders" : folder);
   }
   if (!answer.empty()) {
     answer = "; the loader says: " + answer;
   }
-  return Status::machine(format("%s cannot be loaded: looked for %s in LD_LIBRARY_PATH, the "
-                                "loader's folders%s%s. %s; if it is elsewhere, name its folder in "
-                                "DSC_CUDA_PATH",
+  return Status::machine(format("%s cannot be loaded: looked for %s in %s%s. %s; if it is "
+                                "elsewhere, name its folder in DSC_CUDA_PATH",
                                 request.title, names.c_str(), where.c_str(), answer.c_str(),
                                 request.install));
 }

@@ -1,7 +1,7 @@
 // NVIDIA's libraries, loaded at start.
 // Tables of the functions that the runtime calls, filled by dlopen: the driver (libcuda), cuBLASLt
-// and, when the first plan needs it, cuDNN. Looked for in DSC_CUDA_PATH, LD_LIBRARY_PATH, the
-// system's usual folders and the nvidia packages of the Pythons in sight, in this order.
+// and, when the first plan needs it, cuDNN. Looked for in DSC_CUDA_PATH, LD_LIBRARY_PATH, the nvidia
+// packages of the Pythons in sight and the system's folders, in this order.
 
 #ifndef DSC_RUNTIME_CUDA_SYMBOLS_H
 #define DSC_RUNTIME_CUDA_SYMBOLS_H
@@ -108,8 +108,7 @@ Result<void *> loadCudnn(int driverVersion);
 /// The file that a library was loaded from, "" if it was not: for `info`.
 std::string loadedLibrary(const char *title);
 
-/// Folders that are searched for `name`-like libraries beside the loader's own path, in order:
-/// those of DSC_CUDA_PATH, the system's, Python's.
+/// Folders that libraries are looked for in, in this order; "" is the loader's own path.
 std::vector<std::string> cudaLibraryFolders();
 
 } // namespace dsc

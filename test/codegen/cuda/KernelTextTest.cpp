@@ -289,7 +289,7 @@ TEST(KernelText, EmbeddingGradient) {
                            "%y = dsc.gather_grad %a0, %a1 {axis = 0 : i64} : (" + tensor(rows) +
                                ", " + tensor(indices) + ") -> " + tensor(table),
                            "%y", {table}),
-              2, 128);
+              2, 160);
   EXPECT_EQ(count(kernel.ptx, "atom\\.|[^a-z]red\\."), 0) << kernel.ptx;
   EXPECT_GE(count(kernel.ptx, kWideLoad), 4);
 }
