@@ -68,11 +68,10 @@ void cuda::defineImages(ModuleOp module, StringRef cubin, StringRef ptx) {
   OpBuilder b(module.getContext());
   auto define = [&](StringRef name, Type type, Attribute value, unsigned alignment) {
     auto declared = module.lookupSymbol<LLVM::GlobalOp>(name);
-    b.setInsertionPointAfter(declared);
-    Location loc = declared.getLoc();
+    b.setInsertionPoint(declared);
+    b.create<LLVM::GlobalOp>(declared.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                             name, value, alignment);
     declared.erase();
-    b.create<LLVM::GlobalOp>(loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, value,
-                             alignment);
   };
   for (auto [name, bytes] :
        {std::pair(StringRef(kCubin), cubin), std::pair(StringRef(kPtx), ptx)}) {
