@@ -17,13 +17,22 @@ LogicalResult GlobalOp::verify() {
   if (getValue() && getValue()->getType() != type) { // global_2
     return emitOpError("value is ") << getValue()->getType() << ", global is " << type;
   }
-  bool fill = getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
+  bool isCopy = getRole() == GlobalRole::compute;
+  bool fill = isCopy || getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
   if (fill && !(getValue() && getValue()->isSplat())) { // global_3
     return emitOpError("of role ")
            << stringifyGlobalRole(getRole()) << " must start at a splat value";
   }
   if (getOf() && !SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr())) { // global_4
     return emitOpError("belongs to '") << *getOf() << "', which is no global";
+  }
+  if (isCopy) { // global_5
+    auto of =
+        getOf() ? SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr()) : nullptr;
+    if (!of || of.getTensorType().getShape() != type.getShape()) {
+      return emitOpError("of role compute is ")
+             << type << ", what it copies is " << (of ? of.getType() : Type());
+    }
   }
   return success();
 }

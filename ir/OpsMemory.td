@@ -11,11 +11,14 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
   let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
   let description = [{
     Trained parameters and buffers name their bytes by `source`; constants hold `value`; state starts
-    at the splat `value`; run-time values have the default `value`. `reason` says which rule decided
-    the role; `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to
-    its parameter.
-    1. Exactly one of value and source is present. 2. value has the global's type. 3. State and
-    run-time values are splats. 4. `of` names a global.
+    at the splat `value`; run-time values have the default `value`. A `compute` global holds its `of`
+    rounded to the compute type: the runner fills it whenever weights are loaded, the optimizer keeps
+    it up to date, and it is in no weights file. `reason` says which rule decided the role;
+    `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to its
+    parameter.
+    1. Exactly one of value and source is present. 2. value has the global's type. 3. State,
+    run-time values and compute globals are splats. 4. `of` names a global; 5. a compute global's has
+    its shape.
 
     Example:
     ```mlir

@@ -32,6 +32,12 @@ static void buildAutodiff(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 }
 
+static void buildPrecision(OpPassManager &manager) {
+  manager.addPass(createInsertCasts());
+  manager.addPass(createElideCasts());
+  manager.addPass(createCopyWeights()); // behind it: casts have moved to the weights
+}
+
 static void buildFusion(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createExpandAttention());
   manager.addNestedPass<func::FuncOp>(createExpandNormalization());
@@ -58,11 +64,12 @@ void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase) {
     return buildRaise(manager);
   case Phase::Autodiff:
     return buildAutodiff(manager);
+  case Phase::Precision:
+    return buildPrecision(manager);
   case Phase::Fusion:
     return buildFusion(manager);
   case Phase::Memory:
     return buildMemory(manager);
-  case Phase::Precision: // one precision so far
   case Phase::Recompute: // everything is saved so far
   case Phase::Parallel:  // one rank so far
   case Phase::Import:    // frontend/
