@@ -29,10 +29,10 @@ static long long wide(int64_t value) { return value; }
 
 /// Steps that may be under way while their results are awaited.
 static constexpr int stepsBehind = 2;
-/// What --profile shows: the first steps load kernels and touch memory for the first time.
-static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
 /// Steps skipped one after the other that end a run: no batch gives a finite gradient any more.
 static constexpr int64_t mostSkipped = 100;
+/// What --profile shows: the first steps load kernels and touch memory for the first time.
+static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
 
 namespace {
 class Training {
@@ -53,8 +53,8 @@ private:
     double learningRate = 0;
   };
   Status step(int64_t number);
-  Status profile(int64_t number);
   Status runMicroBatches(int64_t begin, bool withUpdate);
+  Status profile(int64_t number);
   Status reportSteps(int open);
   Status report(const Submitted &step, const ScalarResults &results);
   Result<std::string> findNotFinite(const Submitted &step);
