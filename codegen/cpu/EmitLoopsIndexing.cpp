@@ -113,7 +113,7 @@ static LoopUnits emitGatherGrad(LoopKernel &kernel, GatherGradOp op) {
           indices = elementCount(kernel.operandShape(1));
   int64_t ranges = std::min(size, kTableRanges), perRange = llvm::divideCeil(size, ranges);
   Type element = kernel.resultElement();
-  Value memory = kernel.resultMemory(), zero = b.constant(storageType(element), 0);
+  Value memory = kernel.resultMemory(), zero = b.constant(memoryType(element), 0);
   kernel.forUnits([&](Value unit) {
     Value block = b.divIndex(unit, ranges), low = b.mulIndex(b.remIndex(unit, ranges), perRange);
     Value high = b.minIndex(b.addIndex(low, b.index(perRange)), b.index(size)),
