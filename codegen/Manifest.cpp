@@ -130,9 +130,11 @@ static llvm::json::Array globalsOf(ModuleOp module) {
     }
     if (StringAttr of = global.getOfAttr() ? global.getOfAttr().getAttr() : StringAttr();
         of && parts.contains(of)) {
+      StringRef suffix =
+          global.getSlotKind() ? *global.getSlotKind() : stringifyGlobalRole(global.getRole());
       for (GlobalOp part : parts.lookup(of)) {
-        llvm::json::Object object = partObject(part.getSymName() + "." + *global.getSlotKind(),
-                                               part, type, *global.getSlot());
+        llvm::json::Object object =
+            partObject(part.getSymName() + "." + suffix, part, type, *global.getSlot());
         describeGlobal(global, object);
         object["of"] = part.getSymName().str();
         globals.push_back(std::move(object));
@@ -228,13 +230,22 @@ static llvm::json::Array opsOf(ModuleOp module) {
       title += " " + names.front().getValue().str();
     }
     Cost cost = costOf(op);
+    llvm::json::Array results;
+    auto slots = op->getAttrOfType<ArrayAttr>("dsc.slots");
+    for (auto [i, result] : llvm::enumerate(op->getResults())) {
+      auto type = dyn_cast<RankedTensorType>(result.getType());
+      if (slots && type && isa<FloatType>(type.getElementType())) {
+        results.push_back(tensorObject(std::to_string(i), type, cast<SlotAttr>(slots[i])));
+      }
+    }
     list.push_back(
         llvm::json::Object{{"name", title},
                            {"kind", kind},
                            {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
                            {"onnx", std::move(onnx)},
                            {"flops", cost.flops},
-                           {"bytes", cost.bytes}});
+                           {"bytes", cost.bytes},
+                           {"results", std::move(results)}});
   }
   return list;
 }
@@ -245,7 +256,9 @@ struct RunTimeValue {
   const char *global;
   const char *flag;
   const char *help;
-  double below; // an exclusive upper bound, 0 = none; none may be negative
+  double below = 0;        // an exclusive upper bound, 0 = none
+  double least = 0;        // a lower bound
+  bool aboveLeast = false; // which is not allowed itself
 };
 } // namespace
 
@@ -260,6 +273,17 @@ static const RunTimeValue kRunTimeValues[] = {
     {"momentum", "rt.momentum", "--momentum", "SGD: momentum", 0},
     {"dampening", "rt.dampening", "--dampening", "SGD: dampening of the momentum", 0},
     {"clip", "rt.clip", "--clip", "clip gradients to this global L2 norm; 0 = off", 0},
+    {"loss-scale", "rt.loss_scale", "--loss-scale", "fp16: factor of the loss; 0 = dynamic"},
+    {"initial-scale-power", "rt.initial_scale_power", "--initial-scale-power",
+     "fp16: the dynamic scale starts at 2 to this power", 63},
+    {"loss-scale-window", "rt.loss_scale_window", "--loss-scale-window",
+     "fp16: steps without overflow after which the scale doubles", 0, 1},
+    {"hysteresis", "rt.hysteresis", "--hysteresis", "fp16: overflows before the scale is halved", 0,
+     1},
+    {"min-loss-scale", "rt.min_loss_scale", "--min-loss-scale",
+     "fp16: overflow at this scale ends the run", 0, 0, true},
+    {"consecutive-hysteresis", "rt.consecutive_hysteresis", "--consecutive-hysteresis",
+     "fp16: 1 = any step without overflow restores the hysteresis", 2},
     {"seed", "rt.seed", "--seed", "seed of shuffling and Dropout", 0},
 };
 
@@ -288,7 +312,10 @@ static llvm::json::Array runTimeValuesOf(ModuleOp module) {
     }
     llvm::json::Object object{{"name", value.name}, {"global", value.global},
                               {"flag", value.flag}, {"default", std::move(fallback)},
-                              {"min", 0},           {"help", value.help}};
+                              {"min", value.least}, {"help", value.help}};
+    if (value.aboveLeast) {
+      object["min_exclusive"] = true;
+    }
     if (value.below != 0) {
       object["max"] = value.below;
       object["max_exclusive"] = true;

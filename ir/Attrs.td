@@ -63,7 +63,8 @@ def Dsc_GlobalRole : Dsc_Enum<"GlobalRole", "what a global tensor is to training
   I32EnumAttrCase<"buffer", 1, "buffer">,     // saved with the weights, not trained by gradients
   I32EnumAttrCase<"constant", 2, "constant">, // never changes; over 32 elements
   I32EnumAttrCase<"state", 3, "state">,       // optimizer moments, accumulators, step count
-  I32EnumAttrCase<"runtime", 4, "runtime">]>; // scalars that the runner writes before a step
+  I32EnumAttrCase<"runtime", 4, "runtime">, // scalars that the runner writes before a step
+  I32EnumAttrCase<"compute", 5, "compute">]>; // `of` in the compute type, for forward and backward
 def Dsc_GlobalRoleAttr : Dsc_EnumAttr<Dsc_GlobalRole, "role">;
 
 def Dsc_SourceAttr : Dsc_Attr<"Source", "source"> {

@@ -6,18 +6,18 @@
 using namespace mlir;
 using namespace dsc;
 
-/// global_5 to global_7: a part lies inside a global of its kind.
+/// global_7 to global_8: a part lies inside a global of its kind.
 static LogicalResult verifyStorage(GlobalOp part) {
   StorageAttr storage = *part.getStorage();
   auto whole = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(part, storage.getGlobal());
-  if (!whole) { // global_5
+  if (!whole) { // global_6
     return part.emitOpError("is stored in ") << storage.getGlobal() << ", which is no global";
   }
   RankedTensorType type = part.getTensorType();
   auto inside = dyn_cast<RankedTensorType>(whole.getType());
   if (whole.getStorage() || whole.getRole() != part.getRole() || !inside ||
       inside.getElementType() != type.getElementType() ||
-      inside.getRank() != type.getRank()) { // global_5
+      inside.getRank() != type.getRank()) { // global_6
     InFlightDiagnostic diagnostic = part.emitOpError("is a ")
                                     << stringifyGlobalRole(part.getRole()) << " " << type
                                     << " and cannot be a part of " << storage.getGlobal();
@@ -38,11 +38,11 @@ static LogicalResult verifyStorage(GlobalOp part) {
       taken[dim] = true;
     }
   }
-  if (!fits) { // global_6
+  if (!fits) { // global_7
     return part.emitOpError("of ")
            << type << " does not lie inside " << inside << " at " << storage;
   }
-  if (part.getSlot()) { // global_7
+  if (part.getSlot()) { // global_8
     return part.emitOpError("has a slot, but is stored in ") << storage.getGlobal();
   }
   return success();
@@ -59,13 +59,22 @@ LogicalResult GlobalOp::verify() {
   if (getValue() && getValue()->getType() != type) { // global_2
     return emitOpError("value is ") << getValue()->getType() << ", global is " << type;
   }
-  bool fill = getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
+  bool isCopy = getRole() == GlobalRole::compute;
+  bool fill = isCopy || getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
   if (fill && !(getValue() && getValue()->isSplat())) { // global_3
     return emitOpError("of role ")
            << stringifyGlobalRole(getRole()) << " must start at a splat value";
   }
   if (getOf() && !SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr())) { // global_4
     return emitOpError("belongs to '") << *getOf() << "', which is no global";
+  }
+  if (isCopy) { // global_5
+    auto of =
+        getOf() ? SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr()) : nullptr;
+    if (!of || of.getTensorType().getShape() != type.getShape()) {
+      return emitOpError("of role compute is ")
+             << type << ", what it copies is " << (of ? of.getType() : Type());
+    }
   }
   return getStorage() ? verifyStorage(*this) : success();
 }

@@ -254,6 +254,81 @@ def DifferentiateFunctions : Pass<"dsc-differentiate", "::mlir::ModuleOp"> {
 
 // precision
 
+def InsertCasts : Pass<"dsc-insert-casts", "::mlir::ModuleOp"> {
+  let summary = "Casts around every op, as the precision table says (--fp16, --bf16)";
+  let description = [{
+    Assumes: entries in f32. Guarantees: ops of class half compute in the half type, ops of class follow where their
+    operands are half, all others in f32 (passes/precision/PrecisionTable.cpp); values between ops are f32; parameters
+    are rounded where they are read, but for their update; constants are rounded here. Nothing happens under --fp32.
+
+    Before:
+    ```mlir
+    %w = dsc.get_global @w : tensor<8x4xf32>
+    %p = dsc.matmul %x, %w : (tensor<2x8xf32>, tensor<8x4xf32>) -> tensor<2x4xf32>
+    %y = dsc.relu %p : (tensor<2x4xf32>) -> tensor<2x4xf32>
+    ```
+    ==>
+    ```mlir
+    %w = dsc.get_global @w : tensor<8x4xf32>
+    %w16 = dsc.cast %w : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %w32 = dsc.cast %w16 : (tensor<8x4xbf16>) -> tensor<8x4xf32>
+    %x16 = dsc.cast %x : (tensor<2x8xf32>) -> tensor<2x8xbf16>
+    %again = dsc.cast %w32 : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %p = dsc.matmul %x16, %again : (tensor<2x8xbf16>, tensor<8x4xbf16>) -> tensor<2x4xbf16>
+    %p32 = dsc.cast %p : (tensor<2x4xbf16>) -> tensor<2x4xf32>
+    %p16 = dsc.cast %p32 : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+    %y16 = dsc.relu %p16 : (tensor<2x4xbf16>) -> tensor<2x4xbf16>
+    %y = dsc.cast %y16 : (tensor<2x4xbf16>) -> tensor<2x4xf32>
+    ```
+  }];
+}
+
+def ElideCasts : Pass<"dsc-elide-casts", "::mlir::ModuleOp"> {
+  let summary = "Removes casts of casts that lose nothing, and duplicates; moves casts to the narrow side of views";
+  let description = [{
+    Guarantees: the same values, bit for bit; no cast reads a widened value; each value is rounded once; a widening cast
+    stands right before its one user, so that kernels read the narrow value.
+
+    Before:
+    ```mlir
+    %p32 = dsc.cast %p : (tensor<2x4xbf16>) -> tensor<2x4xf32>
+    %p16 = dsc.cast %p32 : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+    %y = dsc.relu %p16 : (tensor<2x4xbf16>) -> tensor<2x4xbf16>
+    %t = dsc.transpose %z {permutation = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
+    %u = dsc.cast %t : (tensor<4x2xf32>) -> tensor<4x2xbf16>
+    ```
+    ==>
+    ```mlir
+    %y = dsc.relu %p : (tensor<2x4xbf16>) -> tensor<2x4xbf16>
+    %z16 = dsc.cast %z : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+    %u = dsc.transpose %z16 {permutation = array<i64: 1, 0>} : (tensor<2x4xbf16>) -> tensor<4x2xbf16>
+    ```
+  }];
+}
+
+def CopyWeights : Pass<"dsc-copy-weights", "::mlir::ModuleOp"> {
+  let summary = "Weights that are read in half get a half copy, which the optimizer op writes";
+  let description = [{
+    Assumes: after dsc-elide-casts. Guarantees: no entry casts a parameter, a frozen weight or a constant global; the
+    update of a parameter with a copy yields both. The module's `dsc.casts` says how many casts are left.
+
+    Before:
+    ```mlir
+    %w16 = dsc.cast %w : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %w1, %b1 = dsc.sgd %w, ... : (tensor<8x4xf32>, ...) -> (tensor<8x4xf32>, tensor<8x4xf32>)
+    dsc.set_global @w, %w1 : tensor<8x4xf32>
+    ```
+    ==>
+    ```mlir
+    dsc.global @w.bf16 : tensor<8x4xbf16> {role = #dsc.role<compute>, of = @w, slot_kind = "compute", value = ...}
+    %w16 = dsc.get_global @w.bf16 : tensor<8x4xbf16>
+    %w1, %b1, %copy = dsc.sgd %w, ... : (tensor<8x4xf32>, ...) -> (tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x4xbf16>)
+    dsc.set_global @w, %w1 : tensor<8x4xf32>
+    dsc.set_global @w.bf16, %copy : tensor<8x4xbf16>
+    ```
+  }];
+}
+
 // recompute
 
 // parallel

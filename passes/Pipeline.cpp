@@ -65,6 +65,12 @@ static void buildAutodiff(PhaseBuilder phase) {
   phase.add(createCSEPass());
 }
 
+static void buildPrecision(PhaseBuilder phase) {
+  phase.add(createInsertCasts());
+  phase.add(createElideCasts());
+  phase.add(createCopyWeights()); // behind it: casts have moved to the weights
+}
+
 static void buildFusion(PhaseBuilder phase) {
   phase.addToFunctions(createExpandAttention());
   phase.addToFunctions(createExpandNormalization());
@@ -92,11 +98,12 @@ void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase, const PassLimi
     return buildRaise(builder);
   case Phase::Autodiff:
     return buildAutodiff(builder);
+  case Phase::Precision:
+    return buildPrecision(builder);
   case Phase::Fusion:
     return buildFusion(builder);
   case Phase::Memory:
     return buildMemory(builder);
-  case Phase::Precision: // one precision so far
   case Phase::Recompute: // everything is saved so far
   case Phase::Parallel:  // one rank so far
   case Phase::Import:    // frontend/

@@ -275,6 +275,36 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
   return {};
 }
 
+Status dsc::fillComputeCopies(Session &session) {
+  const Manifest &manifest = session.manifest();
+  for (const GlobalSpec &copy : manifest.globals) {
+    if (copy.role != GlobalRole::Compute) {
+      continue;
+    }
+    const GlobalSpec &of = *manifest.global(copy.of);
+    Result<std::vector<std::byte>> values = session.bytes(of);
+    if (values.failed()) {
+      return values.status();
+    }
+    const int64_t from = dtypeSize(of.dtype), to = dtypeSize(copy.dtype);
+    Status written =
+        session.write(copy, [&](std::byte *target, int64_t offset, int64_t bytes) -> Status {
+          const int64_t first = offset / to;
+          std::optional<BadValue> bad = convertValues(of.dtype, values->data() + first * from,
+                                                      copy.dtype, target, bytes / to, ValueRange());
+          if (bad) {
+            return Status::user(format(
+                "weight \"%s\": element %lld: %s, which this program computes "
+                "in; compile it with --bf16 or --fp32",
+                of.name.c_str(), static_cast<long long>(first + bad->index), bad->why.c_str()));
+          }
+          return {};
+        });
+    DSC_RETURN_IF_FAILED(written);
+  }
+  return {};
+}
+
 Status dsc::saveWeights(Session &session, const std::string &path, int64_t step) {
   std::vector<TensorToWrite> tensors;
   for (const GlobalSpec &spec : session.manifest().globals) {

@@ -3,6 +3,7 @@
 #include "codegen/ExecutableWriter.h"
 #include "codegen/Pipeline.h"
 #include "ir/Options.h"
+#include "passes/precision/Casts.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/ModelFlags.h"
@@ -98,6 +99,27 @@ static std::string shortest(double value) {
   return text;
 }
 
+/// "precision: bf16; 412 casts inserted, 31 left", and what the target does with it.
+static void printPrecision(ModuleOp module, const CompileOptions &options, llvm::raw_ostream &out) {
+  if (options.precision == "fp32") {
+    return;
+  }
+  out << "precision: " << options.precision;
+  if (auto casts = module->getAttrOfType<DictionaryAttr>(kCastsAttr)) {
+    out << "; " << cast<IntegerAttr>(casts.get("inserted")).getInt() << " casts inserted, "
+        << cast<IntegerAttr>(casts.get("left")).getInt() << " left";
+  }
+  if (options.precision == "tf32" && options.target == "cpu") {
+    out << "; the CPU has no TF32 and computes in fp32";
+  }
+  if (options.precision == "fp16" && options.lossScale > 0) {
+    out << "; loss scale " << shortest(options.lossScale);
+  } else if (options.precision == "fp16") {
+    out << "; dynamic loss scale from 2^" << options.initialScalePower;
+  }
+  out << "\n";
+}
+
 /// Prints what was chosen, so that nobody trains something else than they think.
 static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
@@ -125,6 +147,7 @@ static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
         << " micro-batches";
   }
   out << "\n";
+  printPrecision(module, *options, out);
 }
 
 namespace {
