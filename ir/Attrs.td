@@ -80,6 +80,20 @@ def Dsc_SourceAttr : Dsc_Attr<"Source", "source"> {
   let assemblyFormat = "`<` $file `,` $name `,` $hash `>`";
 }
 
+def Dsc_StorageAttr : Dsc_Attr<"Storage", "storage"> {
+  let summary = "Where the elements of a global stand in the larger global that stores them.";
+  let description = [{
+    Dimension i of the part runs along dimension permutation[i] of `global`, from offsets[permutation[i]]
+    on: part = transpose(slice(global, offsets), permutation). Elements of `global` that belong to no
+    part are padding: they are 0 and stay 0.
+
+    Example: `#dsc.storage<@"attn.{q,k,v}.weight", [64, 0], [0, 1]>`
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$global, ArrayRefParameter<"int64_t">:$offsets,
+                        ArrayRefParameter<"int64_t">:$permutation);
+  let assemblyFormat = "`<` $global `,` `[` $offsets `]` `,` `[` $permutation `]` `>`";
+}
+
 //===----------------------------------------------------------------------===//
 // Kernels and the memory plan
 //===----------------------------------------------------------------------===//

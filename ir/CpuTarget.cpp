@@ -52,6 +52,9 @@ public:
 
   bool takesAttention(Operation *) const override { return true; }
 
+  // Patches are gathered along channels; images in another layout are copied first.
+  ConvLayout convLayout() const override { return ConvLayout::channels_last; }
+
   int64_t grainBytes() const override { return 16 << 10; }
 
   // What fits the second-level cache.
@@ -107,7 +110,8 @@ private:
   template <typename Conv>
   static int64_t convWorkspace(dsc_conv_kind kind, Conv conv, Value x, Value w, Value y) {
     auto typeOf = [](Value value) { return cast<RankedTensorType>(value.getType()); };
-    StridedShape image = imageShape(typeOf(x), conv.getLayout()), weight(typeOf(w));
+    StridedShape image = imageShape(typeOf(x), conv.getLayout());
+    StridedShape weight = imageShape(typeOf(w), conv.getLayout());
     StridedShape result = imageShape(typeOf(y), conv.getLayout());
     return dsc_conv_workspace(
         kind, typeNumber(typeOf(x)), static_cast<int32_t>(typeOf(x).getRank()), image.dims.data(),

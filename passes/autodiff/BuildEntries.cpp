@@ -11,6 +11,8 @@
 #include "passes/autodiff/IndexBound.h"
 #include "passes/autodiff/LossScale.h"
 
+#include "ir/Storage.h"
+
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -454,8 +456,14 @@ static void warnAboutUntouched(ModuleOp module) {
   auto last = module.lookupSymbol<func::FuncOp>("last");
   llvm::DenseSet<Attribute> updated;
   last.walk([&](SetGlobalOp set) { updated.insert(set.getNameAttr().getAttr()); });
+  auto parts = storedParts(module);
+  auto storageOf = [](GlobalOp global) {
+    return global.getStorage() ? global.getStorage()->getGlobal().getAttr()
+                               : global.getSymNameAttr();
+  };
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getRole() == GlobalRole::trained && !updated.contains(global.getSymNameAttr())) {
+    if (global.getRole() == GlobalRole::trained && !parts.contains(global.getSymNameAttr()) &&
+        !updated.contains(storageOf(global))) {
       global.emitWarning() << "parameter '" << global.getSymName()
                            << "' does not reach the loss and stays as it is";
     }

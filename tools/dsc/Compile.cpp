@@ -7,6 +7,7 @@
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/ModelFlags.h"
+#include "tools/dsc/PassFlags.h"
 #include "tools/dsc/Phases.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -25,7 +26,8 @@ namespace {
 /// What the command line asked for.
 struct CompileRequest {
   ImportOptions import;
-  std::string output, from, emit, dumpPhases, dumpPasses, disable, init = "model";
+  std::string output, from, emit, dumpPhases, dumpPasses, init = "model";
+  PassFlags passes;
   std::string diagnostics = "text";
   bool force = false, help = false;
 };
@@ -50,8 +52,7 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.text("from", "FILE", request.from, "resume from a dump instead of a model");
   table.text("emit", "PHASE|ptx", request.emit,
              "stop after this phase and print the program; ptx: the kernels of a GPU");
-  table.text("disable", "PHASE", request.disable,
-             "leave out the passes of a phase that only improves the program: raise");
+  addPassFlags(table, request.passes);
   table.choice("diagnostics", {"text", "json"}, request.diagnostics, "how errors are printed");
   table.refused("init", "model|random", "weights come from the model");
   table.refused("report", "FILE", "reports come in a later version");
@@ -177,9 +178,7 @@ public:
       }
     }
     phases.passDumpFolder = request.dumpPasses;
-    if (!request.disable.empty()) {
-      phases.disabled.insert(request.disable);
-    }
+    (void)applyPassFlags(request.passes, phases); // was checked with the other flags
     if (std::optional<Phase> last = phaseByName(request.emit)) {
       phases.last = *last;
     }
@@ -351,8 +350,8 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
       wrong += " " + phase.name.str();
     }
   }
-  if (wrong.empty() && !request.disable.empty() && request.disable != "raise") {
-    wrong = "flag '--disable' is '" + request.disable + "'; only 'raise' can be left out";
+  if (PhaseRun checked; wrong.empty()) {
+    wrong = applyPassFlags(request.passes, checked);
   }
   if (!wrong.empty()) {
     llvm::errs() << "dsc compile: " << wrong << "\n";
