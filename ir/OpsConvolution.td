@@ -12,8 +12,9 @@ defvar convAttributes = (ins DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dila
 def Dsc_ConvolutionGroup : OpDocGroup {
   let summary = "Convolution and pooling";
   let description = [{
-    Images are [N, C, spatial...] (channels_first) or [N, spatial..., C] (channels_last); weights are
-    always [O, C / groups, spatial...]. Arrays have one entry a spatial dimension.
+    Images are [N, C, spatial...] (channels_first) or [N, spatial..., C] (channels_last), and weights
+    [O, C / groups, spatial...] or [O, spatial..., C / groups]. Arrays have one entry a spatial
+    dimension.
   }];
 }
 
@@ -24,7 +25,7 @@ def Dsc_ConvOp : Dsc_PureOp<"conv"> {
   let description = [{
     y[n, o, p] = sum over c, r of x[n, c, p * stride + r * dilation - pad] w[o, c, r] (+ bias[o]).
     1. Element types and ranks of x and w are equal, the ranks 3 to 5.
-    2. C is w's C * groups, and groups divides O.
+    2. C is w's channels times groups, and groups divides O.
     3. The arrays have rank - 2 entries; strides and dilations are positive, pads not negative.
     4. The window fits the padded image.
     5. bias is [O], of x's element type.

@@ -20,14 +20,22 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
   let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
   let description = [{
     Trained parameters and buffers name their bytes by `source`; constants hold `value`; state starts
-    at the splat `value`; run-time values have the default `value`. `reason` says which rule decided
-    the role; `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to
-    its parameter.
+    at the splat `value`; run-time values have the default `value`. A `compute` global holds its `of`
+    rounded to the compute type: the runner fills it whenever weights are loaded, the optimizer keeps
+    it up to date, and it is in no weights file. `reason` says which rule decided the role;
+    `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to its
+    parameter. A global with `storage` is a part of another one, which entries read and write in its
+    place: what the user knows as two weights may be one matrix, a weight may be padded or transposed.
+    Names, shapes, roles and sources stay with the parts; the storing global starts at the splat 0.
     1. Exactly one of value and source is present.
     2. value has the global's type.
-    3. State and run-time values are splats.
+    3. State, run-time values and compute globals are splats.
     4. `of` names a global.
-    5. The type is a statically shaped tensor.
+    5. The `of` of a compute global has its shape.
+    6. `storage` names a global of the same role, element type and rank that is no part itself.
+    7. The part lies inside it.
+    8. A part has no slot.
+    9. The type is a statically shaped tensor.
 
     Example:
     ```mlir
@@ -39,7 +47,7 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
                        OptionalAttr<ElementsAttr>:$value, OptionalAttr<Dsc_SourceAttr>:$source,
                        OptionalAttr<StrArrayAttr>:$onnx_names, OptionalAttr<StrAttr>:$reason,
                        OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<StrAttr>:$slot_kind,
-                       OptionalAttr<Dsc_SlotAttr>:$slot);
+                       OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_StorageAttr>:$storage);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -53,6 +61,7 @@ def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUser
   let description = [{
     1. The symbol is a global.
     2. The types are equal.
+    3. The global is no part of another one.
 
     Example:
     ```mlir
@@ -72,6 +81,7 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
     1. The symbol is a global.
     2. The types are equal.
     3. The role is not constant.
+    4. The global is no part of another one.
 
     Example:
     ```mlir

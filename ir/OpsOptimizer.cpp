@@ -18,9 +18,11 @@ LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::option
   return success();
 }
 
-/// The rules of adam and sgd: 1. one type of state and results, 2. of f32 or f64, 3. grad has its
-/// shape, 4. the operands behind `state` are scalars.
-static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state) {
+/// The rules of adam and sgd: 1. one type of state and results, 2. the copy has that shape in a
+/// narrower type, 3. grad has its shape, 4. the operands behind `state` are scalars, 5. the type is
+/// of f32 or f64.
+static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state,
+                                 Value copy) {
   for (Value value : state) {
     if (value.getType() != param.getType()) {
       return op->emitOpError("state is ")
@@ -28,13 +30,18 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
     }
   }
   for (Value value : op->getResults()) {
-    if (value.getType() != param.getType()) {
+    if (value != copy && value.getType() != param.getType()) {
       return op->emitOpError("result is ")
              << value.getType() << ", parameter is " << param.getType();
     }
   }
   if (Type element = typeOf(param).getElementType(); !element.isF32() && !element.isF64()) {
     return op->emitOpError("updates ") << param.getType() << ", expected f32 or f64";
+  }
+  if (copy && (typeOf(copy).getShape() != typeOf(param).getShape() ||
+               elementBytes(typeOf(copy).getElementType()) >=
+                   elementBytes(typeOf(param).getElementType()))) {
+    return op->emitOpError("copy is ") << copy.getType() << ", parameter is " << param.getType();
   }
   if (typeOf(grad).getShape() != typeOf(param).getShape()) {
     return op->emitOpError("gradient is ")
@@ -49,10 +56,12 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
 }
 
 LogicalResult AdamOp::verify() {
-  return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()});
+  return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()}, getCopy());
 }
 
-LogicalResult SgdOp::verify() { return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}); }
+LogicalResult SgdOp::verify() {
+  return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}, getCopy());
+}
 
 LogicalResult RandomOp::verify() {
   for (Value value : getOperands()) {

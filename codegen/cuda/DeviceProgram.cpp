@@ -69,10 +69,9 @@ void cuda::defineImages(ModuleOp module, StringRef cubin, StringRef ptx) {
   auto define = [&](StringRef name, Type type, Attribute value, unsigned alignment) {
     auto declared = module.lookupSymbol<LLVM::GlobalOp>(name);
     b.setInsertionPoint(declared);
-    Location loc = declared.getLoc();
+    b.create<LLVM::GlobalOp>(declared.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                             name, value, alignment);
     declared.erase();
-    b.create<LLVM::GlobalOp>(loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, value,
-                             alignment);
   };
   for (auto [name, bytes] :
        {std::pair(StringRef(kCubin), cubin), std::pair(StringRef(kPtx), ptx)}) {

@@ -41,6 +41,9 @@ struct SpaceSizes {
 /// the alignment.
 static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
   for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getStorage()) {
+      continue; // a part lies where its storage does
+    }
     bool constant = global.getRole() == GlobalRole::constant;
     int64_t &next = constant ? sizes.constants : sizes.state;
     RankedTensorType type = global.getTensorType();
