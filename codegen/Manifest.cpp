@@ -68,8 +68,14 @@ static void collectNodeNames(Location loc, llvm::SetVector<StringAttr> &names) {
 
 static llvm::json::Array globalsOf(ModuleOp module) {
   llvm::json::Array globals;
+  llvm::DenseSet<Attribute> flat; // storage of others, which the user does not know
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getRole() == GlobalRole::constant) {
+    if (std::optional<PlaceAttr> place = global.getWithin()) {
+      flat.insert(place->getFlat().getAttr());
+    }
+  }
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getRole() == GlobalRole::constant || flat.contains(global.getSymNameAttr())) {
       continue;
     }
     RankedTensorType type = global.getTensorType();

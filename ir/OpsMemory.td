@@ -13,9 +13,11 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     Trained parameters and buffers name their bytes by `source`; constants hold `value`; state starts
     at the splat `value`; run-time values have the default `value`. `reason` says which rule decided
     the role; `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to
-    its parameter.
+    its parameter. A global that lies `within` a flat one has no storage of its own: entries read and
+    write the flat one, and its name, shape, role and source say what the user knows of these bytes.
     1. Exactly one of value and source is present. 2. value has the global's type. 3. State and
-    run-time values are splats. 4. `of` names a global.
+    run-time values are splats. 4. `of` names a global. 5. It lies inside a global of its element type
+    that lies in no other.
 
     Example:
     ```mlir
@@ -27,7 +29,7 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
                        OptionalAttr<ElementsAttr>:$value, OptionalAttr<Dsc_SourceAttr>:$source,
                        OptionalAttr<StrArrayAttr>:$onnx_names, OptionalAttr<StrAttr>:$reason,
                        OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<StrAttr>:$slot_kind,
-                       OptionalAttr<Dsc_SlotAttr>:$slot);
+                       OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_PlaceAttr>:$within);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -39,7 +41,7 @@ def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUser
     MemoryEffects<[MemRead]>]> {
   let summary = "The value of a global at this point of the entry.";
   let description = [{
-    1. The symbol is a global. 2. The types are equal.
+    1. The symbol is a global. 2. The types are equal. 3. It lies within no other.
 
     Example:
     ```mlir
@@ -56,7 +58,8 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
   let summary = "Replaces the value of a global; reads before it in the entry see the old value.";
   let description = [{
     The memory phase lets the value be written in place where no later op reads the old one.
-    1. The symbol is a global. 2. The types are equal. 3. The role is not constant.
+    1. The symbol is a global. 2. The types are equal. 3. The role is not constant. 4. It lies within no
+    other.
 
     Example:
     ```mlir
@@ -81,6 +84,27 @@ def Dsc_GradientsOp : Dsc_Op<"gradients", [MemoryEffects<[MemWrite]>]> {
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names);
   let assemblyFormat = "$gradients attr-dict `:` type($gradients)";
+  let hasVerifier = 1;
+}
+
+def Dsc_PackOp : Dsc_Op<"pack", [Pure]> {
+  let summary = "Tensors one behind the other in one value.";
+  let description = [{
+    Element i of part p, in row-major order, is element offsets[p] + i of the result; what no part
+    covers is unspecified. The memory phase has the parts computed where they lie in the result, so
+    that the op itself does nothing; a part that cannot be (one that lies in another place already)
+    is copied.
+    1. One offset a part. 2. Parts have the result's element type. 3. They lie inside it, in order,
+    apart from each other.
+
+    Example:
+    ```mlir
+    %b = dsc.pack %dw, %db {offsets = array<i64: 0, 1024>} : (tensor<20x50xf32>, tensor<50xf32>) -> tensor<2x1024xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Dsc_Tensor>:$parts, DenseI64ArrayAttr:$offsets);
+  let results = (outs Dsc_Tensor:$result);
+  let assemblyFormat = "$parts attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -32,6 +32,8 @@ static void buildAutodiff(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 }
 
+static void buildParallel(OpPassManager &manager) { manager.addPass(createFormBuckets()); }
+
 static void buildFusion(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createExpandNormalization());
   manager.addNestedPass<func::FuncOp>(createExpandLosses());
@@ -57,13 +59,14 @@ void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase) {
     return buildRaise(manager);
   case Phase::Autodiff:
     return buildAutodiff(manager);
+  case Phase::Parallel:
+    return buildParallel(manager);
   case Phase::Fusion:
     return buildFusion(manager);
   case Phase::Memory:
     return buildMemory(manager);
   case Phase::Precision: // one precision so far
   case Phase::Recompute: // everything is saved so far
-  case Phase::Parallel:  // one rank so far
   case Phase::Import:    // frontend/
   case Phase::Kernels:   // codegen/
   case Phase::Device:    // codegen/

@@ -24,7 +24,7 @@ GlobalOp TrainingGlobals::declare(StringRef name, RankedTensorType type, GlobalR
       GlobalRoleAttr::get(module.getContext(), role), DenseElementsAttr::get(type, fill),
       SourceAttr(), ArrayAttr(), StringAttr(),
       of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
-      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr());
+      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), PlaceAttr());
   // A model may have a parameter of this name; `of` and `slot_kind` say what the global is,
   // whatever it is called.
   table.insert(global, Block::iterator(global));
