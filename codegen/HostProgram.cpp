@@ -5,6 +5,7 @@
 #include "codegen/LibraryPlans.h"
 #include "codegen/RuntimeCalls.h"
 #include "ir/Phase.h"
+#include "ir/Target.h"
 #include "runtime/abi.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -130,10 +131,12 @@ private:
 /// Lowers one entry; library calls get their plans from `plans`.
 class EntryLowering {
 public:
+  /// `kernels`: numbers of a device's kernels by name; empty where kernels run on the CPU.
   EntryLowering(func::FuncOp entry, RuntimeCalls &calls, LibraryPlans &plans,
-                const llvm::DenseMap<Operation *, int32_t> &numbers)
+                const llvm::DenseMap<Operation *, int32_t> &numbers,
+                const llvm::StringMap<int32_t> &kernels)
       : entry(entry), module(entry->getParentOfType<ModuleOp>()), calls(calls), plans(plans),
-        numbers(numbers) {}
+        numbers(numbers), kernels(kernels) {}
 
   LogicalResult run() {
     for (BlockArgument argument : entry.getArguments()) {
@@ -165,6 +168,7 @@ private:
   RuntimeCalls &calls;
   LibraryPlans &plans;
   const llvm::DenseMap<Operation *, int32_t> &numbers;
+  const llvm::StringMap<int32_t> &kernels;
   llvm::DenseMap<Value, SlotAttr> slots;
 
   SlotAttr slotOf(Value value) { return value ? slots.lookup(value) : SlotAttr(); }
@@ -284,7 +288,17 @@ private:
     Value array = b.argumentArray(arguments);
     for (auto [symbol, units, grain] :
          llvm::zip(launch.getKernels(), launch.getUnits(), launch.getGrains())) {
-      std::string name = kernelEntryName(cast<FlatSymbolRefAttr>(symbol).getValue());
+      StringRef function = cast<FlatSymbolRefAttr>(symbol).getValue();
+      if (auto kernel = kernels.find(function); kernel != kernels.end()) {
+        if (units > 0) {
+          b.call("dsc_rt_launch", {b.ctx(), b.constant(numbers.lookup(launch), false),
+                                   b.constant(kernel->second, false), array,
+                                   b.constant(static_cast<int64_t>(arguments.size()), false),
+                                   b.constant(units, true), b.constant(1, false)});
+        }
+        continue;
+      }
+      std::string name = kernelEntryName(function);
       Value kernel = b.builder().create<LLVM::AddressOfOp>(launch.getLoc(), calls.ptr(), name);
       b.call("dsc_rt_parallel_for", {b.ctx(), b.constant(numbers.lookup(launch), false), kernel,
                                      array, b.constant(units, true), b.constant(grain, true)});
@@ -298,9 +312,17 @@ LogicalResult dsc::lowerEntries(ModuleOp module) {
   RuntimeCalls calls(module);
   LibraryPlans plans(module, calls);
   llvm::DenseMap<Operation *, int32_t> numbers = numberRuntimeOps(module);
+  llvm::StringMap<int32_t> kernels;
+  if (targetOf(module)->kind() == "cuda") {
+    SmallVector<cuda::DeviceKernel> device = cuda::deviceKernels(module);
+    for (const cuda::DeviceKernel &kernel : device) {
+      kernels[kernel.name] = static_cast<int32_t>(kernels.size());
+    }
+    plans.registerKernels(device);
+  }
   SmallVector<func::FuncOp> entries = entriesOf(module);
   for (func::FuncOp entry : entries) {
-    EntryLowering lowering(entry, calls, plans, numbers);
+    EntryLowering lowering(entry, calls, plans, numbers, kernels);
     if (failed(lowering.run())) {
       return failure();
     }

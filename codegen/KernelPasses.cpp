@@ -4,6 +4,8 @@
 
 #include "codegen/OutlineKernels.h"
 #include "codegen/cpu/LowerToLlvm.h"
+#include "codegen/cuda/LowerToNvvm.h"
+#include "ir/Target.h"
 
 #include "mlir/Pass/Pass.h"
 
@@ -22,6 +24,7 @@ public:
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registerKernelDialects(registry);
+    cuda::registerKernelDialects(registry);
   }
   void runOnOperation() override {
     if (failed(buildKernels(getOperation()))) {
@@ -40,9 +43,12 @@ public:
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registerKernelDialects(registry);
+    cuda::registerKernelDialects(registry);
   }
   void runOnOperation() override {
-    if (failed(lowerKernelsToLlvm(getOperation()))) {
+    bool isCuda = targetOf(getOperation())->kind() == "cuda";
+    if (failed(isCuda ? cuda::lowerKernelsToNvvm(getOperation())
+                      : lowerKernelsToLlvm(getOperation()))) {
       signalPassFailure();
     }
   }

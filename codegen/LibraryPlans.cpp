@@ -44,6 +44,10 @@ LibraryPlans::LibraryPlans(ModuleOp module, RuntimeCalls &calls)
   status = b.create<LLVM::ConstantOp>(module.getLoc(), calls.i32(), b.getI32IntegerAttr(0));
 }
 
+void LibraryPlans::registerKernels(ArrayRef<cuda::DeviceKernel> kernels) {
+  status = cuda::emitDeviceInit(b, module.getLoc(), module, calls, context, kernels);
+}
+
 void LibraryPlans::finish() {
   b.create<LLVM::ReturnOp>(module.getLoc(), status);
   b.setInsertionPointToEnd(module.getBody());

@@ -6,6 +6,7 @@
 #define DSC_CODEGEN_LIBRARYPLANS_H
 
 #include "codegen/RuntimeCalls.h"
+#include "codegen/cuda/DeviceProgram.h"
 #include "ir/Dialect.h"
 
 namespace dsc {
@@ -13,6 +14,9 @@ namespace dsc {
 class LibraryPlans {
 public:
   LibraryPlans(mlir::ModuleOp module, RuntimeCalls &calls);
+
+  /// Makes the kernels of a program for a device known, before all plans.
+  void registerKernels(llvm::ArrayRef<cuda::DeviceKernel> kernels);
 
   // The plan number of an op; `number` is its index for messages.
   int32_t matmul(MatmulOp op, int32_t number);

@@ -332,7 +332,7 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"compile_command", text("dsc.command")},
       {"options", optionsOf(module)},
       {"target", llvm::json::Object{{"kind", options->target},
-                                    {"features", text("dsc.cpu_features")},
+                                    {"features", text("dsc.target_features")},
                                     {"lanes", DSC_LANES}}},
       {"spaces", std::move(spaces)},
       {"entries", std::move(entries)},

@@ -3,6 +3,9 @@
 #include "codegen/OutlineKernels.h"
 
 #include "codegen/cpu/Schedules.h"
+#include "codegen/cuda/KernelFunction.h"
+#include "codegen/cuda/Schedules.h"
+#include "ir/Target.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -41,11 +44,15 @@ FailureOr<KernelTable> dsc::buildKernels(ModuleOp module) {
   llvm::StringMap<size_t> known;
   SmallVector<KernelOp> kernels;
   module.walk([&](KernelOp kernel) { kernels.push_back(kernel); });
+  bool isCuda = targetOf(module)->kind() == "cuda";
   for (KernelOp kernel : kernels) {
-    auto [entry, isNew] = known.try_emplace(kernelKey(kernel), table.kernels_.size());
+    std::string key = kernelKey(kernel) + (isCuda ? cuda::placementKey(kernel) : "");
+    auto [entry, isNew] = known.try_emplace(key, table.kernels_.size());
     if (isNew) {
       std::string name = "kernel_" + std::to_string(table.kernels_.size());
-      FailureOr<SmallVector<KernelLaunch>> launches = scheduleKernel(kernel, module, name);
+      FailureOr<SmallVector<KernelLaunch>> launches =
+          isCuda ? cuda::scheduleKernel(kernel, module, name)
+                 : scheduleKernel(kernel, module, name);
       if (failed(launches)) {
         return failure();
       }

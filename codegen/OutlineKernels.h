@@ -13,7 +13,7 @@
 namespace dsc {
 
 /// One call of dsc_rt_parallel_for: `symbol` takes the kernel's operands, results and (where it has
-/// some) scratch.
+/// some) scratch. On a GPU one launch: units are blocks, grains the threads of a block.
 struct KernelLaunch {
   std::string symbol;
   int64_t units = 0;

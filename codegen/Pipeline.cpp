@@ -7,8 +7,14 @@
 #include "codegen/OutlineKernels.h"
 #include "codegen/cpu/EmitObject.h"
 #include "codegen/cpu/LowerToLlvm.h"
+#include "codegen/cuda/CudaToolkit.h"
+#include "codegen/cuda/DeviceProgram.h"
+#include "codegen/cuda/EmitPtx.h"
+#include "codegen/cuda/LinkCubin.h"
+#include "codegen/cuda/LowerToNvvm.h"
 #include "ir/Options.h"
 #include "ir/Phase.h"
+#include "ir/Target.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/Support/Error.h"
@@ -20,15 +26,21 @@ void dsc::registerCodegenDialects(DialectRegistry &registry) {
   registry.insert<LLVM::LLVMDialect>();
   registerKernelDialects(registry);
   registerObjectDialects(registry);
+  cuda::registerKernelDialects(registry);
+  cuda::registerPtxDialects(registry);
 }
 
-/// The processor that `module`'s options ask for.
-static FailureOr<CpuTarget> targetOf(ModuleOp module) {
+static bool isCuda(ModuleOp module) { return targetOf(module)->kind() == "cuda"; }
+
+/// The processor that `module`'s options ask for. Beside a GPU it only launches: any that runs the
+/// libraries will do.
+static FailureOr<CpuTarget> processorOf(ModuleOp module) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
   if (failed(options)) {
     return failure();
   }
-  llvm::Expected<CpuTarget> target = CpuTarget::from(options->cpu);
+  llvm::Expected<CpuTarget> target =
+      CpuTarget::from(isCuda(module) ? "x86-64-v3" : StringRef(options->cpu));
   if (!target) {
     return module.emitError() << llvm::toString(target.takeError());
   }
@@ -66,25 +78,59 @@ LogicalResult dsc::runKernelsPhase(ModuleOp module) {
       replaceByLaunch(kernel, table->launches(kernel));
     }
   }
-  FailureOr<CpuTarget> target = targetOf(module);
-  if (failed(target)) {
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  FailureOr<CpuTarget> processor = processorOf(module);
+  if (failed(options) || failed(processor)) {
     return failure();
   }
-  module->setAttr("dsc.cpu_features", StringAttr::get(module.getContext(), target->describe()));
+  std::string features = isCuda(module) ? options->arch : processor->describe();
+  module->setAttr("dsc.target_features", StringAttr::get(module.getContext(), features));
   return attachManifest(module);
 }
 
 LogicalResult dsc::runDevicePhase(ModuleOp module) {
-  if (failed(lowerKernelsToLlvm(module))) {
+  if (failed(isCuda(module) ? cuda::lowerKernelsToNvvm(module) : lowerKernelsToLlvm(module))) {
     return failure();
   }
   return lowerEntries(module);
 }
 
-FailureOr<std::vector<std::string>> dsc::emitProgram(ModuleOp module) {
-  FailureOr<CpuTarget> target = targetOf(module);
-  if (failed(target)) {
+FailureOr<std::string> dsc::emitDeviceText(ModuleOp module) {
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  if (failed(options)) {
     return failure();
   }
-  return emitObjects(module, *target);
+  if (!isCuda(module)) {
+    return module.emitError("only programs for CUDA have PTX; compile with --target=cuda");
+  }
+  return cuda::emitPtx(module, options->arch);
+}
+
+/// Compiles the kernels of a program for CUDA and puts their images into it.
+static LogicalResult addImages(ModuleOp module) {
+  FailureOr<std::string> ptx = emitDeviceText(module);
+  if (failed(ptx)) {
+    return failure();
+  }
+  std::string arch = CompileOptions::from(module)->arch;
+  llvm::Expected<cuda::Cubin> cubin = cuda::linkCubin(*ptx, arch);
+  if (!cubin) {
+    return module.emitError() << llvm::toString(cubin.takeError());
+  }
+  if (cubin->bytes.empty()) {
+    emitWarning(module.getLoc())
+        << "neither nvJitLink nor ptxas is found; the driver will compile the kernels at each "
+           "start ("
+        << cuda::toolkitHint() << ")";
+  }
+  cuda::defineImages(module, cubin->bytes, *ptx);
+  return success();
+}
+
+FailureOr<std::vector<std::string>> dsc::emitProgram(ModuleOp module) {
+  FailureOr<CpuTarget> processor = processorOf(module);
+  if (failed(processor) || (isCuda(module) && failed(addImages(module)))) {
+    return failure();
+  }
+  return emitObjects(module, *processor);
 }

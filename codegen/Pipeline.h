@@ -1,4 +1,4 @@
-// Phases 9 and 10 for the CPU target, and the objects that go into an executable.
+// Phases 9 and 10, and the objects that go into an executable.
 
 #ifndef DSC_CODEGEN_PIPELINE_H
 #define DSC_CODEGEN_PIPELINE_H
@@ -17,8 +17,11 @@ mlir::LogicalResult runKernelsPhase(mlir::ModuleOp module);
 /// Phase 10: kernels and entries to the LLVM dialect.
 mlir::LogicalResult runDevicePhase(mlir::ModuleOp module);
 
+/// The PTX of a module for CUDA after the device phase.
+mlir::FailureOr<std::string> emitDeviceText(mlir::ModuleOp module);
+
 /// Machine code of a module after the device phase, as ELF objects, for the processor of its
-/// options.
+/// options; a GPU's kernels are constants in them.
 mlir::FailureOr<std::vector<std::string>> emitProgram(mlir::ModuleOp module);
 
 } // namespace dsc

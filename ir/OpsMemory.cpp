@@ -1,7 +1,7 @@
 // Verifiers of globals and kernels.
 
 #include "ir/Dialect.h"
-#include "ir/KernelSchedule.h"
+#include "ir/Target.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -246,8 +246,10 @@ LogicalResult KernelOp::verify() {
     points *= domain[dim];
     columns *= dim < rows ? 1 : domain[dim];
   }
-  int64_t needed =
-      columns == 0 ? 0 : columnScratchBytes(points / columns, columns, columnReductions, widest);
+  int64_t needed = columns == 0 || columnReductions == 0
+                       ? 0
+                       : targetOf(*this)->columnScratchBytes(points / columns, columns,
+                                                             columnReductions, widest);
   if (static_cast<int64_t>(getScratch()) < needed) { // kernel_9
     return emitOpError("has ") << getScratch() << " bytes of scratch, its column reductions need "
                                << needed;

@@ -157,9 +157,9 @@ def Dsc_YieldOp : Dsc_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"::ds
 def Dsc_LaunchOp : Dsc_Op<"launch", [Pure]> {
   let summary = "A kernel after outlining: the generated functions that compute the results, run in order.";
   let description = [{
-    The functions take the addresses of operands, results and scratch, and a range of units; `units` and
-    `grains` have one entry a function: the size of its iteration space and the least number of units
-    worth a thread. Slots stand in `dsc.slots` and `dsc.scratch`, as for a kernel.
+    `units` and `grains` have one entry a function. On the CPU functions take the addresses of operands, results and
+    scratch, and a range of units: `units` is the size of the iteration space, `grains` the least number of units worth
+    a thread. On CUDA they take the addresses alone: `units` is the number of blocks, `grains` that of a block's threads. Slots stand in `dsc.slots` and `dsc.scratch`, as for a kernel.
     1. As many units and grains as functions.
 
     Example:

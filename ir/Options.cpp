@@ -13,6 +13,7 @@ static constexpr llvm::StringLiteral kOptionsAttr = "dsc.options";
 template <typename Options, typename Visitor> static void forEachOption(Options &o, Visitor visit) {
   visit("target", o.target);
   visit("cpu", o.cpu);
+  visit("arch", o.arch);
   visit("loss", o.loss);
   visit("output", o.output);
   visit("labels", o.labels);

@@ -12,8 +12,9 @@
 namespace dsc {
 
 struct CompileOptions {
-  std::string target = "cpu";
+  std::string target = "cpu"; // or cuda
   std::string cpu = "native"; // or x86-64-v3, x86-64-v4
+  std::string arch = "sm_90"; // of the CUDA target
   std::string loss;   // cross-entropy, nll, mse, l1, bce-with-logits, mean, sum, output:NAME
   std::string output; // the graph output that feeds the loss
   std::string labels = "labels";

@@ -1,64 +1,33 @@
-// The CPU target's answers.
+// The choice of a target, and what follows from a target's answers.
 
 #include "ir/Target.h"
 
-#include "ir/StridedShape.h"
+#include "ir/CpuTarget.h"
+#include "ir/CudaTarget.h"
+#include "ir/Options.h"
 #include "runtime/abi.h"
 
 using namespace mlir;
 using namespace dsc;
 
-namespace {
-class CpuTarget final : public Target {
-public:
-  StringRef kind() const override { return "cpu"; }
+int64_t Target::columnScratchBytes(int64_t rows, int64_t columns, int64_t reductions,
+                                   int64_t elementBytes) const {
+  return dsc_align(columnBlocks(rows, columns) * columns * elementBytes) * reductions;
+}
 
-  int64_t workspaceBytes(Operation *op) const override {
-    if (auto grad = dyn_cast<AttentionGradOp>(op)) {
-      auto lse = cast<RankedTensorType>(grad.getLse().getType());
-      return dsc_attention_grad_workspace(lse.getDimSize(0), lse.getDimSize(1), lse.getDimSize(2),
-                                          elementBytes(lse.getElementType()));
-    }
-    if (auto matmul = dyn_cast<MatmulOp>(op)) {
-      auto a = cast<RankedTensorType>(matmul.getA().getType());
-      auto result = cast<RankedTensorType>(matmul.getResult().getType());
-      int64_t n = result.getShape().back(), m = n ? result.getNumElements() / n : 0;
-      int64_t k = a.getShape().end()[matmul.getTransposeA() ? -2 : -1];
-      return dsc_matmul_workspace(a.getElementType().isF64() ? DSC_F64 : DSC_F32, m, n, k);
-    }
-    if (auto conv = dyn_cast<ConvOp>(op)) {
-      return convWorkspace(DSC_CONV_FORWARD, conv, conv.getX(), conv.getW(), conv.getY());
-    }
-    if (auto conv = dyn_cast<ConvGradInputOp>(op)) {
-      return convWorkspace(DSC_CONV_GRAD_INPUT, conv, conv.getDx(), conv.getW(), conv.getDy());
-    }
-    if (auto conv = dyn_cast<ConvGradWeightOp>(op)) {
-      return convWorkspace(DSC_CONV_GRAD_WEIGHT, conv, conv.getX(), conv.getDw(), conv.getDy());
-    }
-    return 0;
-  }
+static std::unique_ptr<Target> makeTarget(StringRef kind) {
+  return kind == "cuda" ? makeCudaTarget() : makeCpuTarget();
+}
 
-  // A bias costs nothing where the product is stored; activations are cheaper in generated kernels,
-  // which the backward pass shares with the forward pass.
-  bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
-    return activation == Epilogue::none;
-  }
+std::unique_ptr<Target> dsc::makeTarget(const CompileOptions &options) {
+  return ::makeTarget(options.target);
+}
 
-  int64_t grainBytes() const override { return 16 << 10; }
-
-private:
-  template <typename Conv>
-  static int64_t convWorkspace(dsc_conv_kind kind, Conv conv, Value x, Value w, Value y) {
-    auto typeOf = [](Value value) { return cast<RankedTensorType>(value.getType()); };
-    StridedShape image = imageShape(typeOf(x), conv.getLayout()), weight(typeOf(w));
-    StridedShape result = imageShape(typeOf(y), conv.getLayout());
-    return dsc_conv_workspace(kind, typeOf(x).getElementType().isF64() ? DSC_F64 : DSC_F32,
-                              static_cast<int32_t>(typeOf(x).getRank()), image.dims.data(),
-                              image.strides.data(), weight.dims.data(), weight.strides.data(),
-                              result.dims.data(), result.strides.data(), conv.getStrides().data(),
-                              conv.getGroups());
-  }
-};
-} // namespace
-
-std::unique_ptr<Target> dsc::makeCpuTarget() { return std::make_unique<CpuTarget>(); }
+std::unique_ptr<Target> dsc::targetOf(Operation *op) {
+  // Only the one option is read: verifiers of single kernels ask, too.
+  auto module = dyn_cast<ModuleOp>(op);
+  module = module ? module : op->getParentOfType<ModuleOp>();
+  auto options = module ? module->getAttrOfType<DictionaryAttr>("dsc.options") : DictionaryAttr();
+  auto kind = options ? dyn_cast_if_present<StringAttr>(options.get("target")) : StringAttr();
+  return ::makeTarget(kind ? kind.getValue() : "cpu");
+}

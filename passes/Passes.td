@@ -239,6 +239,27 @@ def ExpandLosses : Pass<"dsc-expand-losses", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ExpandAttention : Pass<"dsc-expand-attention", "::mlir::func::FuncOp"> {
+  let summary = "Expands attention that no library of the target computes";
+  let description = [{
+    Guarantees: every attention and attention_grad left is one that `Target::takesAttention`. The others are batched
+    products around a softmax over the keys, which is computed in the type of statistics; a row with every key hidden
+    gives 0.
+
+    Before:
+    ```mlir
+    %o, %lse = dsc.attention %q, %k, %v {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64}
+        : (tensor<1x4x16xf32>, tensor<1x4x16xf32>, tensor<1x4x16xf32>) -> (tensor<1x4x16xf32>, tensor<1x2x4xf32>)
+    ```
+    ==>
+    ```mlir
+    %s = dsc.matmul %qh, %kh {transpose_b = true} : (tensor<1x2x1x4x8xf32>, tensor<1x2x1x4x8xf32>) -> tensor<1x2x1x4x4xf32>
+    %p = softmax(0.5 * %s)
+    %o = dsc.matmul %p, %vh : (tensor<1x2x1x4x4xf32>, tensor<1x2x1x4x8xf32>) -> tensor<1x2x1x4x8xf32>
+    ```
+  }];
+}
+
 def SplitReductions : Pass<"dsc-split-reductions", "::mlir::func::FuncOp"> {
   let summary = "Splits reductions that no kernel does in one go";
   let description = [{

@@ -35,6 +35,7 @@ static void buildAutodiff(OpPassManager &manager) {
 static void buildParallel(OpPassManager &manager) { manager.addPass(createFormBuckets()); }
 
 static void buildFusion(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createExpandAttention());
   manager.addNestedPass<func::FuncOp>(createExpandNormalization());
   manager.addNestedPass<func::FuncOp>(createExpandLosses());
   // Behind the expansions, whose statistics of channels it splits.

@@ -8,24 +8,29 @@
 using namespace dsc;
 
 /// Writes the weights of samples: 1 for the first `real`, 0 for padding.
-static void writeSampleWeight(Session &session, const InputSpec &input, int64_t real) {
-  for (int64_t slot = 0; slot < session.manifest().microBatch; ++slot) {
-    storeFromDouble(input.dtype, session.input(input), slot, slot < real ? 1 : 0);
+static void writeSampleWeight(const InputSpec &input, std::byte *data, int64_t batch,
+                              int64_t real) {
+  for (int64_t slot = 0; slot < batch; ++slot) {
+    storeFromDouble(input.dtype, data, slot, slot < real ? 1 : 0);
   }
 }
 
 Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler &sampler,
                             int64_t position) {
   const Manifest &manifest = session.manifest();
-  session.setRunTime("rt.sample_base", static_cast<double>(position));
+  DSC_RETURN_IF_FAILED(session.setRunTime("rt.sample_base", static_cast<double>(position)));
   for (size_t i = 0; i < manifest.inputs.size(); ++i) {
     const InputSpec &input = manifest.inputs[i];
+    Result<std::byte *> place = session.input(input);
+    if (place.failed()) {
+      return place.status();
+    }
     if (input.role == InputRole::SampleWeight) {
-      writeSampleWeight(session, input, manifest.microBatch);
+      writeSampleWeight(input, *place, manifest.microBatch, manifest.microBatch);
       continue;
     }
     for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
-      DSC_RETURN_IF_FAILED(data.copy(i, sampler.at(position + slot), session.input(input), slot));
+      DSC_RETURN_IF_FAILED(data.copy(i, sampler.at(position + slot), *place, slot));
     }
   }
   for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
@@ -37,41 +42,48 @@ Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler
 Result<int64_t> dsc::loadRangeBatch(Session &session, const Dataset &data, int64_t begin) {
   const Manifest &manifest = session.manifest();
   int64_t real = std::min(manifest.microBatch, data.samples() - begin);
-  session.setRunTime("rt.sample_base", static_cast<double>(begin));
+  DSC_RETURN_IF_FAILED(session.setRunTime("rt.sample_base", static_cast<double>(begin)));
   for (size_t i = 0; i < manifest.inputs.size(); ++i) {
     const InputSpec &input = manifest.inputs[i];
+    Result<std::byte *> place = session.input(input);
+    if (place.failed()) {
+      return place.status();
+    }
     if (input.role == InputRole::SampleWeight) {
-      writeSampleWeight(session, input, real);
+      writeSampleWeight(input, *place, manifest.microBatch, real);
       continue;
     }
     for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
       // Padding repeats the last sample: real values, so that nothing overflows.
-      DSC_RETURN_IF_FAILED(
-          data.copy(i, begin + std::min(slot, real - 1), session.input(input), slot));
+      DSC_RETURN_IF_FAILED(data.copy(i, begin + std::min(slot, real - 1), *place, slot));
     }
   }
   return real;
 }
 
-void dsc::loadMadeUpBatch(Session &session, uint64_t seed) {
+Status dsc::loadMadeUpBatch(Session &session, uint64_t seed) {
   const Manifest &manifest = session.manifest();
   uint64_t state = seed;
   for (const InputSpec &input : manifest.inputs) {
+    Result<std::byte *> place = session.input(input);
+    if (place.failed()) {
+      return place.status();
+    }
     if (input.role == InputRole::SampleWeight) {
-      writeSampleWeight(session, input, manifest.microBatch);
+      writeSampleWeight(input, *place, manifest.microBatch, manifest.microBatch);
       continue;
     }
     for (int64_t i = 0, end = input.bytes / dtypeSize(input.dtype); i < end; ++i) {
       state = state * 6364136223846793005u + 1442695040888963407u;
       uint64_t random = state >> 33;
       if (isFloat(input.dtype)) {
-        storeFromDouble(input.dtype, session.input(input), i,
-                        static_cast<double>(random) * 0x1p-31);
+        storeFromDouble(input.dtype, *place, i, static_cast<double>(random) * 0x1p-31);
       } else {
         int64_t classes = input.classes ? input.classes : 2;
-        storeFromInteger(input.dtype, session.input(input), i,
+        storeFromInteger(input.dtype, *place, i,
                          static_cast<int64_t>(random % static_cast<uint64_t>(classes)));
       }
     }
   }
+  return {};
 }

@@ -19,7 +19,7 @@ Status loadStreamBatch(Session &session, const Dataset &data, const Sampler &sam
 Result<int64_t> loadRangeBatch(Session &session, const Dataset &data, int64_t begin);
 
 /// Made-up values within the declared ranges, for `bench`.
-void loadMadeUpBatch(Session &session, uint64_t seed);
+Status loadMadeUpBatch(Session &session, uint64_t seed);
 
 } // namespace dsc
 

@@ -3,6 +3,7 @@
 #include "runtime/Bench.h"
 
 #include "runtime/Batch.h"
+#include "runtime/Json.h"
 #include "runtime/Progress.h"
 #include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
@@ -30,91 +31,188 @@ static int64_t residentPeak() {
   return kilobytes * 1024;
 }
 
-static void printKernels(const Manifest &manifest, const OpTimes &times, int64_t steps,
-                         double stepMs) {
-  std::vector<size_t> order(times.ops.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return times.ops[a].nanoseconds > times.ops[b].nanoseconds;
-  });
-  std::printf("\n%10s %6s %6s %9s %9s  %s\n", "ms/step", "share", "calls", "GFLOP/s", "GB/s",
-              "kernel or library call");
-  double sum = 0;
-  auto perStep = [&](double value) { return value / static_cast<double>(steps); };
-  for (size_t i : order) {
-    const OpTimes::Entry &entry = times.ops[i];
-    if (entry.calls == 0) {
-      continue;
-    }
-    const OpSpec &op = manifest.ops[i];
-    double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
-    double nsPerCall = static_cast<double>(entry.nanoseconds) / static_cast<double>(entry.calls);
-    sum += ms;
-    std::string flops = op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerCall) : "-";
-    std::string rate = op.bytes ? format("%.1f", static_cast<double>(op.bytes) / nsPerCall) : "-";
-    std::printf("%10.4f %5.1f%% %6.0f %9s %9s  %s (%s)\n", ms, 100 * ms / stepMs,
-                perStep(static_cast<double>(entry.calls)), flops.c_str(), rate.c_str(),
-                printable(op.name).c_str(), op.kind.c_str());
-  }
-  std::printf("%10.4f %5.1f%% %33s  outside of kernels and library calls\n", stepMs - sum,
-              100 * (stepMs - sum) / stepMs, "");
+/// The least time that an op can take: its bytes at the speed of a copy, its operations at that of
+/// a large matrix product, whichever is longer; 0 where nothing is known.
+static double boundSeconds(const OpSpec &op, const DeviceRates &rates) {
+  double moving =
+      rates.bytesPerSecond > 0 ? static_cast<double>(op.bytes) / rates.bytesPerSecond : 0;
+  double computing =
+      rates.flopsPerSecond > 0 ? static_cast<double>(op.flops) / rates.flopsPerSecond : 0;
+  return std::max(moving, computing);
 }
 
-Status dsc::runBench(Executable &executable, const CommandLine &line) {
-  const Manifest &manifest = executable.manifest();
+namespace {
+/// Steps of one program, timed.
+class Bench {
+public:
+  Bench(Executable &executable, const CommandLine &line)
+      : executable(executable), manifest(executable.manifest()), line(line) {}
+
+  Status run();
+
+private:
+  Status open();
+  Status step(int64_t number);
+  Status finish(int open);
+  Status measure();
+  Status profile();
+  void print() const;
+  void printKernels() const;
+  OrderedJson json() const;
+
+  double perStep(double value) const { return value / static_cast<double>(profiledSteps); }
+  double tokens() const { return samples * static_cast<double>(manifest.tokensPerSample); }
+  int64_t peakBytes() const {
+    const int64_t allocated = session->device().allocatedBytes();
+    return allocated ? allocated : resident - residentBefore;
+  }
+
+  Executable &executable;
+  const Manifest &manifest;
+  const CommandLine &line;
+  std::unique_ptr<Session> session;
+  int64_t steps = 0, micros = 1, residentBefore = 0, resident = 0;
+  double samples = 0; ///< of a step
+  double firstSeconds = 0, median = 0;
+  std::vector<double> milliseconds;
+
+  int64_t profiledSteps = 1;
+  OpTimes times;
+  DeviceRates rates;
+  std::vector<size_t> order; ///< ops that were called, the longest first
+};
+} // namespace
+
+Status Bench::open() {
   if (!manifest.hasEntry("last")) {
     return Status::user("this program was compiled without training");
   }
-  Result<int64_t> steps = line.integer("--steps", 20, 1);
-  if (steps.failed()) {
-    return steps.status();
-  }
+  Result<int64_t> asked = line.integer("--steps", 20, 1);
   Result<RunTimeValues> values = RunTimeValues::parse(manifest, line);
-  if (values.failed()) {
-    return values.status();
-  }
-  int64_t residentBefore = residentPeak();
+  DSC_RETURN_IF_FAILED(asked.status());
+  DSC_RETURN_IF_FAILED(values.status());
+  steps = *asked;
+  residentBefore = residentPeak();
   Result<std::unique_ptr<Session>> opened = openSession(executable, line);
-  if (opened.failed()) {
-    return opened.status();
+  DSC_RETURN_IF_FAILED(opened.status());
+  session = std::move(*opened);
+  micros = values->accumulate();
+  samples = static_cast<double>(manifest.microBatch * micros);
+  return values->apply(*session);
+}
+
+Status Bench::step(int64_t number) {
+  DSC_RETURN_IF_FAILED(loadMadeUpBatch(*session, static_cast<uint64_t>(number)));
+  DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number)));
+  DSC_RETURN_IF_FAILED(session->setRunTime(
+      "rt.sample_base", static_cast<double>(number * micros * manifest.microBatch)));
+  DSC_RETURN_IF_FAILED(session->markBegin());
+  for (int64_t micro = 0; micro < micros; ++micro) {
+    DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
+    DSC_RETURN_IF_FAILED(micro + 1 < micros ? session->run("micro")
+                                            : session->runWithUpdate("last"));
   }
-  Session &session = **opened;
-  values->apply(session);
-  const int64_t count = values->accumulate();
-  OpTimes times;
-  times.ops.resize(manifest.ops.size());
-  std::vector<double> milliseconds;
-  for (int64_t step = 0; step < warmUpSteps + *steps; ++step) {
-    if (line.has("--kernels") && step == warmUpSteps) {
-      session.context().times = &times;
-    }
-    loadMadeUpBatch(session, static_cast<uint64_t>(step));
-    session.setRunTime("rt.step", static_cast<double>(step));
-    session.setRunTime("rt.sample_base", static_cast<double>(step * count * manifest.microBatch));
-    auto begin = std::chrono::steady_clock::now();
-    for (int64_t micro = 0; micro < count; ++micro) {
-      session.setRunTime("rt.micro_index", static_cast<double>(micro));
-      DSC_RETURN_IF_FAILED(session.run(micro + 1 < count ? "micro" : "last"));
-    }
-    DSC_RETURN_IF_FAILED(session.runUpdate("last"));
-    if (step >= warmUpSteps) {
-      milliseconds.push_back(
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-              .count());
+  return session->beginReading("last");
+}
+
+/// Takes the times of steps until at most `open` are not done.
+Status Bench::finish(int open) {
+  while (session->openReadings() > open) {
+    Result<ScalarResults> results = session->finishReading();
+    DSC_RETURN_IF_FAILED(results.status());
+    milliseconds.push_back(results->seconds * 1e3);
+  }
+  return {};
+}
+
+Status Bench::measure() {
+  const auto started = std::chrono::steady_clock::now();
+  DSC_RETURN_IF_FAILED(open());
+  for (int64_t number = 0; number < warmUpSteps + steps; ++number) {
+    DSC_RETURN_IF_FAILED(step(number));
+    DSC_RETURN_IF_FAILED(finish(number < warmUpSteps ? 0 : Device::readSlots - 1));
+    if (number == 0) {
+      firstSeconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     }
   }
-  session.context().times = nullptr;
+  DSC_RETURN_IF_FAILED(finish(0));
+  resident = residentPeak();
+  milliseconds.erase(milliseconds.begin(), milliseconds.begin() + warmUpSteps);
   std::sort(milliseconds.begin(), milliseconds.end());
-  double median = milliseconds[milliseconds.size() / 2];
-  auto samples = static_cast<double>(manifest.microBatch * count);
-  std::printf("%lld steps of %.0f samples, %d threads\n", static_cast<long long>(*steps), samples,
-              session.threads());
+  median = milliseconds[milliseconds.size() / 2];
+  return {};
+}
+
+/// In steps of its own: taking the time of every op takes time.
+Status Bench::profile() {
+  profiledSteps = std::min<int64_t>(steps, 10);
+  times.ops.resize(manifest.ops.size());
+  DSC_RETURN_IF_FAILED(session->device().startTimes(&session->context()));
+  for (int64_t number = 0; number < profiledSteps; ++number) {
+    DSC_RETURN_IF_FAILED(step(number));
+    DSC_RETURN_IF_FAILED(session->finishReading().status());
+  }
+  DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
+  Result<DeviceRates> measured = session->device().measureRates(manifest);
+  DSC_RETURN_IF_FAILED(measured.status());
+  rates = *measured;
+  for (size_t i = 0; i < times.ops.size(); ++i) {
+    if (times.ops[i].calls) {
+      order.push_back(i);
+    }
+  }
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return times.ops[a].nanoseconds > times.ops[b].nanoseconds;
+  });
+  return {};
+}
+
+void Bench::printKernels() const {
+  if (rates.flopsPerSecond > 0) {
+    std::printf("\nceilings: copy %.0f GB/s, matrix product %.0f TFLOP/s\n",
+                rates.bytesPerSecond * 1e-9, rates.flopsPerSecond * 1e-12);
+  }
+  std::printf("\n%10s %6s %6s %9s %9s %6s  %s\n", "ms/step", "share", "calls", "GFLOP/s", "GB/s",
+              "bound", "kernel or library call");
+  double sum = 0, bounds = 0;
+  for (size_t i : order) {
+    const OpTimes::Entry &entry = times.ops[i];
+    const OpSpec &op = manifest.ops[i];
+    const double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
+    const double calls = perStep(static_cast<double>(entry.calls));
+    const double nsPerCall =
+        static_cast<double>(entry.nanoseconds) / static_cast<double>(entry.calls);
+    const double bound = boundSeconds(op, rates);
+    sum += ms;
+    bounds += bound * calls * 1e3;
+    std::string flops = op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerCall) : "-";
+    std::string rate = op.bytes ? format("%.1f", static_cast<double>(op.bytes) / nsPerCall) : "-";
+    std::string share = bound > 0 ? format("%.0f%%", bound * 1e11 / nsPerCall) : "-";
+    std::string nodes;
+    for (const std::string &node : op.onnxNames) {
+      nodes += (nodes.empty() ? " [" : ", ") + node;
+    }
+    std::printf("%10.4f %5.1f%% %6.0f %9s %9s %6s  %s (%s)%s\n", ms, 100 * ms / median, calls,
+                flops.c_str(), rate.c_str(), share.c_str(), printable(op.name).c_str(),
+                op.kind.c_str(), nodes.empty() ? "" : printable(nodes + "]").c_str());
+  }
+  std::printf("%10.4f %5.1f%% %40s  outside of kernels and library calls\n", median - sum,
+              100 * (median - sum) / median, "");
+  std::printf("%10.4f %5.1f%% %40s  the step%s\n", median, 100.0, "",
+              bounds > 0 ? format("; the sum of the bounds is %.4f ms, %.0f%% of it", bounds,
+                                  100 * bounds / median)
+                               .c_str()
+                         : "");
+}
+
+void Bench::print() const {
+  std::printf("%lld steps of %.0f samples, %s\n", static_cast<long long>(steps), samples,
+              session->device().summary().c_str());
   std::printf("ms a step: median %.3f, min %.3f\n", median, milliseconds.front());
   std::printf("rate: %s samples/s", shortNumber(samples / median * 1e3).c_str());
   if (manifest.tokensPerSample) {
-    std::printf(", %s tokens/s",
-                shortNumber(samples * static_cast<double>(manifest.tokensPerSample) / median * 1e3)
-                    .c_str());
+    std::printf(", %s tokens/s", shortNumber(tokens() / median * 1e3).c_str());
   }
   const auto &bytes = manifest.spaceBytes;
   std::printf("\nplanned bytes: state %lld, arena %lld, io %lld, constants %lld, peak %lld\n",
@@ -122,14 +220,66 @@ Status dsc::runBench(Executable &executable, const CommandLine &line) {
               static_cast<long long>(bytes[DSC_SPACE_ARENA]),
               static_cast<long long>(bytes[DSC_SPACE_IO]),
               static_cast<long long>(bytes[DSC_SPACE_CONSTANTS]),
-              static_cast<long long>(session.plannedBytes()));
-  int64_t resident = residentPeak();
-  std::printf("measured peak: %s resident, %s of them after start\n", bytesText(resident).c_str(),
-              bytesText(resident - residentBefore).c_str());
+              static_cast<long long>(manifest.plannedBytes()));
+  if (int64_t allocated = session->device().allocatedBytes()) {
+    std::printf("measured peak: %lld bytes allocated on the GPU\n",
+                static_cast<long long>(allocated));
+  } else {
+    std::printf("measured peak: %s resident, %s of them after start\n", bytesText(resident).c_str(),
+                bytesText(resident - residentBefore).c_str());
+  }
+  std::printf("first step: done %.2f s after start\n", firstSeconds);
+  if (!order.empty()) {
+    printKernels();
+  }
+}
+
+OrderedJson Bench::json() const {
+  OrderedJson object = {{"device", session->device().summary()},
+                        {"steps", steps},
+                        {"ms", median},
+                        {"min_ms", milliseconds.front()},
+                        {"samples_per_s", samples / median * 1e3},
+                        {"planned_bytes", manifest.plannedBytes()},
+                        {"peak_bytes", peakBytes()},
+                        {"first_step_seconds", firstSeconds}};
+  if (manifest.tokensPerSample) {
+    object["tokens_per_s"] = tokens() / median * 1e3;
+  }
+  if (order.empty()) {
+    return object;
+  }
+  object["copy_bytes_per_s"] = rates.bytesPerSecond;
+  object["product_flops_per_s"] = rates.flopsPerSecond;
+  for (size_t i : order) {
+    const OpSpec &op = manifest.ops[i];
+    object["kernels"].push_back(
+        {{"name", op.name},
+         {"kind", op.kind},
+         {"onnx", op.onnxNames},
+         {"calls", perStep(static_cast<double>(times.ops[i].calls))},
+         {"ms", perStep(static_cast<double>(times.ops[i].nanoseconds) * 1e-6)},
+         {"bound_ms",
+          boundSeconds(op, rates) * 1e3 * perStep(static_cast<double>(times.ops[i].calls))},
+         {"flops", op.flops},
+         {"bytes", op.bytes}});
+  }
+  return object;
+}
+
+Status Bench::run() {
+  DSC_RETURN_IF_FAILED(measure());
   if (line.has("--kernels")) {
-    double mean = std::accumulate(milliseconds.begin(), milliseconds.end(), 0.0) /
-                  static_cast<double>(milliseconds.size());
-    printKernels(manifest, times, *steps, mean);
+    DSC_RETURN_IF_FAILED(profile());
+  }
+  if (line.has("--json")) {
+    std::printf("%s\n", jsonText(json()).c_str());
+  } else {
+    print();
   }
   return {};
+}
+
+Status dsc::runBench(Executable &executable, const CommandLine &line) {
+  return Bench(executable, line).run();
 }

@@ -17,13 +17,3 @@ std::string dsc::opName(const dsc_context *ctx, int32_t op) {
   }
   return format("op #%d", static_cast<int>(op));
 }
-
-void OpTimer::record() {
-  auto elapsed = std::chrono::steady_clock::now() - begin;
-  if (op < 0 || static_cast<size_t>(op) >= ctx->times->ops.size()) {
-    return;
-  }
-  OpTimes::Entry &entry = ctx->times->ops[static_cast<size_t>(op)];
-  ++entry.calls;
-  entry.nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count();
-}

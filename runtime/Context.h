@@ -1,30 +1,38 @@
 // One rank's state behind the ABI.
 // dsc_context is what the functions of abi.h receive: the first error, the names of ops for
-// errors and profiles, the op timer of `bench --kernels`, and the device's own state. The device
-// state is defined by the folder of the device (runtime/cpu); nothing else looks inside it.
+// errors and profiles, and the device that does the work.
 
 #ifndef DSC_RUNTIME_CONTEXT_H
 #define DSC_RUNTIME_CONTEXT_H
 
-#include "runtime/Status.h"
-#include "runtime/abi.h"
+#include "runtime/Device.h"
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace dsc {
 
-struct CpuDevice;
-
-/// Nanoseconds and calls of each op; null in the context unless `bench --kernels` asked for it.
+/// A profile: nanoseconds and calls of each op, and each call.
 struct OpTimes {
   struct Entry {
     int64_t calls = 0;
     int64_t nanoseconds = 0;
   };
+  struct Call {
+    int32_t op;
+    int64_t begin, nanoseconds; ///< begin: since the profile began
+  };
   std::vector<Entry> ops;
+  std::vector<Call> calls;
+
+  void add(int32_t op, int64_t begin, int64_t nanoseconds) {
+    if (op >= 0 && static_cast<size_t>(op) < ops.size()) {
+      ++ops[static_cast<size_t>(op)].calls;
+      ops[static_cast<size_t>(op)].nanoseconds += nanoseconds;
+      calls.push_back({op, begin, nanoseconds});
+    }
+  }
 };
 
 } // namespace dsc
@@ -35,9 +43,9 @@ struct dsc_context {
   dsc::Status status;
   /// Names of the manifest's `ops`, by index.
   std::vector<std::string> opNames;
-  dsc::OpTimes *times = nullptr;
-  /// Created by dsc::createCpuDevice, owned by the Session.
-  dsc::CpuDevice *cpu = nullptr;
+  /// Set while the device takes a profile.
+  bool timesOps = false;
+  std::unique_ptr<dsc::Device> device;
 };
 
 namespace dsc {
@@ -52,24 +60,21 @@ std::string opName(const dsc_context *ctx, int32_t op);
 class OpTimer {
 public:
   OpTimer(dsc_context *ctx, int32_t op) : ctx(ctx), op(op) {
-    if (__builtin_expect(ctx->times != nullptr, 0)) {
-      begin = std::chrono::steady_clock::now();
+    if (__builtin_expect(ctx->timesOps, 0)) {
+      ctx->device->beginOp(op);
     }
   }
   ~OpTimer() {
-    if (__builtin_expect(ctx->times != nullptr, 0)) {
-      record();
+    if (__builtin_expect(ctx->timesOps, 0)) {
+      ctx->device->endOp(op);
     }
   }
   OpTimer(const OpTimer &) = delete;
   OpTimer &operator=(const OpTimer &) = delete;
 
 private:
-  void record();
-
   dsc_context *ctx;
   int32_t op;
-  std::chrono::steady_clock::time_point begin;
 };
 
 } // namespace dsc

@@ -93,16 +93,25 @@ public:
       if (output.rowsPerSample) {
         elements = elements / session.manifest().microBatch * real;
       }
-      const std::byte *data = session.value(tensor);
+      const int64_t size = dtypeSize(tensor.dtype);
       std::vector<std::byte> widened;
-      if (output.dtype != tensor.dtype) {
-        widened.resize(static_cast<size_t>(elements * dtypeSize(output.dtype)));
-        for (int64_t i = 0; i < elements; ++i) {
-          storeFromDouble(output.dtype, widened.data(), i, loadAsDouble(tensor.dtype, data, i));
-        }
-        data = widened.data();
-      }
-      DSC_RETURN_IF_FAILED(writer.append(output.number, data, elements * dtypeSize(output.dtype)));
+      DSC_RETURN_IF_FAILED(
+          session.read(tensor, [&](const std::byte *data, int64_t offset, int64_t bytes) -> Status {
+            // Padding samples stand at the end.
+            const int64_t count = std::min(bytes / size, elements - offset / size);
+            if (count <= 0) {
+              return {};
+            }
+            if (output.dtype != tensor.dtype) {
+              widened.resize(static_cast<size_t>(count * dtypeSize(output.dtype)));
+              for (int64_t i = 0; i < count; ++i) {
+                storeFromDouble(output.dtype, widened.data(), i,
+                                loadAsDouble(tensor.dtype, data, i));
+              }
+              data = widened.data();
+            }
+            return writer.append(output.number, data, count * dtypeSize(output.dtype));
+          }));
     }
     return {};
   }
@@ -133,8 +142,23 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data,
   }
   Evaluation evaluation;
   double lossSum = 0, lossWeight = 0, correct = 0;
+  // Sums are read behind, so that a device is never waited for between batches.
+  auto add = [&](int open) -> Status {
+    while (session.openReadings() > open) {
+      Result<ScalarResults> results = session.finishReading();
+      if (results.failed()) {
+        return results.status();
+      }
+      lossSum += results->find("loss_sum").value_or(0);
+      lossWeight += results->find("loss_weight").value_or(0);
+      correct += results->find("correct").value_or(0);
+      evaluation.counted += results->find("counted").value_or(0);
+    }
+    return {};
+  };
   for (int64_t begin = 0; begin < data.samples(); begin += manifest.microBatch) {
     if (stopSignal()) {
+      DSC_RETURN_IF_FAILED(add(0));
       evaluation.stopped = true;
       return evaluation;
     }
@@ -144,14 +168,13 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data,
     }
     DSC_RETURN_IF_FAILED(session.run("eval"));
     evaluation.samples += *real;
-    lossSum += session.scalar("eval", "loss_sum").value_or(0);
-    lossWeight += session.scalar("eval", "loss_weight").value_or(0);
-    correct += session.scalar("eval", "correct").value_or(0);
-    evaluation.counted += session.scalar("eval", "counted").value_or(0);
+    DSC_RETURN_IF_FAILED(session.beginReading("eval"));
+    DSC_RETURN_IF_FAILED(add(Device::readSlots - 1));
     if (!outputs.empty()) {
       DSC_RETURN_IF_FAILED(file.append(session, *real));
     }
   }
+  DSC_RETURN_IF_FAILED(add(0));
   if (!outputs.empty()) {
     DSC_RETURN_IF_FAILED(file.commit());
   }

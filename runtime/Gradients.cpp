@@ -12,14 +12,17 @@
 
 using namespace dsc;
 
-/// A tensor to be written whose bytes lie densely at `data`.
-static TensorToWrite denseTensor(const PlannedTensor &tensor, const std::byte *data) {
+/// A dense tensor of the session, to be written.
+static TensorToWrite denseTensor(const Session &session, const PlannedTensor &tensor) {
   TensorToWrite out;
   out.name = tensor.name;
   out.dtype = tensor.dtype;
   out.shape = tensor.shape;
-  int64_t bytes = byteCount(tensor.dtype, tensor.shape).value_or(0);
-  out.fill = [data, bytes](FileWriter &writer) { return writer.write(data, bytes); };
+  out.fill = [&session, &tensor](FileWriter &writer) {
+    return session.read(tensor, [&](const std::byte *data, int64_t, int64_t bytes) {
+      return writer.write(data, bytes);
+    });
+  };
   return out;
 }
 
@@ -64,20 +67,24 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
     return opened.status();
   }
   Session &session = **opened;
-  values->apply(session);
+  DSC_RETURN_IF_FAILED(values->apply(session));
   Sampler order((*data)->samples(), 0, false);
   for (int64_t micro = 0; micro < count; ++micro) {
     DSC_RETURN_IF_FAILED(loadStreamBatch(session, **data, order, micro * manifest.microBatch));
-    session.setRunTime("rt.micro_index", static_cast<double>(micro));
+    DSC_RETURN_IF_FAILED(session.setRunTime("rt.micro_index", static_cast<double>(micro)));
     DSC_RETURN_IF_FAILED(session.run(micro + 1 < count ? "micro" : "last"));
   }
   std::vector<TensorToWrite> out;
   for (const PlannedTensor &tensor : tensors) {
-    out.push_back(denseTensor(tensor, session.value(tensor)));
+    out.push_back(denseTensor(session, tensor));
   }
   DSC_RETURN_IF_FAILED(writeSafetensors(path, out, {{"model", manifest.name}}));
-  std::printf("loss %.9g\n%zu tensors are in %s\n", session.scalar("last", "loss").value_or(NAN),
-              out.size(), printable(path).c_str());
+  Result<std::optional<double>> loss = session.scalar("last", "loss");
+  if (loss.failed()) {
+    return loss.status();
+  }
+  std::printf("loss %.9g\n%zu tensors are in %s\n", loss->value_or(NAN), out.size(),
+              printable(path).c_str());
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/Info.h"
 
+#include "runtime/Device.h"
 #include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
 
@@ -62,6 +63,14 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
         format("  %-10s%14lld bytes\n", names[i], static_cast<long long>(manifest.spaceBytes[i]));
   }
   text += format("  %-10s%14lld bytes\n", "together", static_cast<long long>(sum));
+  text += "\nruns on:\n";
+  if (Result<std::unique_ptr<Device>> device = createDevice(executable, 1); device.ok()) {
+    for (const auto &[name, value] : (*device)->facts()) {
+      text += "  " + name + ": " + value + "\n";
+    }
+  } else {
+    text += "  not here: " + device.status().message() + "\n";
+  }
   text += format("\n%zu kernels and library calls; program %s, constants %s\n", manifest.ops.size(),
                  bytesText(executable.programBytes()).c_str(),
                  bytesText(executable.constantsBytes()).c_str());

@@ -9,6 +9,14 @@
 
 using namespace dsc;
 
+int64_t Manifest::plannedBytes() const {
+  int64_t sum = 0;
+  for (int64_t bytes : spaceBytes) {
+    sum += bytes;
+  }
+  return sum;
+}
+
 bool Manifest::hasEntry(std::string_view entry) const {
   for (const std::string &name : entries) {
     if (name == entry) {

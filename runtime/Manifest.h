@@ -90,6 +90,8 @@ struct Manifest {
   /// The text it was read from, for `info --json`.
   std::string text;
 
+  /// State, arena, constants and io together.
+  int64_t plannedBytes() const;
   bool hasEntry(std::string_view entry) const;
   /// A result of `entry` by name, or null.
   const PlannedTensor *result(std::string_view entry, std::string_view name) const;

@@ -123,10 +123,10 @@ double RunTimeValues::learningRate(int64_t step, int64_t steps) const {
   return 0;
 }
 
-void RunTimeValues::apply(Session &session) const {
+Status RunTimeValues::apply(Session &session) const {
   for (size_t i = 0; i < entries.size(); ++i) {
-    session.setRunTime(manifest->runTimeValues[i].global, entries[i].second);
+    DSC_RETURN_IF_FAILED(session.setRunTime(manifest->runTimeValues[i].global, entries[i].second));
   }
-  session.setRunTime("rt.seed", static_cast<double>(seedValue));
-  session.setRunTime("rt.micro_batches", static_cast<double>(microBatches));
+  DSC_RETURN_IF_FAILED(session.setRunTime("rt.seed", static_cast<double>(seedValue)));
+  return session.setRunTime("rt.micro_batches", static_cast<double>(microBatches));
 }

@@ -28,7 +28,7 @@ public:
   const std::vector<std::pair<std::string, double>> &values() const { return entries; }
 
   /// Writes all of them, seed and accumulation included.
-  void apply(Session &session) const;
+  Status apply(Session &session) const;
 
 private:
   const Manifest *manifest = nullptr;

@@ -2,45 +2,32 @@
 
 #include "runtime/Session.h"
 
-#include "runtime/CpuFeatures.h"
-#include "runtime/cpu/CpuDevice.h"
-
-#include <cerrno>
-#include <cstring>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <cmath>
 
 using namespace dsc;
 
-static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
-
-/// Sections of no bytes still get an address that may be passed around.
-static size_t mappedBytes(int64_t bytes) { return static_cast<size_t>(bytes ? bytes : 1); }
+std::optional<double> ScalarResults::find(std::string_view name) const {
+  for (const auto &[key, value] : values) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
 
 Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads) {
   std::unique_ptr<Session> session(new Session(executable));
   const Manifest &manifest = executable.manifest();
-  if (manifest.targetKind != "cpu") {
-    return Status::machine(format("this program was compiled for the target \"%s\", which this "
-                                  "runner does not have; compile with --target=cpu",
-                                  manifest.targetKind.c_str()));
-  }
-  std::string missing;
-  for (const std::string &feature : missingCpuFeatures(manifest.targetFeatures)) {
-    missing += (missing.empty() ? "" : ", ") + feature;
-  }
-  if (!missing.empty()) {
-    return Status::machine("this processor, or its kernel, lacks " + missing +
-                           ", which the program was compiled for; compile with --cpu=x86-64-v3, or "
-                           "on this machine with --cpu=native");
-  }
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
   }
+  Result<std::unique_ptr<Device>> device = createDevice(executable, threads);
+  if (device.failed()) {
+    return device.status();
+  }
+  session->ctx.device = std::move(*device);
   DSC_RETURN_IF_FAILED(executable.load());
   DSC_RETURN_IF_FAILED(session->findEntries());
-  DSC_RETURN_IF_FAILED(session->allocate());
-  DSC_RETURN_IF_FAILED(createCpuDevice(session->ctx, threads));
   auto *init = reinterpret_cast<int32_t (*)(dsc_context *)>(executable.symbol("dsc_program_init"));
   if (!init) {
     return Status::internal("the compiled program has no dsc_program_init");
@@ -49,28 +36,21 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
     return session->ctx.status.failed() ? session->ctx.status
                                         : Status::internal("the program's start failed in silence");
   }
+  DSC_RETURN_IF_FAILED(session->ctx.device->allocate(manifest, executable.constants()));
+  DSC_RETURN_IF_FAILED(session->fillGlobals());
   return session;
 }
 
-Session::~Session() {
-  destroyCpuDevice(ctx);
-  for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
-    if (spaces[i] && i != DSC_SPACE_CONSTANTS) {
-      munmap(spaces[i], mappedBytes(manifest().spaceBytes[static_cast<size_t>(i)]));
-    }
-  }
-}
-
-int Session::threads() const { return cpuThreads(ctx); }
+Session::~Session() = default;
 
 Status Session::findEntries() {
   for (const std::string &name : manifest().entries) {
     Entry entry;
     entry.name = name;
-    entry.main = reinterpret_cast<dsc_entry_fn>(executable.symbol("dsc_entry_" + name));
-    entry.update =
+    entry.functions.main = reinterpret_cast<dsc_entry_fn>(executable.symbol("dsc_entry_" + name));
+    entry.functions.update =
         reinterpret_cast<dsc_entry_fn>(executable.symbol("dsc_entry_" + name + "_update"));
-    if (!entry.main) {
+    if (!entry.functions.main) {
       return Status::internal("the compiled program lacks its entry " + name);
     }
     entries.push_back(entry);
@@ -78,97 +58,142 @@ Status Session::findEntries() {
   return {};
 }
 
-Status Session::allocate() {
-  // The kernel would promise the memory and kill the process once it is touched.
-  const int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-  if (memory > 0 && plannedBytes() > memory) {
-    return Status::machine(
-        format("the plan needs %lld bytes and this machine has %lld; compile with "
-               "a smaller micro-batch",
-               static_cast<long long>(plannedBytes()), static_cast<long long>(memory)));
-  }
-  for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
-    int64_t bytes = manifest().spaceBytes[static_cast<size_t>(i)];
-    if (i == DSC_SPACE_CONSTANTS) {
-      spaces[i] = const_cast<std::byte *>(executable.constants());
-      continue;
+Status Session::fillGlobals() {
+  for (const GlobalSpec &spec : manifest().globals) {
+    if (!spec.weightsKey.empty() || spec.fill == 0 || spec.role == GlobalRole::Runtime) {
+      continue; // fresh spaces are zero
     }
-    void *address = mmap(nullptr, mappedBytes(bytes), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (address == MAP_FAILED) {
-      return Status::machine(format("cannot allocate the planned %lld bytes of the %s: %s",
-                                    static_cast<long long>(bytes), spaceNames[i],
-                                    std::strerror(errno)));
-    }
-    // Large pages where the kernel has them: the arena is read and written from end to end.
-    if (bytes >= int64_t(4) << 20) {
-      madvise(address, mappedBytes(bytes), MADV_HUGEPAGE);
-    }
-    spaces[i] = static_cast<std::byte *>(address);
+    DSC_RETURN_IF_FAILED(write(spec, [&](std::byte *data, int64_t, int64_t bytes) {
+      for (int64_t i = 0, end = bytes / dtypeSize(spec.dtype); i < end; ++i) {
+        storeFromDouble(spec.dtype, data, i, spec.fill);
+      }
+      return Status();
+    }));
   }
   for (const GlobalSpec &spec : manifest().globals) {
-    if (!spec.weightsKey.empty() || spec.fill == 0) {
-      continue; // fresh pages are zero
-    }
-    std::byte *data = global(spec);
-    for (int64_t i = 0, end = spec.bytes / dtypeSize(spec.dtype); i < end; ++i) {
-      storeFromDouble(spec.dtype, data, i, spec.fill);
+    if (spec.role == GlobalRole::Runtime) {
+      DSC_RETURN_IF_FAILED(setRunTime(spec.name, spec.fill));
     }
   }
   for (const RunTimeValue &spec : manifest().runTimeValues) {
-    setRunTime(spec.global, spec.defaultValue);
+    DSC_RETURN_IF_FAILED(setRunTime(spec.global, spec.defaultValue));
   }
   return {};
 }
 
-Status Session::call(dsc_entry_fn entry, const std::string &what) {
-  ctx.status = Status();
-  if (entry(&ctx, reinterpret_cast<void *const *>(spaces)) == 0 && ctx.status.ok()) {
-    return {};
+Status Session::call(const std::string &name, bool main, bool update) {
+  for (const Entry &entry : entries) {
+    if (entry.name != name) {
+      continue;
+    }
+    EntryFunctions part{main ? entry.functions.main : nullptr,
+                        update ? entry.functions.update : nullptr};
+    if (!part.main && !part.update) {
+      return {};
+    }
+    ctx.status = Status();
+    return ctx.device->run(&ctx, part);
   }
-  if (ctx.status.ok()) {
-    return Status::internal("the program's " + what + " failed in silence");
-  }
-  return ctx.status;
+  return Status::user(format("this program was compiled without the entry \"%s\"", name.c_str()));
 }
 
-Status Session::run(const char *name) {
-  for (const Entry &entry : entries) {
-    if (entry.name == name) {
-      return call(entry.main, entry.name);
+Status Session::run(const char *name) { return call(name, true, false); }
+Status Session::runUpdate(const char *name) { return call(name, false, true); }
+Status Session::runWithUpdate(const char *name) { return call(name, true, true); }
+
+std::vector<const PlannedTensor *> Session::scalarsOf(std::string_view entry) const {
+  std::vector<const PlannedTensor *> scalars;
+  for (const auto &[name, results] : manifest().results) {
+    for (const PlannedTensor &result : results) {
+      if (name == entry && elementCount(result.shape) == 1) {
+        scalars.push_back(&result);
+      }
     }
   }
-  return Status::user(format("this program was compiled without the entry \"%s\"", name));
+  return scalars;
 }
 
-Status Session::runUpdate(const char *name) {
-  for (const Entry &entry : entries) {
-    if (entry.name == name) {
-      return entry.update ? call(entry.update, entry.name + "'s update") : Status();
-    }
+Status Session::beginReading(const char *entry) {
+  Reading reading;
+  reading.scalars = scalarsOf(entry);
+  std::vector<DeviceRange> ranges;
+  for (const PlannedTensor *scalar : reading.scalars) {
+    ranges.push_back({ctx.device->address(*scalar), dtypeSize(scalar->dtype)});
   }
-  return Status::user(format("this program was compiled without the entry \"%s\"", name));
+  Result<int64_t> ticket = ctx.device->requestRead(ranges);
+  if (ticket.failed()) {
+    return ticket.status();
+  }
+  reading.ticket = *ticket;
+  readings.push_back(std::move(reading));
+  return {};
 }
 
-std::optional<double> Session::scalar(const char *entry, const char *name) const {
+Result<bool> Session::isReadingDone() { return ctx.device->isRead(readings.front().ticket); }
+
+Result<ScalarResults> Session::finishReading() {
+  Reading reading = std::move(readings.front());
+  readings.erase(readings.begin());
+  ScalarResults results;
+  Result<const std::byte *> bytes = ctx.device->finishRead(reading.ticket, results.seconds);
+  if (bytes.failed()) {
+    return bytes.status();
+  }
+  const std::byte *at = *bytes;
+  for (const PlannedTensor *scalar : reading.scalars) {
+    results.values.emplace_back(scalar->name, loadAsDouble(scalar->dtype, at, 0));
+    at += dtypeSize(scalar->dtype);
+  }
+  return results;
+}
+
+Result<std::optional<double>> Session::scalar(const char *entry, const char *name) {
   const PlannedTensor *tensor = manifest().result(entry, name);
   if (!tensor) {
-    return std::nullopt;
+    return std::optional<double>();
   }
-  return loadAsDouble(tensor->dtype, value(*tensor), 0);
+  std::optional<double> value;
+  DSC_RETURN_IF_FAILED(read(*tensor, [&](const std::byte *data, int64_t offset, int64_t) {
+    value = offset == 0 ? loadAsDouble(tensor->dtype, data, 0) : *value;
+    return Status();
+  }));
+  return value;
 }
 
-void Session::setRunTime(std::string_view name, double value) {
+Status Session::setRunTime(std::string_view name, double value) {
   const GlobalSpec *spec = manifest().global(name);
-  if (spec && spec->role == GlobalRole::Runtime) {
-    storeFromDouble(spec->dtype, global(*spec), 0, value);
+  if (!spec || spec->role != GlobalRole::Runtime) {
+    return {};
   }
+  Result<std::byte *> place = ctx.device->staged(*spec);
+  if (place.ok()) {
+    storeFromDouble(spec->dtype, *place, 0, value);
+  }
+  return place.status();
 }
 
-int64_t Session::plannedBytes() const {
-  int64_t sum = 0;
-  for (int64_t bytes : manifest().spaceBytes) {
-    sum += bytes;
+Status Session::write(const PlannedTensor &tensor, const Device::Fill &fill) {
+  return ctx.device->write(ctx.device->address(tensor), tensor.bytes, dtypeSize(tensor.dtype),
+                           fill);
+}
+
+Status Session::read(const PlannedTensor &tensor, const Device::Consume &consume) const {
+  return ctx.device->read(ctx.device->address(tensor), tensor.bytes, dtypeSize(tensor.dtype),
+                          consume);
+}
+
+Result<std::vector<std::byte>> Session::bytes(const PlannedTensor &tensor) const {
+  std::vector<std::byte> all(static_cast<size_t>(tensor.bytes));
+  Status status = read(tensor, [&](const std::byte *data, int64_t offset, int64_t bytes) {
+    std::copy_n(data, bytes, all.begin() + offset);
+    return Status();
+  });
+  if (status.failed()) {
+    return status;
   }
-  return sum;
+  return all;
+}
+
+std::byte *Session::hostAddress(const PlannedTensor &tensor) const {
+  return ctx.device->isHostMemory() ? ctx.device->address(tensor) : nullptr;
 }

@@ -1,6 +1,6 @@
 // A loaded program with its memory.
-// Owns the spaces, the context and the device; writes inputs and run-time values, runs entries,
-// reads results. Knows nothing of data files, training loops or the command line.
+// Owns the context and the device; stages inputs and run-time values, runs entries, reads results.
+// Knows nothing of data files, training loops or the command line, nor where the memory is.
 
 #ifndef DSC_RUNTIME_SESSION_H
 #define DSC_RUNTIME_SESSION_H
@@ -16,53 +16,82 @@
 
 namespace dsc {
 
+/// The single numbers that an entry returned, by name, and how long it took.
+struct ScalarResults {
+  std::vector<std::pair<std::string, double>> values;
+  /// From markBegin to the end of what was asked for before the reading.
+  double seconds = 0;
+
+  std::optional<double> find(std::string_view name) const;
+};
+
 class Session {
 public:
-  /// Loads the program, allocates the spaces, fills the globals that have a fill value, and lets
-  /// the program make its plans. Weights are loaded by Weights.h.
+  /// Loads the program, lets it make its plans, allocates the spaces and fills the globals that
+  /// have a fill value. Weights are loaded by Weights.h.
   static Result<std::unique_ptr<Session>> create(Executable &executable, int threads);
   ~Session();
 
   const Manifest &manifest() const { return executable.manifest(); }
   const Executable &file() const { return executable; }
   dsc_context &context() { return ctx; }
-  int threads() const;
+  Device &device() const { return *ctx.device; }
 
-  /// Runs dsc_entry_NAME.
+  /// Host memory in which an input is written whole for the next entry (Device::staged).
+  Result<std::byte *> input(const InputSpec &input) { return ctx.device->staged(input); }
+  /// Writes a run-time scalar for the next entry; nothing where the program has no such global.
+  Status setRunTime(std::string_view global, double value);
+
+  /// Runs dsc_entry_NAME. May return before it is done.
   Status run(const char *entry);
   /// Runs dsc_entry_NAME_update where the program has it.
   Status runUpdate(const char *entry);
+  /// Runs both.
+  Status runWithUpdate(const char *entry);
+  /// Waits until all of it is done.
+  Status wait() { return ctx.device->wait(); }
 
-  std::byte *input(const InputSpec &input) { return spaces[input.space] + input.offset; }
-  std::byte *global(const GlobalSpec &global) { return spaces[global.space] + global.offset; }
-  /// Where a result, a gradient or a kept value lies.
-  const std::byte *value(const PlannedTensor &tensor) const {
-    return spaces[tensor.space] + tensor.offset;
-  }
-  /// A scalar result of `entry`, if it returns one of this name.
-  std::optional<double> scalar(const char *entry, const char *name) const;
+  /// Takes the time from which the next reading counts.
+  Status markBegin() { return ctx.device->markBegin(); }
+  /// Has the scalar results of `entry`, which ran last, read as soon as they are there. At most
+  /// Device::readSlots readings may be open; they end in the order in which they began.
+  Status beginReading(const char *entry);
+  int openReadings() const { return static_cast<int>(readings.size()); }
+  /// Whether the oldest reading is there without waiting.
+  Result<bool> isReadingDone();
+  Result<ScalarResults> finishReading();
+  /// One scalar result of `entry`, which ran last, waited for; nothing if it returns none of this
+  /// name.
+  Result<std::optional<double>> scalar(const char *entry, const char *name);
 
-  /// Writes a run-time scalar; does nothing where the program has no such global.
-  void setRunTime(std::string_view global, double value);
-
-  /// Planned bytes: state, arena, constants and io.
-  int64_t plannedBytes() const;
+  /// Writes and reads tensors of the spaces in pieces (Device::write, Device::read).
+  Status write(const PlannedTensor &tensor, const Device::Fill &fill);
+  Status read(const PlannedTensor &tensor, const Device::Consume &consume) const;
+  /// The bytes of a tensor's storage.
+  Result<std::vector<std::byte>> bytes(const PlannedTensor &tensor) const;
+  /// Where a tensor lies, for programs that run on the host; null on other devices.
+  std::byte *hostAddress(const PlannedTensor &tensor) const;
 
 private:
   explicit Session(Executable &executable) : executable(executable) {}
-  Status allocate();
   Status findEntries();
-  Status call(dsc_entry_fn entry, const std::string &what);
+  Status fillGlobals();
+  Status call(const std::string &name, bool main, bool update);
+  std::vector<const PlannedTensor *> scalarsOf(std::string_view entry) const;
 
   struct Entry {
     std::string name;
-    dsc_entry_fn main = nullptr, update = nullptr;
+    EntryFunctions functions;
+  };
+  struct Reading {
+    int64_t ticket;
+    std::vector<const PlannedTensor *> scalars;
   };
 
   Executable &executable;
   dsc_context ctx;
-  std::byte *spaces[DSC_SPACE_COUNT] = {};
   std::vector<Entry> entries;
+  std::vector<Reading> readings; ///< the open ones, the oldest first
 };
 
 } // namespace dsc

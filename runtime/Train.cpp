@@ -9,6 +9,7 @@
 #include "runtime/RunTimeValues.h"
 #include "runtime/Signals.h"
 #include "runtime/Startup.h"
+#include "runtime/Trace.h"
 #include "runtime/Weights.h"
 
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <dirent.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -24,6 +26,11 @@
 using namespace dsc;
 
 static long long wide(int64_t value) { return value; }
+
+/// Steps that may be under way while their results are awaited.
+static constexpr int stepsBehind = 2;
+/// What --profile shows: the first steps load kernels and touch memory for the first time.
+static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
 
 namespace {
 class Training {
@@ -38,7 +45,15 @@ private:
   Status prepareWeightsPath();
   Status checkFreeSpace() const;
   Status logStart();
+  /// A step that runs or ran, and is not reported yet.
+  struct Submitted {
+    int64_t number = 0, epoch = 0, samples = 0;
+    double learningRate = 0;
+  };
   Status step(int64_t number);
+  Status profile(int64_t number);
+  Status reportSteps(int open);
+  Status report(const Submitted &step, const ScalarResults &results);
   Status evaluateNow(int64_t number);
   Status save(int64_t number, bool final);
 
@@ -56,6 +71,7 @@ private:
   bool evalEpochs = false;
   int64_t evaluatedAt = -1;
   int64_t skippedInRow = 0;
+  std::deque<Submitted> submitted;
 };
 } // namespace
 
@@ -185,13 +201,16 @@ Status Training::prepare() {
   }
   DSC_RETURN_IF_FAILED(prepareLength());
   DSC_RETURN_IF_FAILED(prepareWeightsPath());
+  if (line.has("--profile") && !line.has("--force")) {
+    DSC_RETURN_IF_FAILED(checkOverwritesOwnTrace(line.text("--profile")));
+  }
   DSC_RETURN_IF_FAILED(checkFreeSpace());
   Result<std::unique_ptr<Session>> made = openSession(executable, line);
   if (made.failed()) {
     return made.status();
   }
   session = std::move(*made);
-  values.apply(*session);
+  DSC_RETURN_IF_FAILED(values.apply(*session));
   sampler = std::make_unique<Sampler>(data->samples(), static_cast<uint64_t>(values.seed()),
                                       !line.has("--no-shuffle"));
   progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0);
@@ -203,20 +222,24 @@ Status Training::prepare() {
 
 Status Training::logStart() {
   const Manifest &manifest = session->manifest();
-  progress->line(format("1 rank, %d thread%s; %lld samples, %lld a step, %lld steps; %s planned",
-                        session->threads(), session->threads() == 1 ? "" : "s",
-                        wide(data->samples()), wide(samplesPerStep), wide(steps),
-                        bytesText(session->plannedBytes()).c_str()));
+  progress->line(format("1 rank, %s; %lld samples, %lld a step, %lld steps; %s planned",
+                        session->device().summary().c_str(), wide(data->samples()),
+                        wide(samplesPerStep), wide(steps),
+                        bytesText(manifest.plannedBytes()).c_str()));
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
                      line.text("--data").c_str()));
   }
-  OrderedJson runTime = OrderedJson::object(), options = OrderedJson::object();
+  OrderedJson runTime = OrderedJson::object(), options = OrderedJson::object(),
+              device = OrderedJson::object();
   for (const auto &[name, value] : values.values()) {
     runTime[name] = value;
   }
   for (const auto &[name, value] : manifest.options) {
     options[name] = value;
+  }
+  for (const auto &[name, value] : session->device().facts()) {
+    device[name] = value;
   }
   return log.event("start", {{"model", manifest.name},
                              {"version", manifest.version},
@@ -228,7 +251,8 @@ Status Training::logStart() {
                              {"seed", values.seed()},
                              {"shuffle", !line.has("--no-shuffle")},
                              {"ranks", 1},
-                             {"threads", session->threads()},
+                             {"threads", session->device().threads()},
+                             {"device", device},
                              {"micro_batch", manifest.microBatch},
                              {"data", line.text("--data")},
                              {"data_samples", data->samples()},
@@ -239,49 +263,100 @@ Status Training::logStart() {
 
 Status Training::step(int64_t number) {
   const Manifest &manifest = session->manifest();
-  auto begin = std::chrono::steady_clock::now();
   const int64_t count = values.accumulate();
-  session->setRunTime("rt.step", static_cast<double>(number - 1));
-  const double learningRate = values.learningRate(number, steps);
-  session->setRunTime("rt.lr", learningRate);
+  Submitted step;
+  step.number = number;
+  step.learningRate = values.learningRate(number, steps);
+  DSC_RETURN_IF_FAILED(profile(number));
+  DSC_RETURN_IF_FAILED(session->markBegin());
+  DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
+  DSC_RETURN_IF_FAILED(session->setRunTime("rt.lr", step.learningRate));
   for (int64_t micro = 0; micro < count; ++micro) {
     DSC_RETURN_IF_FAILED(loadStreamBatch(
         *session, *data, *sampler, microBatchPosition(consumed, micro, 1, 0, manifest.microBatch)));
-    session->setRunTime("rt.micro_index", static_cast<double>(micro));
-    DSC_RETURN_IF_FAILED(session->run(micro + 1 < count ? "micro" : "last"));
+    DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
+    DSC_RETURN_IF_FAILED(micro + 1 < count ? session->run("micro")
+                                           : session->runWithUpdate("last"));
   }
-  DSC_RETURN_IF_FAILED(session->runUpdate("last"));
-  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  step.epoch = sampler->epoch(consumed) + 1;
+  consumed += samplesPerStep;
+  step.samples = consumed;
+  DSC_RETURN_IF_FAILED(session->beginReading("last"));
+  submitted.push_back(step);
+  return reportSteps(stepsBehind);
+}
 
+/// Starts the trace of --profile before its first step, and writes it before the one behind its
+/// last.
+Status Training::profile(int64_t number) {
+  if (!line.has("--profile")) {
+    return {};
+  }
+  if (number == firstProfiled) {
+    DSC_RETURN_IF_FAILED(reportSteps(0));
+    return session->device().startTimes(&session->context());
+  }
+  if (!session->context().timesOps || number <= lastProfiled) {
+    return {};
+  }
+  OpTimes times;
+  times.ops.resize(session->manifest().ops.size());
+  DSC_RETURN_IF_FAILED(reportSteps(0));
+  DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
+  const std::string path = line.text("--profile");
+  progress->line("a trace of steps 3 to 5 is in " + printable(path));
+  return writeTrace(path, session->manifest(), times, session->device().summary());
+}
+
+/// Reports the steps whose results are there; waits for them until at most `open` are not reported.
+Status Training::reportSteps(int open) {
+  while (!submitted.empty()) {
+    if (session->openReadings() <= open) {
+      Result<bool> done = session->isReadingDone();
+      if (done.failed() || !*done) {
+        return done.status();
+      }
+    }
+    Result<ScalarResults> results = session->finishReading();
+    if (results.failed()) {
+      return results.status();
+    }
+    Submitted step = submitted.front();
+    submitted.pop_front();
+    DSC_RETURN_IF_FAILED(report(step, *results));
+  }
+  return {};
+}
+
+Status Training::report(const Submitted &step, const ScalarResults &results) {
+  const Manifest &manifest = session->manifest();
   StepReport report;
-  report.step = number;
-  report.loss = session->scalar("last", "loss").value_or(NAN);
-  report.gradNorm = session->scalar("last", "grad_norm");
-  report.skipped = session->scalar("last", "skipped").value_or(0) != 0;
-  report.learningRate = learningRate;
+  report.step = step.number;
+  report.loss = results.find("loss").value_or(NAN);
+  report.gradNorm = results.find("grad_norm");
+  report.skipped = results.find("skipped").value_or(0) != 0;
+  report.learningRate = step.learningRate;
   auto perStep = static_cast<double>(samplesPerStep);
   bool tokens = manifest.tokensPerSample > 0;
   if (tokens) {
     perStep *= static_cast<double>(manifest.tokensPerSample);
   }
   report.work = perStep;
-  report.seconds = seconds;
-  const int64_t epoch = sampler->epoch(consumed) + 1;
-  consumed += samplesPerStep;
+  report.seconds = results.seconds;
   progress->step(report);
 
-  OrderedJson event = {{"step", number},
-                       {"epoch", epoch},
-                       {"samples", consumed},
+  OrderedJson event = {{"step", step.number},
+                       {"epoch", step.epoch},
+                       {"samples", step.samples},
                        {"loss", report.loss},
                        {"lr", report.learningRate}};
   if (report.gradNorm) {
     event["grad_norm"] = *report.gradNorm;
   }
   event["skipped"] = report.skipped;
-  event[tokens ? "tokens_per_s" : "samples_per_s"] = perStep / std::fmax(seconds, 1e-9);
-  event["ms"] = seconds * 1e3;
-  event["peak_bytes"] = session->plannedBytes();
+  event[tokens ? "tokens_per_s" : "samples_per_s"] = perStep / std::fmax(results.seconds, 1e-9);
+  event["ms"] = results.seconds * 1e3;
+  event["peak_bytes"] = manifest.plannedBytes();
   DSC_RETURN_IF_FAILED(log.event("step", event));
 
   skippedInRow = report.skipped ? skippedInRow + 1 : 0;
@@ -289,9 +364,9 @@ Status Training::step(int64_t number) {
     std::string text =
         format("step %lld: the loss or the gradient is not finite; the update was "
                "skipped%s",
-               wide(number), skippedInRow == 100 ? ", as the 99 before it were" : "");
+               wide(step.number), skippedInRow == 100 ? ", as the 99 before it were" : "");
     progress->line("warning: " + text);
-    DSC_RETURN_IF_FAILED(log.event("warning", {{"step", number}, {"message", text}}));
+    DSC_RETURN_IF_FAILED(log.event("warning", {{"step", step.number}, {"message", text}}));
   }
   return {};
 }
@@ -333,10 +408,21 @@ Status Training::run() {
     bool epochEnded = sampler->epoch(consumed) != epochBefore;
     bool due = evalEpochs ? epochEnded : evalSteps && done % evalSteps == 0;
     if (due && !stopSignal()) {
-      failure = evaluateNow(done);
+      failure = reportSteps(0);
+      failure = failure.ok() ? evaluateNow(done) : failure;
     }
     if (takeSaveRequest() && failure.ok()) {
-      failure = save(done, false);
+      failure = reportSteps(0);
+      failure = failure.ok() ? save(done, false) : failure;
+    }
+  }
+  if (Status reported = reportSteps(0); failure.ok()) {
+    failure = reported;
+  }
+  if (failure.ok()) {
+    failure = profile(std::max(done, lastProfiled) + 1);
+    if (line.has("--profile") && done < firstProfiled) {
+      progress->line("no trace: the run ended before step 3");
     }
   }
   progress->finish();

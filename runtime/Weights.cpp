@@ -137,17 +137,29 @@ template <typename Run> static Status forEachRun(const PlannedTensor &tensor, Ru
 
 /// Copies `source`, whose shape was compared, into a global.
 static Status store(Session &session, const GlobalSpec &spec, const TensorView &source) {
-  std::byte *target = session.global(spec);
   const int64_t from = dtypeSize(source.dtype), to = dtypeSize(spec.dtype);
-  return forEachRun(spec, [&](int64_t place, int64_t dense, int64_t count) -> Status {
-    std::optional<BadValue> bad =
-        convertValues(source.dtype, source.data + dense * from, spec.dtype, target + place * to,
-                      count, ValueRange());
+  auto convert = [&](std::byte *target, int64_t dense, int64_t count) -> Status {
+    std::optional<BadValue> bad = convertValues(source.dtype, source.data + dense * from,
+                                                spec.dtype, target, count, ValueRange());
     if (bad) {
       return Status::user(format("tensor \"%s\": element %lld: %s", source.name.c_str(),
                                  static_cast<long long>(dense + bad->index), bad->why.c_str()));
     }
     return {};
+  };
+  if (spec.strides.empty()) {
+    return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
+      return convert(target, offset / to, bytes / to);
+    });
+  }
+  // Padded or permuted: put together here, with zeros as padding, and written at once.
+  std::vector<std::byte> storage(static_cast<size_t>(spec.bytes));
+  DSC_RETURN_IF_FAILED(forEachRun(spec, [&](int64_t place, int64_t dense, int64_t count) {
+    return convert(storage.data() + place * to, dense, count);
+  }));
+  return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
+    std::memcpy(target, storage.data() + offset, static_cast<size_t>(bytes));
+    return Status();
   });
 }
 
@@ -300,10 +312,18 @@ Status dsc::saveWeights(Session &session, const std::string &path, int64_t step)
     tensor.dtype = spec.dtype;
     tensor.shape = spec.shape;
     tensor.fill = [&session, &spec](FileWriter &writer) {
-      const std::byte *source = session.global(spec);
+      if (spec.strides.empty()) {
+        return session.read(spec, [&](const std::byte *data, int64_t, int64_t bytes) {
+          return writer.write(data, bytes);
+        });
+      }
+      Result<std::vector<std::byte>> storage = session.bytes(spec);
+      if (storage.failed()) {
+        return storage.status();
+      }
       const int64_t size = dtypeSize(spec.dtype);
       return forEachRun(spec, [&](int64_t place, int64_t, int64_t count) {
-        return writer.write(source + place * size, count * size);
+        return writer.write(storage->data() + place * size, count * size);
       });
     };
     tensors.push_back(std::move(tensor));

@@ -106,6 +106,15 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  * causal: key j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask:
  * element strides of [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides).
  * lse is the log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
+ *
+ * Programs for CUDA use these instead of dsc_rt_parallel_for; all addresses are device addresses.
+ * dsc_rt_device_module: once, first thing in dsc_program_init. `cubin` is machine code for the
+ *   chip of the manifest's target, `ptx` the same kernels as text for newer chips; either may be
+ *   null with 0 bytes.
+ * dsc_rt_device_kernel: once for each kernel function, dense from 0: its name in the module, the
+ *   threads of a block and the bytes of dynamic shared memory that each launch has.
+ * dsc_rt_launch: launches kernel `kernel` over grid_x * grid_y blocks; `args` are its parameters,
+ *   64-bit addresses of the operands, then of the results, then of the scratch.
  */
 #define DSC_RT_FUNCTIONS(X)                                                                        \
   X(int32_t, dsc_rt_parallel_for,                                                                  \
@@ -143,7 +152,15 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
   X(int32_t, dsc_rt_attention_grad,                                                                \
     (dsc_context * ctx, int32_t op, int32_t plan, const void *q, const void *k, const void *v,     \
      const void *mask, const void *o, const void *lse, const void *d_o, void *dq, void *dk,        \
-     void *dv, void *workspace))
+     void *dv, void *workspace))                                                                   \
+  X(int32_t, dsc_rt_device_module,                                                                 \
+    (dsc_context * ctx, const void *cubin, int64_t cubin_bytes, const char *ptx,                   \
+     int64_t ptx_bytes))                                                                           \
+  X(int32_t, dsc_rt_device_kernel,                                                                 \
+    (dsc_context * ctx, int32_t kernel, const char *name, int32_t block, int32_t shared_bytes))    \
+  X(int32_t, dsc_rt_launch,                                                                        \
+    (dsc_context * ctx, int32_t op, int32_t kernel, void *const *args, int32_t arg_count,          \
+     int64_t grid_x, int32_t grid_y))
 
 #define DSC_RT_DECLARE(result, name, parameters) result name parameters;
 DSC_RT_FUNCTIONS(DSC_RT_DECLARE)
@@ -248,6 +265,42 @@ static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t ra
 static inline int64_t dsc_attention_grad_workspace(int64_t batch, int64_t heads, int64_t q_len,
                                                    int64_t element_bytes) {
   return dsc_align(batch * heads * q_len * element_bytes);
+}
+
+/* Bytes of the planned workspace of a CUDA matrix product of c[.., m, n] over k, `batch` of them:
+ * what cuBLASLt's split-k and stream-k algorithms use where the product is worth it. */
+static inline int64_t dsc_cuda_matmul_workspace(int32_t dtype, int64_t batch, int64_t m, int64_t n,
+                                                int64_t k) {
+  if (dtype == DSC_F64 || batch * m * n == 0) {
+    return 0;
+  }
+  return batch * m * n * k >= (int64_t)1 << 26 ? (int64_t)32 << 20 : (int64_t)4 << 20;
+}
+
+/* Bytes of the planned workspace of cuDNN's attention, forward (9.14: 256). */
+static inline int64_t dsc_cuda_attention_workspace(int64_t batch, int64_t heads, int64_t q_len) {
+  (void)batch, (void)heads, (void)q_len;
+  return 4096;
+}
+
+/* Bytes of the planned workspace of cuDNN's deterministic backward attention, as measured with 9.14
+ * and 9.19: the gradient of q in f32 for every block of 128 keys up to 64 columns, of 256 keys
+ * beyond; a number for each row of q; with fewer heads of k and v than of q also their gradients by
+ * head of q. */
+static inline int64_t dsc_cuda_attention_grad_workspace(int64_t batch, int64_t heads,
+                                                        int64_t kv_heads, int64_t q_len,
+                                                        int64_t kv_len, int64_t width) {
+  int64_t rows = (q_len + 127) / 128 * 128, narrow = (kv_len + 127) / 128 * 64;
+  int64_t columns = (kv_len + 255) / 256 * (width <= 64 ? 64 : 128);
+  int64_t keys = kv_heads == heads ? 0 : 2 * dsc_align(batch * heads * kv_len * width * 2);
+  columns = columns > narrow ? columns : narrow;
+  return batch * heads * rows * (columns + 1) * 4 + keys + 65536;
+}
+
+/* Bytes of the planned workspace of cuDNN's convolutions. */
+static inline int64_t dsc_cuda_conv_workspace(int32_t kind, int32_t dtype) {
+  (void)kind;
+  return dtype == DSC_F64 ? 0 : (int64_t)64 << 20;
 }
 
 #ifdef __cplusplus

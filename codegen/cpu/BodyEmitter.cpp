@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/BodyEmitter.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
 #include "runtime/abi.h"
 
@@ -159,7 +159,7 @@ LogicalResult BodyEmitter::emitOp(Operation *op) {
   if (auto constant = dyn_cast<ConstantOp>(op)) {
     auto splat = cast<SplatElementsAttr>(constant.getValue());
     Type element = splat.getElementType();
-    Type type = VectorBuilder::vectorOf(computeType(element));
+    Type type = b.vectorOf(computeType(element));
     values[constant] =
         isa<FloatType>(element)
             ? b.constant(type, splat.getSplatValue<APFloat>().convertToDouble())
@@ -197,7 +197,7 @@ LogicalResult BodyEmitter::emitOp(Operation *op) {
 
 Value BodyEmitter::emitIota(IotaOp iota) {
   Type element = computeType(elementOf(iota));
-  VectorType type = VectorBuilder::vectorOf(element);
+  VectorType type = b.vectorOf(element);
   if (space_.level(iota) == Level::kernel) {
     return b.constantInt(type, 0);
   }
@@ -209,7 +209,7 @@ Value BodyEmitter::emitIota(IotaOp iota) {
   if (place.inner == 1 && place.size == space_.columns()) {
     return b.add(b.splat(b.create<arith::IndexCastOp>(element, column_)), b.lanes(type));
   }
-  VectorType wide = VectorBuilder::vectorOf(b.getI64Type());
+  VectorType wide = b.vectorOf(b.getI64Type());
   Value column = b.splat(b.create<arith::IndexCastOp>(b.getI64Type(), column_));
   Value index =
       b.create<arith::DivUIOp>(b.add(column, b.lanes(wide)), b.constantInt(wide, place.inner));

@@ -5,8 +5,8 @@
 #ifndef DSC_CODEGEN_CPU_BODYEMITTER_H
 #define DSC_CODEGEN_CPU_BODYEMITTER_H
 
-#include "codegen/cpu/KernelSpace.h"
-#include "codegen/cpu/VectorBuilder.h"
+#include "codegen/KernelSpace.h"
+#include "codegen/cpu/CpuBuilder.h"
 
 namespace dsc {
 
@@ -24,7 +24,7 @@ public:
   /// some), begin and end.
   BodyEmitter(const KernelSpace &space, mlir::func::FuncOp function);
 
-  VectorBuilder b;
+  CpuBuilder b;
 
   const KernelSpace &space() const { return space_; }
   mlir::Value begin() const { return begin_; }

@@ -4,7 +4,7 @@
 #ifndef DSC_CODEGEN_CPU_EMITLOOPS_H
 #define DSC_CODEGEN_CPU_EMITLOOPS_H
 
-#include "codegen/cpu/VectorBuilder.h"
+#include "codegen/cpu/CpuBuilder.h"
 
 #include "ir/Evaluate.h"
 
@@ -21,7 +21,7 @@ class LoopKernel {
 public:
   LoopKernel(KernelOp kernel, mlir::func::FuncOp function);
 
-  VectorBuilder b;
+  CpuBuilder b;
 
   mlir::Operation *op() const { return op_; }
   mlir::Value begin() const { return begin_; }
@@ -78,12 +78,6 @@ private:
   unsigned operands_;
   mlir::Value begin_, end_;
 };
-
-/// Product of dims [first, last) of `shape`.
-int64_t elementCount(llvm::ArrayRef<int64_t> shape, int64_t first, int64_t last);
-inline int64_t elementCount(llvm::ArrayRef<int64_t> shape) {
-  return elementCount(shape, 0, shape.size());
-}
 
 // One function a family: the units of `kernel`'s op, emitted, or nothing where the op is of another
 // family.

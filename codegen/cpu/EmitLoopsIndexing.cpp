@@ -1,7 +1,8 @@
 // Gathers and scatters. Whatever adds adds in the order of positions, so results do not depend on
 // threads.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
+#include "codegen/LoopGeometry.h"
 #include "codegen/cpu/EmitLoops.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -115,28 +116,11 @@ static LoopUnits emitGatherNd(LoopKernel &kernel, GatherNdOp op) {
   return {tuples, run * 8};
 }
 
-static Value combineScatter(LoopKernel &kernel, ScatterKind kind, Value old, Value update) {
-  Type element = kernel.resultElement();
-  switch (kind) {
-  case ScatterKind::none:
-    return update;
-  case ScatterKind::add:
-    return emitCombine(kernel.b, ReduceKind::sum, element, old, update);
-  case ScatterKind::mul:
-    return emitCombine(kernel.b, ReduceKind::prod, element, old, update);
-  case ScatterKind::max:
-    return emitCombine(kernel.b, ReduceKind::max, element, old, update);
-  case ScatterKind::min:
-    return emitCombine(kernel.b, ReduceKind::min, element, old, update);
-  }
-  llvm_unreachable("all kinds handled");
-}
-
 /// result[place] = result[place] combined with updates[from].
 static void scatterOne(LoopKernel &kernel, ScatterKind kind, Value place, Value from) {
   VectorBuilder &b = kernel.b;
   Value old = b.loadScalar(kernel.resultElement(), kernel.resultMemory(), place);
-  kernel.store(combineScatter(kernel, kind, old, kernel.load(2, from)), place);
+  kernel.store(emitScatter(b, kind, kernel.resultElement(), old, kernel.load(2, from)), place);
 }
 
 static LoopUnits emitScatterElements(LoopKernel &kernel, ScatterElementsOp op) {

@@ -1,83 +1,15 @@
 // Max and average pooling and their gradients, in both layouts. Gradients gather in window order: a
 // unit is one channel's plane of one image.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
+#include "codegen/LoopGeometry.h"
 #include "codegen/cpu/EmitLoops.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace dsc;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
-
-namespace {
-
-/// Planes of an image and where their elements lie.
-struct Planes {
-  int64_t images, channels;
-  SmallVector<int64_t> spatial;
-  bool channelsLast;
-
-  Planes(ArrayRef<int64_t> shape, ConvLayout layout)
-      : images(shape[0]), channelsLast(layout == ConvLayout::channels_last) {
-    channels = channelsLast ? shape.back() : shape[1];
-    spatial.assign(shape.begin() + (channelsLast ? 1 : 2), shape.end() - (channelsLast ? 1 : 0));
-  }
-  int64_t points() const { return elementCount(spatial); }
-  int64_t step() const { return channelsLast ? channels : 1; }
-
-  /// Offset of the first element of plane `plane`, counted as image * channels + channel.
-  Value start(VectorBuilder &b, Value plane) const {
-    if (!channelsLast) {
-      return b.mulIndex(plane, points());
-    }
-    Value image = b.divIndex(plane, channels), channel = b.remIndex(plane, channels);
-    return b.addIndex(b.mulIndex(image, points() * channels), channel);
-  }
-};
-
-/// Windows of a pooling op, over the padded input.
-class Windows {
-public:
-  template <typename Op>
-  Windows(Op op, ArrayRef<int64_t> image, ArrayRef<int64_t> padsCeil, bool countPads)
-      : input(image, op.getLayout()), window(op.getWindow()), strides(op.getStrides()),
-        dilations(op.getDilations()), begin(op.getPadsBegin()), end(op.getPadsEnd()),
-        ceil(padsCeil), countPads(countPads) {}
-
-  /// Runs `body` for each element of the window of output point `at`, in order: the element's flat
-  /// index within the plane (clamped), whether it is inside the image, and whether an average
-  /// counts it.
-  SmallVector<Value>
-  forWindow(VectorBuilder &b, ValueRange at, ValueRange carried,
-            llvm::function_ref<SmallVector<Value>(Value, Value, Value, ValueRange)> body) const {
-    return b.loop(
-        b.index(0), b.index(elementCount(window)), 1, carried, [&](Value flat, ValueRange now) {
-          Value index = b.index(0), inside = b.constantInt(b.getI1Type(), 1), counted = inside;
-          for (auto [i, offset] : llvm::enumerate(b.delinearize(flat, window))) {
-            Value padded =
-                b.addIndex(b.mulIndex(at[i], strides[i]), b.mulIndex(offset, dilations[i]));
-            Value position = b.create<arith::SubIOp>(padded, b.index(begin[i]));
-            inside = b.create<arith::AndIOp>(
-                inside, b.cmpi(CmpIPredicate::ult, position, b.index(input.spatial[i])));
-            int64_t limit = begin[i] + input.spatial[i] + end[i] - (ceil.empty() ? 0 : ceil[i]);
-            counted = b.create<arith::AndIOp>(counted,
-                                              b.cmpi(CmpIPredicate::ult, padded, b.index(limit)));
-            Value clamped = b.create<arith::MaxSIOp>(position, b.index(0));
-            clamped = b.create<arith::MinSIOp>(clamped, b.index(input.spatial[i] - 1));
-            index = b.addIndex(b.mulIndex(index, input.spatial[i]), clamped);
-          }
-          return body(index, inside, countPads ? counted : inside, now);
-        });
-  }
-
-  Planes input;
-  ArrayRef<int64_t> window, strides, dilations, begin, end, ceil;
-  bool countPads;
-};
-
-} // namespace
 
 /// Runs `body` for each output point of each of the call's planes.
 static LoopUnits
@@ -123,17 +55,8 @@ static LoopUnits emitMaxPool(LoopKernel &kernel, MaxPoolOp op) {
     Value lowest = neutralElement(b, ReduceKind::max, element, computeType(element));
     SmallVector<Value> first{lowest, b.index(-1)};
     auto visit = [&](Value index, Value inside, Value, ValueRange best) {
-      Value value = kernel.load(0, b.addIndex(inputStart, b.mulIndex(index, windows.input.step()))),
-            larger;
-      if (isa<FloatType>(element)) {
-        Value isNan = b.cmpf(CmpFPredicate::UNO, value, value),
-              held = b.cmpf(CmpFPredicate::ORD, best[0], best[0]);
-        larger = b.create<arith::OrIOp>(b.cmpf(CmpFPredicate::OGT, value, best[0]),
-                                        b.create<arith::AndIOp>(isNan, held));
-      } else {
-        larger = b.cmpi(isUnsignedElement(element) ? CmpIPredicate::ugt : CmpIPredicate::sgt, value,
-                        best[0]);
-      }
+      Value value = kernel.load(0, b.addIndex(inputStart, b.mulIndex(index, windows.input.step())));
+      Value larger = emitIsBetter(b, element, /*isMax=*/true, /*last=*/false, value, best[0]);
       Value none = b.cmpi(CmpIPredicate::slt, best[1], b.index(0));
       Value takes = b.create<arith::AndIOp>(inside, b.create<arith::OrIOp>(none, larger));
       return SmallVector<Value>{b.select(takes, value, best[0]), b.select(takes, index, best[1])};
@@ -157,10 +80,6 @@ static LoopUnits emitMaxPoolGrad(LoopKernel &kernel, MaxPoolGradOp op) {
   };
   return forPlanes(
       kernel, windows, output, [&](Value start) { zeroPlane(kernel, windows.input, start); }, body);
-}
-
-static ArrayRef<int64_t> ceilOf(std::optional<ArrayRef<int64_t>> pads) {
-  return pads ? *pads : ArrayRef<int64_t>();
 }
 
 static LoopUnits emitAvgPool(LoopKernel &kernel, AvgPoolOp op) {

@@ -2,7 +2,8 @@
 // order of additions follows from shape and axes: dimensions are merged by whether they are
 // reduced, never by what else is in the program.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
+#include "codegen/LoopGeometry.h"
 #include "codegen/cpu/EmitLoops.h"
 #include "codegen/cpu/VectorSum.h"
 
@@ -13,51 +14,7 @@
 
 using namespace mlir;
 using namespace dsc;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
-
-namespace {
-/// Kept and reduced dimensions of an operand, with their strides in it.
-struct SplitDims {
-  SmallVector<int64_t> kept, keptStrides, reduced, reducedStrides;
-  bool lastIsReduced = false;
-};
-} // namespace
-
-static SplitDims splitDims(ArrayRef<int64_t> shape, ArrayRef<int64_t> axes) {
-  SplitDims split;
-  SmallVector<int64_t> strides = rowMajorStrides(shape);
-  int previous = -1;
-  for (int64_t i = 0, rank = shape.size(); i < rank; ++i) {
-    if (shape[i] == 1) {
-      continue;
-    }
-    bool isReduced = llvm::is_contained(axes, i);
-    SmallVector<int64_t> &dims = isReduced ? split.reduced : split.kept;
-    SmallVector<int64_t> &steps = isReduced ? split.reducedStrides : split.keptStrides;
-    if (previous == isReduced) {
-      dims.back() *= shape[i];
-      steps.back() = strides[i];
-    } else {
-      dims.push_back(shape[i]);
-      steps.push_back(strides[i]);
-    }
-    previous = isReduced;
-  }
-  split.lastIsReduced = previous == 1;
-  return split;
-}
-
-static Value offsetOf(VectorBuilder &b, Value flat, ArrayRef<int64_t> dims,
-                      ArrayRef<int64_t> strides) {
-  Value offset = b.index(0);
-  if (!dims.empty()) {
-    for (auto [coordinate, stride] : llvm::zip(b.delinearize(flat, dims), strides)) {
-      offset = b.addIndex(offset, b.mulIndex(coordinate, stride));
-    }
-  }
-  return offset;
-}
 
 /// Each result element from runs of contiguous elements.
 static LoopUnits reduceRuns(LoopKernel &kernel, ReduceKind kind, SplitDims split) {
@@ -67,12 +24,12 @@ static LoopUnits reduceRuns(LoopKernel &kernel, ReduceKind kind, SplitDims split
   split.reducedStrides.pop_back();
   int64_t runs = elementCount(split.reduced), units = elementCount(split.kept);
   kernel.forUnits([&](Value unit) {
-    Value base = offsetOf(b, unit, split.kept, split.keptStrides);
+    Value base = stridedOffset(b, unit, split.kept, split.keptStrides);
     VectorSum sum(b, kind, element);
     int64_t full = run / DSC_LANES * DSC_LANES;
     SmallVector<Value> slots =
         b.loop(b.index(0), b.index(runs), 1, sum.start(), [&](Value i, ValueRange slots) {
-          Value from = b.addIndex(base, offsetOf(b, i, split.reduced, split.reducedStrides));
+          Value from = b.addIndex(base, stridedOffset(b, i, split.reduced, split.reducedStrides));
           SmallVector<Value> next(slots);
           if (full > 0) {
             next = b.loop(b.index(0), b.index(full), DSC_LANES, next, [&](Value j, ValueRange now) {
@@ -99,7 +56,7 @@ static LoopUnits reduceRuns(LoopKernel &kernel, ReduceKind kind, SplitDims split
 static LoopUnits reduceColumns(LoopKernel &kernel, ReduceKind kind, SplitDims split) {
   VectorBuilder &b = kernel.b;
   Type element = kernel.operandElement(0);
-  VectorType type = VectorBuilder::vectorOf(computeType(element));
+  VectorType type = b.vectorOf(computeType(element));
   int64_t columns = split.kept.empty() ? 1 : split.kept.pop_back_val();
   if (!split.keptStrides.empty()) {
     split.keptStrides.pop_back();
@@ -108,13 +65,13 @@ static LoopUnits reduceColumns(LoopKernel &kernel, ReduceKind kind, SplitDims sp
   kernel.forUnits([&](Value unit) {
     Value row = b.divIndex(unit, vectors),
           column = b.mulIndex(b.remIndex(unit, vectors), DSC_LANES);
-    Value base = b.addIndex(offsetOf(b, row, split.kept, split.keptStrides), column);
+    Value base = b.addIndex(stridedOffset(b, row, split.kept, split.keptStrides), column);
     // The last vector of a row may be short; its mask is not known when the code is made.
     Value left = b.create<arith::SubIOp>(b.index(columns), column);
     Value mask = columns % DSC_LANES == 0 ? Value() : b.maskBelow(left);
     Value start = neutralElement(b, kind, element, type);
     Value sum = b.loop(b.index(0), b.index(count), 1, start, [&](Value i, ValueRange sum) {
-      Value from = b.addIndex(base, offsetOf(b, i, split.reduced, split.reducedStrides));
+      Value from = b.addIndex(base, stridedOffset(b, i, split.reduced, split.reducedStrides));
       Value term = b.loadVector(element, kernel.operandMemory(0), from, mask);
       return SmallVector<Value>{emitCombine(b, kind, element, sum.front(), term)};
     })[0];
@@ -125,23 +82,10 @@ static LoopUnits reduceColumns(LoopKernel &kernel, ReduceKind kind, SplitDims sp
 }
 
 static LoopUnits emitReduce(LoopKernel &kernel, ReduceOp op) {
-  SplitDims split = splitDims(kernel.operandShape(0), op.getAxes());
+  SplitDims split(kernel.operandShape(0), op.getAxes());
   return split.lastIsReduced ? reduceRuns(kernel, op.getKind(), split)
                              : reduceColumns(kernel, op.getKind(), split);
 }
-
-namespace {
-/// The lines of a tensor along one axis: where each starts and how far its elements are apart.
-struct Lines {
-  int64_t outer, size, inner;
-  Lines(ArrayRef<int64_t> shape, int64_t axis)
-      : outer(elementCount(shape, 0, axis)), size(shape[axis]),
-        inner(elementCount(shape, axis + 1, shape.size())) {}
-  Value start(VectorBuilder &b, Value line) const {
-    return b.addIndex(b.mulIndex(b.divIndex(line, inner), size * inner), b.remIndex(line, inner));
-  }
-};
-} // namespace
 
 static LoopUnits emitArgReduce(LoopKernel &kernel, ArgReduceOp op) {
   VectorBuilder &b = kernel.b;
@@ -153,24 +97,8 @@ static LoopUnits emitArgReduce(LoopKernel &kernel, ArgReduceOp op) {
     SmallVector<Value> first{kernel.load(0, start), b.index(0)};
     SmallVector<Value> best =
         b.loop(b.index(1), b.index(lines.size), 1, first, [&](Value i, ValueRange held) {
-          Value value = kernel.load(0, b.addIndex(start, b.mulIndex(i, lines.inner))), better;
-          if (isa<FloatType>(element)) {
-            // NaN is larger and smaller than everything, and the first one wins.
-            CmpFPredicate predicate = isMax ? (last ? CmpFPredicate::OGE : CmpFPredicate::OGT)
-                                            : (last ? CmpFPredicate::OLE : CmpFPredicate::OLT);
-            Value isNan = b.cmpf(CmpFPredicate::UNO, value, value),
-                  heldNumber = b.cmpf(CmpFPredicate::ORD, held[0], held[0]);
-            better = b.create<arith::OrIOp>(b.cmpf(predicate, value, held[0]),
-                                            b.create<arith::AndIOp>(isNan, heldNumber));
-          } else {
-            bool isUnsigned = isUnsignedElement(element);
-            CmpIPredicate predicate =
-                isMax ? (last ? (isUnsigned ? CmpIPredicate::uge : CmpIPredicate::sge)
-                              : (isUnsigned ? CmpIPredicate::ugt : CmpIPredicate::sgt))
-                      : (last ? (isUnsigned ? CmpIPredicate::ule : CmpIPredicate::sle)
-                              : (isUnsigned ? CmpIPredicate::ult : CmpIPredicate::slt));
-            better = b.cmpi(predicate, value, held[0]);
-          }
+          Value value = kernel.load(0, b.addIndex(start, b.mulIndex(i, lines.inner)));
+          Value better = emitIsBetter(b, element, isMax, last, value, held[0]);
           return SmallVector<Value>{b.select(better, value, held[0]), b.select(better, i, held[1])};
         });
     kernel.store(b.create<arith::IndexCastOp>(computeType(kernel.resultElement()), best[1]), unit);

@@ -1,5 +1,6 @@
 // Data movement: transpose, slice and broadcast as one strided copy, pad, concat.
 
+#include "codegen/LoopGeometry.h"
 #include "codegen/cpu/EmitLoops.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -8,27 +9,6 @@
 using namespace mlir;
 using namespace dsc;
 using arith::CmpIPredicate;
-
-namespace {
-/// result[i] = x[base + sum i_d stride_d]; dimensions merged where their strides allow.
-struct StridedCopy {
-  SmallVector<int64_t> dims, strides;
-  int64_t base = 0;
-
-  void add(int64_t size, int64_t stride) {
-    if (size == 1) {
-      return;
-    }
-    if (!dims.empty() && strides.back() == stride * size) {
-      dims.back() *= size;
-      strides.back() = stride;
-    } else {
-      dims.push_back(size);
-      strides.push_back(stride);
-    }
-  }
-};
-} // namespace
 
 // Long contiguous runs are cut to this many elements a unit; transposes work on tiles of lines of
 // one cache line each.
@@ -71,10 +51,6 @@ static LoopUnits emitTransposedCopy(LoopKernel &kernel, const StridedCopy &copy,
 
 static LoopUnits emitCopy(LoopKernel &kernel, StridedCopy copy) {
   VectorBuilder &b = kernel.b;
-  if (copy.dims.empty()) {
-    copy.dims.push_back(1);
-    copy.strides.push_back(1);
-  }
   int64_t last = copy.dims.back(), stride = copy.strides.back();
   if (stride != 0 && stride != 1) {
     auto unit = llvm::find(copy.strides, 1);
@@ -108,36 +84,6 @@ static LoopUnits emitCopy(LoopKernel &kernel, StridedCopy copy) {
     }
   });
   return {elementCount(outer), last * 8};
-}
-
-static LoopUnits emitTranspose(LoopKernel &kernel, TransposeOp op) {
-  SmallVector<int64_t> strides = rowMajorStrides(kernel.operandShape(0));
-  StridedCopy copy;
-  for (auto [i, dim] : llvm::enumerate(op.getPermutation())) {
-    copy.add(kernel.resultShape()[i], strides[dim]);
-  }
-  return emitCopy(kernel, copy);
-}
-
-static LoopUnits emitSlice(LoopKernel &kernel, SliceOp op) {
-  SmallVector<int64_t> strides = rowMajorStrides(kernel.operandShape(0));
-  StridedCopy copy;
-  for (size_t i = 0; i < strides.size(); ++i) {
-    copy.base += op.getStarts()[i] * strides[i];
-    copy.add(op.getSizes()[i], op.getSteps()[i] * strides[i]);
-  }
-  return emitCopy(kernel, copy);
-}
-
-static LoopUnits emitBroadcast(LoopKernel &kernel) {
-  ArrayRef<int64_t> from = kernel.operandShape(0), to = kernel.resultShape();
-  SmallVector<int64_t> strides = rowMajorStrides(from);
-  StridedCopy copy;
-  for (size_t i = 0, missing = to.size() - from.size(); i < to.size(); ++i) {
-    bool repeats = i < missing || from[i - missing] == 1;
-    copy.add(to[i], repeats ? 0 : strides[i - missing]);
-  }
-  return emitCopy(kernel, copy);
 }
 
 static LoopUnits emitPad(LoopKernel &kernel, PadOp op) {
@@ -212,9 +158,9 @@ static LoopUnits emitConcat(LoopKernel &kernel, ConcatOp op) {
 
 std::optional<LoopUnits> dsc::emitShapeLoops(LoopKernel &kernel) {
   return llvm::TypeSwitch<Operation *, std::optional<LoopUnits>>(kernel.op())
-      .Case([&](TransposeOp op) { return emitTranspose(kernel, op); })
-      .Case([&](SliceOp op) { return emitSlice(kernel, op); })
-      .Case([&](BroadcastOp) { return emitBroadcast(kernel); })
+      .Case([&](TransposeOp op) { return emitCopy(kernel, StridedCopy::of(op)); })
+      .Case([&](SliceOp op) { return emitCopy(kernel, StridedCopy::of(op)); })
+      .Case([&](BroadcastOp op) { return emitCopy(kernel, StridedCopy::of(op)); })
       .Case([&](PadOp op) { return emitPad(kernel, op); })
       .Case([&](ConcatOp op) { return emitConcat(kernel, op); })
       .Default([](Operation *) { return std::nullopt; });

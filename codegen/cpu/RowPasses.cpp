@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/RowPasses.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 #include "codegen/cpu/VectorSum.h"
 
 #include "runtime/abi.h"

@@ -2,11 +2,12 @@
 // of the scratch, row by row; a second one adds the blocks, in order. Which block a row is in, and
 // with it every bit, depends on the shape.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 #include "codegen/cpu/RowPasses.h"
 #include "codegen/cpu/Schedules.h"
 
-#include "ir/KernelSchedule.h"
+#include "ir/CpuTarget.h"
+#include "runtime/abi.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -22,7 +23,7 @@ class ColumnSchedule {
 public:
   ColumnSchedule(const KernelSpace &space, ModuleOp module, StringRef name)
       : space_(space), kernel_(space.kernel()), module_(module), name_(name),
-        blocks_(columnBlocks(space.rows(), space.columns())),
+        blocks_(makeCpuTarget()->columnBlocks(space.rows(), space.columns())),
         rowsPerBlock_(llvm::divideCeil(std::max<int64_t>(space.rows(), 1), blocks_)) {}
 
   FailureOr<SmallVector<KernelLaunch>> emit();
@@ -123,8 +124,8 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
         mlir::failed(body.forColumns(range, {}, [&](ValueRange) -> FailureOr<SmallVector<Value>> {
           for (PartialSums partial : mine) {
             Type element = elementOf(partial.reduce.getX()), stored = computeType(element);
-            Value neutral = neutralElement(b, partial.reduce.getKind(), element,
-                                           VectorBuilder::vectorOf(stored));
+            Value neutral =
+                neutralElement(b, partial.reduce.getKind(), element, b.vectorOf(stored));
             b.storeVector(stored, neutral, partial.memory,
                           b.addIndex(partial.offset, body.column()), body.mask());
           }
@@ -235,7 +236,8 @@ FailureOr<SmallVector<KernelLaunch>> ColumnSchedule::emit() {
   for (ReduceOp reduce : space_.columnReductions()) {
     widest = std::max(widest, elementBytes(computeType(elementOf(reduce.getY()))));
   }
-  int64_t needed = columnScratchBytes(space_.rows(), space_.columns(), reductions, widest);
+  int64_t needed =
+      makeCpuTarget()->columnScratchBytes(space_.rows(), space_.columns(), reductions, widest);
   if (static_cast<int64_t>(kernel_.getScratch()) < needed) {
     return kernel_.emitOpError("has ")
            << kernel_.getScratch() << " bytes of scratch, its column sums need " << needed;

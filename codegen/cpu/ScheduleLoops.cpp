@@ -1,6 +1,6 @@
 // Loops kernels: what the families share, and the choice among them.
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 #include "codegen/cpu/EmitLoops.h"
 #include "codegen/cpu/Schedules.h"
 
@@ -8,7 +8,6 @@
 
 using namespace mlir;
 using namespace dsc;
-using arith::CmpIPredicate;
 
 LoopKernel::LoopKernel(KernelOp kernel, func::FuncOp function)
     : b(kernel.getLoc(), function), op_(&kernel.getBody().front().front()),
@@ -39,7 +38,7 @@ void LoopKernel::copyRun(unsigned operand, Value from, Value to, int64_t count) 
   if (count == 1) {
     return storeStored(loadStored(operand, from), to);
   }
-  VectorType type = VectorBuilder::vectorOf(storageType(operandElement(operand)));
+  VectorType type = b.vectorOf(storageType(operandElement(operand)));
   forVectors(count, [&](Value i, Value mask) {
     Value source = b.addIndex(from, i), target = b.addIndex(to, i);
     if (mask) {
@@ -71,23 +70,7 @@ void LoopKernel::storeStored(Value value, Value offset) {
 }
 
 Value LoopKernel::loadIndex(unsigned operand, Value offset, int64_t size) {
-  Type element = operandElement(operand);
-  Value stored = loadStored(operand, offset);
-  Value index = isUnsignedElement(element)
-                    ? b.create<arith::IndexCastUIOp>(b.getIndexType(), stored).getResult()
-                    : b.create<arith::IndexCastOp>(b.getIndexType(), stored).getResult();
-  Value fromEnd = b.create<arith::AddIOp>(index, b.index(size));
-  index = b.select(b.cmpi(CmpIPredicate::slt, index, b.index(0)), fromEnd, index);
-  index = b.create<arith::MaxSIOp>(index, b.index(0));
-  return b.create<arith::MinSIOp>(index, b.index(std::max<int64_t>(size - 1, 0)));
-}
-
-int64_t dsc::elementCount(ArrayRef<int64_t> shape, int64_t first, int64_t last) {
-  int64_t count = 1;
-  for (int64_t i = first; i < last; ++i) {
-    count *= shape[i];
-  }
-  return count;
+  return emitIndex(b, operandElement(operand), loadStored(operand, offset), size);
 }
 
 FailureOr<SmallVector<KernelLaunch>> dsc::scheduleLoops(KernelOp kernel, ModuleOp module,

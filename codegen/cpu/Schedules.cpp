@@ -2,9 +2,9 @@
 
 #include "codegen/cpu/Schedules.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
-#include "ir/Target.h"
+#include "ir/CpuTarget.h"
 
 using namespace mlir;
 using namespace dsc;

@@ -4,8 +4,8 @@
 #ifndef DSC_CODEGEN_CPU_SCHEDULES_H
 #define DSC_CODEGEN_CPU_SCHEDULES_H
 
+#include "codegen/KernelSpace.h"
 #include "codegen/OutlineKernels.h"
-#include "codegen/cpu/KernelSpace.h"
 
 namespace dsc {
 

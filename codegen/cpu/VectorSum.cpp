@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/VectorSum.h"
 
-#include "codegen/cpu/EmitElementwise.h"
+#include "codegen/EmitElementwise.h"
 
 #include "runtime/abi.h"
 
@@ -10,7 +10,7 @@ using namespace mlir;
 using namespace dsc;
 
 SmallVector<Value> VectorSum::start() {
-  VectorType type = VectorBuilder::vectorOf(computeType(element_));
+  VectorType type = b_.vectorOf(computeType(element_));
   return SmallVector<Value>(kAccumulators, neutralElement(b_, kind_, element_, type));
 }
 

@@ -5,7 +5,7 @@
 #ifndef DSC_CODEGEN_CPU_VECTORSUM_H
 #define DSC_CODEGEN_CPU_VECTORSUM_H
 
-#include "codegen/cpu/VectorBuilder.h"
+#include "codegen/VectorBuilder.h"
 
 namespace dsc {
 

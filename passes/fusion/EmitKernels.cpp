@@ -4,7 +4,7 @@
 
 #include "passes/fusion/EmitKernels.h"
 
-#include "ir/KernelSchedule.h"
+#include "ir/Target.h"
 #include "passes/memory/Liveness.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -242,8 +242,9 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
       group.columns != 0 ? dims.rowRank(group.columns) : static_cast<int64_t>(domain.size());
   int64_t scratch = 0;
   if (group.hasColumn) {
-    scratch =
-        columnScratchBytes(group.points / group.columns, group.columns, columnReductions, widest);
+    scratch = targetOf(graph.nodes[group.nodes[0]].op)
+                  ->columnScratchBytes(group.points / group.columns, group.columns,
+                                       columnReductions, widest);
   }
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
   auto kernel = builder.create<KernelOp>(
@@ -275,10 +276,10 @@ static void emitLoops(OpBuilder &builder, Operation *op, ArrayRef<std::string> r
   Operation *clone = inside.clone(*op, mapping);
   inside.create<YieldOp>(op->getLoc(), clone->getResults());
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
-  auto kernel =
-      builder.create<KernelOp>(op->getLoc(), op->getResultTypes(), operands, KernelKind::loops,
-                               typeOf(op->getResult(0)).getShape(), 0, 0,
-                               reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
+  auto kernel = builder.create<KernelOp>(
+      op->getLoc(), op->getResultTypes(), operands, KernelKind::loops,
+      typeOf(op->getResult(0)).getShape(), 0, targetOf(op)->loopsScratchBytes(op),
+      reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
   kernel.getBody().push_back(body.release());
   for (auto [value, result] : llvm::zip_equal(op->getResults(), kernel.getResults())) {
     value.replaceAllUsesWith(result);

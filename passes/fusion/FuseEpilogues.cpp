@@ -99,7 +99,7 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
 
 struct FuseEpilogues : public dsc::impl::FuseEpiloguesBase<FuseEpilogues> {
   void runOnOperation() override {
-    std::unique_ptr<Target> target = makeCpuTarget();
+    std::unique_ptr<Target> target = targetOf(getOperation());
     RewritePatternSet patterns(&getContext());
     patterns.add<AddIntoMatmul, AddIntoConv>(&getContext(), *target);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) {

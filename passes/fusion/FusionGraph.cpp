@@ -2,6 +2,8 @@
 
 #include "passes/fusion/FusionGraph.h"
 
+#include "ir/Target.h"
+
 using namespace mlir;
 using namespace dsc;
 
@@ -138,7 +140,8 @@ void FusionGraph::addDependency(int from, int to) {
   }
 }
 
-FusionGraph::FusionGraph(Block &block) {
+FusionGraph::FusionGraph(Block &block)
+    : keptRowBytes(targetOf(block.getParentOp())->keptRowBytes()) {
   int segment = 0;
   DenseMap<Attribute, int> lastAccess; // of a global
   DenseMap<Attribute, SmallVector<int>> readsSinceWrite;

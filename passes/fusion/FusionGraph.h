@@ -58,6 +58,7 @@ public:
   std::vector<FusionGroup> groups;
   std::vector<int> order; // of groups
   llvm::DenseMap<mlir::Operation *, int> nodeOf;
+  int64_t keptRowBytes; // Target::keptRowBytes
 
   FusionGroup &groupOf(int node) { return groups[nodes[node].group]; }
   const FusionGroup &groupOf(int node) const { return groups[nodes[node].group]; }

@@ -2,7 +2,7 @@
 
 #include "passes/fusion/FusionRules.h"
 
-#include "ir/KernelSchedule.h"
+#include "ir/Target.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -162,8 +162,8 @@ static std::string checkSize(const Joined &joined) {
 }
 
 /// Rows are passed over once for each level of reductions. What is dear is kept from pass to pass
-/// where it fits (kKeptRowBytes); what column sums are needed for is computed again after them,
-/// whatever it costs.
+/// where it fits (Target::keptRowBytes); what column sums are needed for is computed again after
+/// them, whatever it costs.
 static std::string checkRepetition(const Joined &joined) {
   llvm::SmallDenseSet<int> sums = needColumnSums(joined);
   bool again = llvm::any_of(sums, [&](int node) { return joined.isFull(joined.resultSpan(node)); });
@@ -180,7 +180,7 @@ static std::string checkRepetition(const Joined &joined) {
     }
     kept +=
         joined.columns * elementBytes(statisticsType(typeOf(op->getResult(0)).getElementType()));
-    if (joined.hasRow && kept > kKeptRowBytes) {
+    if (joined.hasRow && kept > joined.graph.keptRowBytes) {
       return ("'" + op->getName().getStringRef() +
               "' would be computed again in each pass over a row of " + Twine(joined.columns))
           .str();

@@ -11,8 +11,6 @@
 #include "passes/memory/CopyKernel.h"
 #include "passes/memory/Liveness.h"
 
-#include "ir/KernelSchedule.h"
-
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {

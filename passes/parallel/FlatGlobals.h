@@ -3,9 +3,9 @@
 #ifndef DSC_PASSES_PARALLEL_FLATGLOBALS_H
 #define DSC_PASSES_PARALLEL_FLATGLOBALS_H
 
+#include "ir/Chunks.h"
 #include "ir/Dialect.h"
 #include "passes/parallel/ShardPlan.h"
-#include "runtime/abi.h"
 
 #include "llvm/ADT/MapVector.h"
 

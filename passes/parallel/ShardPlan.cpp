@@ -2,7 +2,7 @@
 
 #include "passes/parallel/ShardPlan.h"
 
-#include "runtime/abi.h"
+#include "ir/Chunks.h"
 
 #include <algorithm>
 

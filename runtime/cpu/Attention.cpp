@@ -152,112 +152,54 @@ void AttentionPlan::backwardInBlocks(ThreadTeam &team,
 
 namespace {
 
-/// The plan of a call, or null with the error set.
-const AttentionPlan *planOf(dsc_context *ctx, int32_t op, int32_t plan, const void *mask) {
-  const AttentionPlan *found = findPlan(ctx->cpu->attentions, plan);
-  if (found && found->hasMask() == (mask != nullptr)) {
-    return found;
-  }
-  setError(ctx, planMismatch(found != nullptr, plan).in(opName(ctx, op)));
-  return nullptr;
-}
-
-template <typename T>
-AttentionOperands<T> operandsOf(const void *q, const void *k, const void *v, const void *mask,
-                                const void *o, const void *lse) {
+template <typename T> AttentionOperands<T> operandsOf(const AttentionCall &call) {
   AttentionOperands<T> operands = {};
-  operands.q = static_cast<const T *>(q);
-  operands.k = static_cast<const T *>(k);
-  operands.v = static_cast<const T *>(v);
-  operands.mask = mask;
+  operands.q = static_cast<const T *>(call.q);
+  operands.k = static_cast<const T *>(call.k);
+  operands.v = static_cast<const T *>(call.v);
+  operands.mask = call.mask;
   // Written by the forward call, which has them without const, and only read by the gradient.
-  operands.o = static_cast<T *>(const_cast<void *>(o));
-  operands.lse = static_cast<T *>(const_cast<void *>(lse));
+  operands.o = static_cast<T *>(const_cast<void *>(call.o));
+  operands.lse = static_cast<T *>(const_cast<void *>(call.lse));
+  operands.dO = static_cast<const T *>(call.dO);
+  operands.dq = static_cast<T *>(call.dq);
+  operands.dk = static_cast<T *>(call.dk);
+  operands.dv = static_cast<T *>(call.dv);
+  operands.delta = static_cast<T *>(call.workspace);
   return operands;
-}
-
-template <typename T>
-void runGradient(const AttentionPlan &plan, ThreadTeam &team, AttentionOperands<T> operands,
-                 const void *dO, void *dq, void *dk, void *dv, void *workspace) {
-  operands.dO = static_cast<const T *>(dO);
-  operands.dq = static_cast<T *>(dq);
-  operands.dk = static_cast<T *>(dk);
-  operands.dv = static_cast<T *>(dv);
-  operands.delta = static_cast<T *>(workspace);
-  plan.backward(team, operands);
 }
 
 } // namespace
 
-extern "C" {
-
-int32_t dsc_rt_attention_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_t dtype,
-                              int64_t batch, int64_t heads, int64_t kv_heads, int64_t q_len,
-                              int64_t kv_len, int64_t width, double scale, int32_t causal,
-                              int32_t mask_dtype, const int64_t *mask_strides,
-                              const int64_t *q_strides, const int64_t *k_strides,
-                              const int64_t *v_strides, const int64_t *o_strides,
-                              int64_t workspace) {
-  AttentionShape shape = {};
-  shape.batch = batch;
-  shape.heads = heads;
-  shape.kvHeads = kv_heads;
-  shape.qLength = q_len;
-  shape.kvLength = kv_len;
-  shape.width = width;
-  shape.scale = scale;
-  shape.causal = causal != 0;
-  shape.maskType = mask_strides ? mask_dtype : 0;
-  if (shape.maskType) {
-    std::copy_n(mask_strides, 4, shape.maskStrides);
-  }
-  std::copy_n(q_strides, 3, shape.qStrides);
-  std::copy_n(k_strides, 3, shape.kStrides);
-  std::copy_n(v_strides, 3, shape.vStrides);
-  std::copy_n(o_strides, 3, shape.oStrides);
+Status CpuDevice::planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
+                                int64_t workspace) {
   Result<AttentionPlan> made = AttentionPlan::make(shape, dtype, workspace);
-  if (made.failed()) {
-    return setError(ctx, made.status().in(opName(ctx, op)));
-  }
-  Status stored = storePlan(ctx->cpu->attentions, plan, std::make_unique<AttentionPlan>(*made));
-  return stored.ok() ? 0 : setError(ctx, stored.in(opName(ctx, op)));
+  return made.ok() ? attentions.store(plan, std::make_unique<AttentionPlan>(*made)) : made.status();
 }
 
-int32_t dsc_rt_attention(dsc_context *ctx, int32_t op, int32_t plan, const void *q, const void *k,
-                         const void *v, const void *mask, void *o, void *lse, void *workspace) {
-  OpTimer timer(ctx, op);
-  const AttentionPlan *found = planOf(ctx, op, plan, mask);
-  if (!found) {
-    return 1;
+Status CpuDevice::attention(int32_t plan, const AttentionCall &call) {
+  const AttentionPlan *found = attentions.find(plan);
+  if (!found || found->hasMask() != (call.mask != nullptr)) {
+    return planMismatch(found != nullptr, plan);
   }
   if (found->isF64()) {
-    found->forward(ctx->cpu->team, operandsOf<double>(q, k, v, mask, o, lse));
+    found->forward(team, operandsOf<double>(call));
   } else {
-    found->forward(ctx->cpu->team, operandsOf<float>(q, k, v, mask, o, lse));
+    found->forward(team, operandsOf<float>(call));
   }
-  return 0;
+  return {};
 }
 
-int32_t dsc_rt_attention_grad(dsc_context *ctx, int32_t op, int32_t plan, const void *q,
-                              const void *k, const void *v, const void *mask, const void *o,
-                              const void *lse, const void *d_o, void *dq, void *dk, void *dv,
-                              void *workspace) {
-  OpTimer timer(ctx, op);
-  const AttentionPlan *found = planOf(ctx, op, plan, mask);
-  if (!found) {
-    return 1;
+Status CpuDevice::attentionGrad(int32_t plan, const AttentionCall &call) {
+  const AttentionPlan *found = attentions.find(plan);
+  if (!found || found->hasMask() != (call.mask != nullptr)) {
+    return planMismatch(found != nullptr, plan);
   }
-  if (Status status = found->checkGradient(); status.failed()) {
-    return setError(ctx, status.in(opName(ctx, op)));
-  }
+  DSC_RETURN_IF_FAILED(found->checkGradient());
   if (found->isF64()) {
-    runGradient(*found, ctx->cpu->team, operandsOf<double>(q, k, v, mask, o, lse), d_o, dq, dk, dv,
-                workspace);
+    found->backward(team, operandsOf<double>(call));
   } else {
-    runGradient(*found, ctx->cpu->team, operandsOf<float>(q, k, v, mask, o, lse), d_o, dq, dk, dv,
-                workspace);
+    found->backward(team, operandsOf<float>(call));
   }
-  return 0;
+  return {};
 }
-
-} // extern "C"

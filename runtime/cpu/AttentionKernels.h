@@ -5,19 +5,11 @@
 #ifndef DSC_RUNTIME_CPU_ATTENTIONKERNELS_H
 #define DSC_RUNTIME_CPU_ATTENTIONKERNELS_H
 
+#include "runtime/LibraryShapes.h"
+
 #include <stdint.h>
 
 namespace dsc {
-
-/// Shape of attention; strides are in elements.
-struct AttentionShape {
-  int64_t batch, heads, kvHeads, qLength, kvLength, width;
-  double scale;
-  bool causal;
-  int32_t maskType;                                           ///< 0 for none, else a dsc_dtype
-  int64_t maskStrides[4];                                     ///< batch, head, q, k
-  int64_t qStrides[3], kStrides[3], vStrides[3], oStrides[3]; ///< batch, position, head
-};
 
 /// Operands and results of one call; gradients have the strides of what they are gradients of.
 template <typename T> struct AttentionOperands {

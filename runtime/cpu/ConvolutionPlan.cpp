@@ -9,13 +9,6 @@ using namespace dsc;
 
 namespace {
 
-/// The operands as the program describes them.
-struct Described {
-  int32_t rank;
-  const int64_t *xDims, *xStrides, *wDims, *wStrides, *yDims, *yStrides;
-  const int64_t *strides, *dilations, *padsBegin, *padsEnd;
-};
-
 ConvShape::Layout layoutOf(int32_t rank, const int64_t *dims, const int64_t *strides, bool dense) {
   ConvShape::Layout layout = {};
   layout.outer = strides[0];
@@ -42,9 +35,9 @@ Status unfit(const char *what, long long found, long long other) {
                                  what, found, other));
 }
 
-Result<ConvShape> shapeOf(const Described &described, int64_t groups) {
+Result<ConvShape> shapeOf(const ConvDescription &d) {
   ConvShape shape = {};
-  const Described &d = described;
+  const int64_t groups = d.groups;
   if (d.rank < 3 || d.rank > 5) {
     return Status::internal(format("convolution of rank %d; the runtime takes 3 to 5", d.rank));
   }
@@ -92,56 +85,41 @@ Result<ConvShape> shapeOf(const Described &described, int64_t groups) {
 
 } // namespace
 
-extern "C" {
-
-int32_t dsc_rt_conv_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_t kind, int32_t dtype,
-                         int32_t rank, const int64_t *x_dims, const int64_t *x_strides,
-                         const int64_t *w_dims, const int64_t *w_strides, const int64_t *y_dims,
-                         const int64_t *y_strides, const int64_t *strides, const int64_t *dilations,
-                         const int64_t *pads_begin, const int64_t *pads_end, int64_t groups,
-                         int32_t has_bias, int32_t epilogue, int64_t workspace) {
-  auto fail = [&](Status status) { return setError(ctx, status.in(opName(ctx, op))); };
-  if (dtype != DSC_F32 && dtype != DSC_F64) {
-    return fail(Status::internal(format("convolution of element type %d; the CPU takes f32 (%d) "
-                                        "and f64 (%d): compile with another precision",
-                                        dtype, DSC_F32, DSC_F64)));
+Status CpuDevice::planConv(int32_t plan, const ConvDescription &d, int64_t workspace) {
+  if (d.dtype != DSC_F32 && d.dtype != DSC_F64) {
+    return Status::internal(format("convolution of element type %d; the CPU takes f32 (%d) "
+                                   "and f64 (%d): compile with another precision",
+                                   d.dtype, DSC_F32, DSC_F64));
   }
-  if (kind < DSC_CONV_FORWARD || kind > DSC_CONV_GRAD_WEIGHT || epilogue < DSC_EPILOGUE_NONE ||
-      epilogue > DSC_EPILOGUE_GELU_TANH) {
-    return fail(Status::internal(format("convolution of unknown kind %d or epilogue %d",
-                                        static_cast<int>(kind), static_cast<int>(epilogue))));
+  if (d.kind < DSC_CONV_FORWARD || d.kind > DSC_CONV_GRAD_WEIGHT ||
+      d.epilogue < DSC_EPILOGUE_NONE || d.epilogue > DSC_EPILOGUE_GELU_TANH) {
+    return Status::internal(format("convolution of unknown kind %d or epilogue %d",
+                                   static_cast<int>(d.kind), static_cast<int>(d.epilogue)));
   }
-  Result<ConvShape> shape = shapeOf({rank, x_dims, x_strides, w_dims, w_strides, y_dims, y_strides,
-                                     strides, dilations, pads_begin, pads_end},
-                                    groups);
+  Result<ConvShape> shape = shapeOf(d);
   if (shape.failed()) {
-    return fail(shape.status());
+    return shape.status();
   }
-  int64_t needed = dsc_conv_workspace(kind, dtype, rank, x_dims, x_strides, w_dims, w_strides,
-                                      y_dims, y_strides, strides, groups);
+  int64_t needed = dsc_conv_workspace(d.kind, d.dtype, d.rank, d.xDims, d.xStrides, d.wDims,
+                                      d.wStrides, d.yDims, d.yStrides, d.strides, d.groups);
   if (workspace < needed) {
-    return fail(Status::internal(format("convolution has a workspace of %lld bytes planned and "
-                                        "needs %lld; compile the model again",
-                                        (long long)workspace, (long long)needed)));
+    return Status::internal(format("convolution has a workspace of %lld bytes planned and "
+                                   "needs %lld; compile the model again",
+                                   (long long)workspace, (long long)needed));
   }
-  shape->kind = kind;
-  shape->dtype = dtype;
-  shape->epilogue = epilogue;
-  shape->hasBias = has_bias != 0;
-  Status stored =
-      storePlan(ctx->cpu->convolutions, plan, std::make_unique<ConvPlan>(*shape, workspace));
-  return stored.ok() ? 0 : fail(stored);
+  shape->kind = d.kind;
+  shape->dtype = d.dtype;
+  shape->epilogue = d.epilogue;
+  shape->hasBias = d.hasBias;
+  return convolutions.store(plan, std::make_unique<ConvPlan>(*shape, workspace));
 }
 
-int32_t dsc_rt_conv(dsc_context *ctx, int32_t op, int32_t plan, const void *a, const void *b,
-                    const void *bias, void *c, void *workspace) {
-  OpTimer timer(ctx, op);
-  const ConvPlan *found = findPlan(ctx->cpu->convolutions, plan);
+Status CpuDevice::conv(int32_t plan, const void *a, const void *b, const void *bias, void *c,
+                       void *workspace) {
+  const ConvPlan *found = convolutions.find(plan);
   if (!found || found->hasBias() != (bias != nullptr)) {
-    return setError(ctx, planMismatch(found != nullptr, plan).in(opName(ctx, op)));
+    return planMismatch(found != nullptr, plan);
   }
-  found->run(ctx->cpu->team, a, b, bias, c, workspace);
-  return 0;
+  found->run(team, a, b, bias, c, workspace);
+  return {};
 }
-
-} // extern "C"

@@ -204,32 +204,17 @@ void MatmulPlan::runPlain(ThreadTeam &team, const T *a, const T *b, const T *bia
   });
 }
 
-extern "C" {
-
-int32_t dsc_rt_matmul_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_t dtype, int32_t rank,
-                           const int64_t *a_dims, const int64_t *a_strides, const int64_t *b_dims,
-                           const int64_t *b_strides, const int64_t *c_dims,
-                           const int64_t *c_strides, int32_t has_bias, int32_t epilogue,
-                           int32_t accumulate, int64_t workspace) {
-  MatmulShape shape{dtype,  rank,      a_dims,        a_strides, b_dims,         b_strides,
-                    c_dims, c_strides, has_bias != 0, epilogue,  accumulate != 0};
+Status CpuDevice::planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) {
   Result<MatmulPlan> made = MatmulPlan::make(shape, workspace);
-  if (made.failed()) {
-    return setError(ctx, made.status().in(opName(ctx, op)));
-  }
-  Status stored = storePlan(ctx->cpu->matmuls, plan, std::make_unique<MatmulPlan>(*made));
-  return stored.ok() ? 0 : setError(ctx, stored.in(opName(ctx, op)));
+  return made.ok() ? matmuls.store(plan, std::make_unique<MatmulPlan>(*made)) : made.status();
 }
 
-int32_t dsc_rt_matmul(dsc_context *ctx, int32_t op, int32_t plan, const void *a, const void *b,
-                      const void *bias, void *c, void *workspace) {
-  OpTimer timer(ctx, op);
-  const MatmulPlan *found = findPlan(ctx->cpu->matmuls, plan);
+Status CpuDevice::matmul(int32_t plan, const void *a, const void *b, const void *bias, void *c,
+                         void *workspace) {
+  const MatmulPlan *found = matmuls.find(plan);
   if (!found || found->hasBias() != (bias != nullptr)) {
-    return setError(ctx, planMismatch(found != nullptr, plan).in(opName(ctx, op)));
+    return planMismatch(found != nullptr, plan);
   }
-  found->run(ctx->cpu->team, a, b, bias, c, workspace);
-  return 0;
+  found->run(team, a, b, bias, c, workspace);
+  return {};
 }
-
-} // extern "C"

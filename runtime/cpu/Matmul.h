@@ -7,25 +7,13 @@
 #ifndef DSC_RUNTIME_CPU_MATMUL_H
 #define DSC_RUNTIME_CPU_MATMUL_H
 
+#include "runtime/LibraryShapes.h"
 #include "runtime/Status.h"
 #include "runtime/cpu/Gemm.h"
 
 #include <cstdint>
 
 namespace dsc {
-
-/// The operands as the program describes them.
-struct MatmulShape {
-  static constexpr int maxRank = 6;
-  int32_t dtype = 0;
-  int rank = 0;
-  const int64_t *aDims = nullptr, *aStrides = nullptr;
-  const int64_t *bDims = nullptr, *bStrides = nullptr;
-  const int64_t *cDims = nullptr, *cStrides = nullptr;
-  bool hasBias = false;
-  int32_t epilogue = 0;
-  bool accumulate = false;
-};
 
 class MatmulPlan {
 public:

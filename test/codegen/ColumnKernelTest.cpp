@@ -3,7 +3,7 @@
 
 #include "test/codegen/CompiledKernels.h"
 
-#include "ir/KernelSchedule.h"
+#include "ir/CpuTarget.h"
 
 #include "gtest/gtest.h"
 
@@ -17,7 +17,8 @@ std::string attributes(const char *kind, int64_t rows, int64_t columns, int64_t 
   return std::string("kind = #dsc.kernel_kind<") + kind +
          ">, domain = array<i64: " + std::to_string(rows) + ", " + std::to_string(columns) +
          ">, row_rank = 1 : i64, scratch = " +
-         std::to_string(dsc::columnScratchBytes(rows, columns, reductions, 4)) + " : i64";
+         std::to_string(dsc::makeCpuTarget()->columnScratchBytes(rows, columns, reductions, 4)) +
+         " : i64";
 }
 
 class Shapes : public testing::TestWithParam<std::pair<int64_t, int64_t>> {};

@@ -3,6 +3,8 @@
 
 #include "test/codegen/CompiledKernels.h"
 
+#include "test/codegen/KernelRecorder.h"
+
 #include "codegen/HostProgram.h"
 #include "codegen/cpu/EmitObject.h"
 #include "codegen/cpu/LowerToLlvm.h"
@@ -34,6 +36,9 @@ CompiledKernels::CompiledKernels(const std::string &source, const std::string &c
   if (!module) {
     ADD_FAILURE() << "module does not parse:\n" << source;
     return;
+  }
+  if (isRecording()) {
+    device_ = compileForDevice(source);
   }
   double start = now();
   FailureOr<KernelTable> table = buildKernels(*module);
@@ -132,6 +137,9 @@ std::vector<Buffer> CompiledKernels::run(const std::vector<Buffer> &operands, si
     EXPECT_TRUE(buffer.guardIntact()) << "a kernel wrote behind an operand";
   }
   EXPECT_TRUE(scratch.guardIntact()) << "a kernel wrote behind its scratch";
+  if (index < device_.size() && pieces == 1) {
+    recordCase(device_[index], operands, results, inPlace);
+  }
   return results;
 }
 

@@ -60,6 +60,8 @@ private:
   size_t offset_;
 };
 
+struct DeviceKernelCase;
+
 class CompiledKernels {
 public:
   /// `source` is a module with `dsc.kernel` ops; fails the test where it does not compile.
@@ -88,6 +90,7 @@ private:
   dsc_kernel_fn functionOf(const KernelLaunch &launch);
 
   std::vector<Kernel> kernels_;
+  std::vector<DeviceKernelCase> device_; // where kernels are recorded
   std::unique_ptr<llvm::orc::LLJIT> jit_;
 };
 

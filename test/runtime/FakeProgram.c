@@ -56,7 +56,13 @@ static void predict(void *const *args, int64_t begin, int64_t end) {
 static int32_t runPredict(dsc_context *ctx, void *const *spaces) {
   void *args[4] = {at(spaces, DSC_SPACE_IO, IO_X), at(spaces, DSC_SPACE_STATE, STATE_W),
                    at(spaces, DSC_SPACE_STATE, STATE_B), at(spaces, DSC_SPACE_IO, IO_PREDICTION)};
+#ifdef DSC_FAKE_CUDA
+  /* A driver made by the test gives host memory for the GPU's. */
+  predict(args, 0, BATCH);
+  return 0;
+#else
   return dsc_rt_parallel_for(ctx, 0, predict, args, BATCH, 1);
+#endif
 }
 
 static int32_t accumulate(dsc_context *ctx, void *const *spaces) {

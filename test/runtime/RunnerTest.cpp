@@ -102,6 +102,35 @@ TEST_F(RunnerTest, TwoRunsGiveTheSameBitsAndAnotherSeedDoesNot) {
   EXPECT_NE(saved[0], saved[2]);
 }
 
+TEST_F(RunnerTest, ATraceHasThreeSteps) {
+  std::string trace = folder / "trace.json";
+  RunResult result = model_(
+      {"train", "--data", folder / "data.npz", "--steps", "7", "--profile", trace, "--force"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("a trace of steps 3 to 5 is in "));
+  Result<Json> json = parseJson(readFile(trace));
+  ASSERT_TRUE(json.ok()) << json.status().message();
+  int calls = 0;
+  double reached = 0;
+  for (const Json &event : (*json)["traceEvents"]) {
+    if (event["ph"] != "X") {
+      continue;
+    }
+    ++calls;
+    EXPECT_EQ(event["name"], "linear/MatMul");
+    EXPECT_EQ(event["args"]["onnx"][0], "MatMul_0");
+    EXPECT_GE(event["ts"].get<double>(), reached);
+    reached = event["ts"].get<double>() + event["dur"].get<double>();
+  }
+  // Three micro-batches a step, one call each.
+  EXPECT_EQ(calls, 9);
+
+  writeFile(trace, "something else");
+  result = model_({"train", "--data", folder / "data.npz", "--steps=7", "--profile", trace});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("is there and is no trace"));
+}
+
 TEST_F(RunnerTest, ZeroStepsWriteTheInitialWeights) {
   RunResult result =
       model_({"train", "--data", folder / "data.npz", "--steps=0", "--save", folder / "start"});

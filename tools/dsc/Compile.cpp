@@ -30,6 +30,9 @@ struct CompileRequest {
 };
 } // namespace
 
+/// What --emit takes beside phases.
+static constexpr const char *kPtx = "ptx";
+
 static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.section("Output");
   table.text(
@@ -44,7 +47,8 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.text("dump-passes", "DIR", request.dumpPasses,
              "write the program after each pass that changed it");
   table.text("from", "FILE", request.from, "resume from a dump instead of a model");
-  table.text("emit", "PHASE", request.emit, "stop after this phase and print the program");
+  table.text("emit", "PHASE|ptx", request.emit,
+             "stop after this phase and print the program; ptx: the kernels of a GPU");
   table.text("disable", "PHASE", request.disable,
              "leave out the passes of a phase that only improves the program: raise");
   table.choice("diagnostics", {"text", "json"}, request.diagnostics, "how errors are printed");
@@ -153,16 +157,22 @@ public:
     if (!request.disable.empty()) {
       phases.disabled.insert(request.disable);
     }
-    if (!request.emit.empty()) {
-      phases.last = *phaseByName(request.emit);
+    if (std::optional<Phase> last = phaseByName(request.emit)) {
+      phases.last = *last;
     }
     Phase failedPhase = Phase::Import;
     if (failed(runPhases(*module, phases, failedPhase))) {
       return failedPhase == Phase::Autodiff ? int(kUserError)
                                             : reportInternal(*module, failedPhase);
     }
+    if (request.emit == kPtx) {
+      FailureOr<std::string> ptx = emitDeviceText(*module);
+      return failed(ptx) ? int(kUserError) : print([&](llvm::raw_ostream &os) { os << *ptx; });
+    }
     if (!request.emit.empty()) {
-      return printModule(*module);
+      OpPrintingFlags flags;
+      flags.enableDebugInfo(false);
+      return print([&](llvm::raw_ostream &os) { module->print(os, flags); });
     }
     return writeOutputs(*module);
   }
@@ -225,11 +235,10 @@ private:
     return std::move(imported->module);
   }
 
-  int printModule(ModuleOp module) {
-    OpPrintingFlags flags;
-    flags.enableDebugInfo(false);
+  /// Prints to -o, or to the standard output.
+  int print(llvm::function_ref<void(llvm::raw_ostream &)> write) {
     if (request.output.empty()) {
-      module.print(llvm::outs(), flags);
+      write(llvm::outs());
       return kDone;
     }
     std::error_code error;
@@ -238,7 +247,7 @@ private:
       llvm::errs() << "dsc: cannot write " << request.output << ": " << error.message() << "\n";
       return kUserError;
     }
-    module.print(file, flags);
+    write(file);
     return kDone;
   }
 
@@ -312,8 +321,9 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
             ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
             : "--from takes the place of the model, but '" + operands.front() + "' is given too";
   }
-  if (wrong.empty() && !request.emit.empty() && !phaseByName(request.emit)) {
-    wrong = "flag '--emit' is '" + request.emit + "', expected a phase:";
+  if (wrong.empty() && !request.emit.empty() && request.emit != kPtx &&
+      !phaseByName(request.emit)) {
+    wrong = "flag '--emit' is '" + request.emit + "', expected ptx or a phase:";
     for (const PhaseInfo &phase : allPhases()) {
       wrong += " " + phase.name.str();
     }

@@ -122,8 +122,10 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                return Schedule::parse(options.schedule).status().message();
              }});
   table.section("Target");
-  table.choice("target", {"auto", "cpu"}, options.target,
-               "what the executable runs on; cuda comes in a later version");
+  table.choice("target", {"auto", "cpu", "cuda"}, options.target,
+               "what the executable runs on (default: auto, the CPU)");
+  table.choice("arch", {"sm_80", "sm_86", "sm_89", "sm_90"}, options.arch,
+               "GPU architecture of the CUDA target (default: sm_90)");
   table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu,
                "instruction set of the CPU target");
   table.add(
@@ -145,7 +147,6 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.refused("fp16", "", "mixed precision comes with the CUDA target; compile with --fp32");
   table.refused("bf16", "", "mixed precision comes with the CUDA target; compile with --fp32");
   table.refused("tf32", "", "TF32 belongs to the CUDA target; compile with --fp32");
-  table.refused("arch", "sm_90", "GPU architectures belong to the CUDA target");
   table.refused("memory", "SIZE", "memory budgets come with recomputation");
   table.refused("config", "FILE", "ds_config.json is not read yet; give its values as flags");
   table.refused("ranks", "N", "one executable runs on one rank in this version");

@@ -52,8 +52,11 @@ Status ProgramRun::setInput(const TensorView &tensor) {
                                  shapeText(input.shape).c_str(), dtypeName(tensor.dtype),
                                  shapeText(tensor.shape).c_str()));
     }
-    std::memcpy(state->session->input(input), tensor.data, static_cast<size_t>(tensor.bytes));
-    return {};
+    Result<std::byte *> place = state->session->input(input);
+    if (place.ok()) {
+      std::memcpy(*place, tensor.data, static_cast<size_t>(tensor.bytes));
+    }
+    return place.status();
   }
   return Status::user("the program has no input \"" + tensor.name + "\"");
 }
@@ -65,7 +68,7 @@ void ProgramRun::makeUpInputs(uint64_t seed) {
     return static_cast<double>(number >> 11) * 0x1p-53;
   };
   for (const InputSpec &input : state->session->manifest().inputs) {
-    std::byte *data = state->session->input(input);
+    std::byte *data = state->session->hostAddress(input);
     for (int64_t i = 0, end = input.bytes / dtypeSize(input.dtype); i < end; ++i) {
       if (input.role == InputRole::SampleWeight) {
         storeFromDouble(input.dtype, data, i, 1);
@@ -84,7 +87,7 @@ void ProgramRun::makeUpInputs(uint64_t seed) {
 Status ProgramRun::run(const char *entry) { return state->session->run(entry); }
 
 static TensorView viewOf(const Session &session, const PlannedTensor &tensor) {
-  return {tensor.name, tensor.dtype, tensor.shape, session.value(tensor),
+  return {tensor.name, tensor.dtype, tensor.shape, session.hostAddress(tensor),
           byteCount(tensor.dtype, tensor.shape).value_or(0)};
 }
 
@@ -103,5 +106,5 @@ std::vector<TensorView> ProgramRun::gradients() const {
 
 std::byte *ProgramRun::parameter(const std::string &name) {
   const GlobalSpec *global = state->session->manifest().global(name);
-  return global && global->strides.empty() ? state->session->global(*global) : nullptr;
+  return global && global->strides.empty() ? state->session->hostAddress(*global) : nullptr;
 }

@@ -4,6 +4,7 @@
 #ifndef DSC_TEST_RUNTIME_CPU_CPUTESTDEVICE_H
 #define DSC_TEST_RUNTIME_CPU_CPUTESTDEVICE_H
 
+#include "runtime/Context.h"
 #include "runtime/cpu/CpuDevice.h"
 
 #include "gtest/gtest.h"
@@ -19,10 +20,10 @@ struct CpuTestDevice {
 
   explicit CpuTestDevice(int threads) {
     ctx.opNames = {"the_op"};
-    Status status = createCpuDevice(ctx, threads);
-    EXPECT_TRUE(status.ok()) << status.message();
+    Result<std::unique_ptr<Device>> device = createCpuDevice(threads);
+    EXPECT_TRUE(device.ok()) << device.status().message();
+    ctx.device = std::move(*device);
   }
-  ~CpuTestDevice() { destroyCpuDevice(ctx); }
 };
 
 /// Operands and shapes drawn from one seed.

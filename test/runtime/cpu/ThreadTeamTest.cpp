@@ -57,9 +57,8 @@ TEST(ThreadTeam, CopiesEveryByte) {
 
 TEST(ThreadTeam, TakesTheNumberOfThreadsAskedFor) {
   CpuTestDevice device(3);
-  EXPECT_EQ(3, cpuThreads(device.ctx));
-  dsc_context other;
-  Status status = createCpuDevice(other, -1);
+  EXPECT_EQ(3, device.ctx.device->threads());
+  Status status = createCpuDevice(-1).status();
   EXPECT_THAT(status.message(), HasSubstr("-1 threads were asked for"));
   EXPECT_EQ(ExitCode::User, status.exitCode());
 }

@@ -1,0 +1,348 @@
+// Values of a kernel's body, emitted on demand and remembered at their level.
+
+#include "codegen/cuda/BodyEmitter.h"
+
+#include "codegen/EmitElementwise.h"
+#include "codegen/cuda/KernelFunction.h"
+
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace mlir;
+using namespace dsc;
+using dsc::cuda::BodyEmitter;
+
+static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
+
+BodyEmitter::BodyEmitter(const KernelSpace &space, gpu::GPUFuncOp function, int64_t lanes)
+    : b(space.kernel().getLoc(), function, lanes), space_(space), lanes_(lanes) {
+  KernelOp kernel = space.kernel();
+  ValueRange arguments = function.getArguments();
+  operands_ = arguments.take_front(kernel.getInputs().size());
+  results_ = arguments.slice(operands_.size(), kernel.getNumResults());
+  if (kernel.getScratch() > 0) {
+    scratch_ = arguments[operands_.size() + results_.size()];
+  }
+  setSlotAlignments(b, kernel, function);
+}
+
+DenseMap<Value, Value> &BodyEmitter::valuesOf(Level level) {
+  switch (level) {
+  case Level::kernel:
+    return kernelValues_;
+  case Level::row:
+    return rowValues_;
+  case Level::element:
+    return current_->values;
+  }
+  llvm_unreachable("all levels handled");
+}
+
+//===----------------------------------------------------------------------===//
+// Positions
+//===----------------------------------------------------------------------===//
+
+LogicalResult BodyEmitter::beginKernel() {
+  b.setLaneCount(1);
+  auto restore = llvm::make_scope_exit([&] { b.setLaneCount(lanes_); });
+  for (Value argument : space_.kernel().getBody().getArguments()) {
+    if (space_.level(argument) == Level::kernel && failed(getSingle(argument))) {
+      return failure();
+    }
+  }
+  for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
+    // Before the op itself: the update of a single element is known here too.
+    if (isa<AdamOp, SgdOp>(op)) {
+      SmallVector<Value> scalars;
+      for (Value operand : op.getOperands()) {
+        scalars.push_back(kernelValues_.lookup(operand));
+      }
+      invariants_[&op] = emitInvariants(b, &op, scalars);
+    }
+    bool known =
+        llvm::all_of(op.getResults(), [&](Value v) { return space_.level(v) == Level::kernel; });
+    if (known && failed(emitOp(&op))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+LogicalResult BodyEmitter::beginRow(Value row) {
+  rowValues_.clear();
+  rowOffsets_.clear();
+  vectors_.clear();
+  row_ = row;
+  rowCoordinates_ = b.delinearize(row, space_.rowDims());
+  for (Value argument : space_.kernel().getBody().getArguments()) {
+    // Offsets first: they stand before the loops over columns that use them.
+    rowOffset(argument);
+    if (space_.level(argument) == Level::row && failed(getSingle(argument))) {
+      return failure();
+    }
+  }
+  for (Value result : space_.kernel().getResults()) {
+    rowOffset(result);
+  }
+  return emitRowStage(0);
+}
+
+LogicalResult BodyEmitter::emitRowStage(int64_t stage) {
+  for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
+    if (isa<ReduceOp>(op) || op.getNumResults() == 0) {
+      continue;
+    }
+    Value result = op.getResult(0);
+    if (space_.level(result) == Level::row && space_.rowStage(result) == stage &&
+        failed(emitOp(&op))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+void BodyEmitter::useVector(unsigned slot, Value column) {
+  Vector &vector = vectors_[slot];
+  if (vector.column != column) {
+    vector.column = column;
+    vector.values.clear();
+    vector.stored.clear();
+  }
+  current_ = &vector;
+}
+
+void BodyEmitter::endPass(bool keepDear) {
+  for (auto &[slot, vector] : vectors_) {
+    DenseMap<Value, Value> kept;
+    for (auto [value, known] : vector.values) {
+      Operation *op = value.getDefiningOp();
+      if (keepDear && op && isExpensive(op)) {
+        kept[value] = known;
+      }
+    }
+    vector.values = std::move(kept);
+    for (auto &[argument, stored] : vector.stored) {
+      stored = b.pin(stored);
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+LogicalResult BodyEmitter::emitOp(Operation *op) {
+  Level level = space_.level(op->getResult(0));
+  DenseMap<Value, Value> &values = valuesOf(level);
+  if (values.contains(op->getResult(0))) {
+    return success();
+  }
+  SmallVector<Value> operands;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Value> value = level == Level::element ? get(operand) : getSingle(operand);
+    if (failed(value)) {
+      return failure();
+    }
+    operands.push_back(*value);
+  }
+  int64_t lanes = b.laneCount();
+  b.setLaneCount(level == Level::element ? lanes_ : 1);
+  auto restore = llvm::make_scope_exit([&] { b.setLaneCount(lanes); });
+  b.setLoc(op->getLoc());
+  if (auto constant = dyn_cast<ConstantOp>(op)) {
+    auto splat = cast<SplatElementsAttr>(constant.getValue());
+    Type element = splat.getElementType();
+    Type type = b.vectorOf(computeType(element));
+    values[constant] =
+        isa<FloatType>(element)
+            ? b.constant(type, splat.getSplatValue<APFloat>().convertToDouble())
+            : b.constantInt(type,
+                            isUnsignedElement(element)
+                                ? static_cast<int64_t>(splat.getSplatValue<APInt>().getZExtValue())
+                                : splat.getSplatValue<APInt>().getSExtValue());
+    return success();
+  }
+  if (auto iota = dyn_cast<IotaOp>(op)) {
+    values[iota] = emitIota(iota);
+    return success();
+  }
+  if (!isElementwise(op)) {
+    return op->emitOpError("is needed before its reduction is finished");
+  }
+  SmallVector<Value> invariants;
+  for (Value value : invariants_.lookup(op)) {
+    invariants.push_back(b.widen(value));
+  }
+  FailureOr<SmallVector<Value>> results = emitElementwise(b, op, operands, invariants);
+  if (failed(results)) {
+    return failure();
+  }
+  for (auto [result, value] : llvm::zip_equal(op->getResults(), *results)) {
+    values[result] = value;
+  }
+  return success();
+}
+
+Value BodyEmitter::emitIota(IotaOp iota) {
+  Type element = computeType(elementOf(iota));
+  VectorType type = b.vectorOf(element);
+  if (space_.level(iota) == Level::kernel) {
+    return b.constantInt(type, 0);
+  }
+  KernelSpace::IotaPlace place = space_.placeOf(iota);
+  if (!place.overColumns) {
+    Value index = b.remIndex(b.divIndex(row_, place.inner), place.size);
+    return b.splat(b.create<arith::IndexCastOp>(element, index));
+  }
+  if (place.inner == 1 && place.size == space_.columns()) {
+    return b.add(b.splat(b.create<arith::IndexCastOp>(element, column())), b.lanes(type));
+  }
+  VectorType wide = b.vectorOf(b.getI64Type());
+  Value index =
+      b.add(b.splat(b.create<arith::IndexCastOp>(b.getI64Type(), column())), b.lanes(wide));
+  index = b.create<arith::DivUIOp>(index, b.constantInt(wide, place.inner));
+  index = b.create<arith::RemUIOp>(index, b.constantInt(wide, place.size));
+  return element.isInteger(64) ? index : b.create<arith::TruncIOp>(type, index).getResult();
+}
+
+void BodyEmitter::setElementValue(Value value, Value vector) { current_->values[value] = vector; }
+
+FailureOr<Value> BodyEmitter::getSingle(Value value) {
+  for (DenseMap<Value, Value> *values : {&rowValues_, &kernelValues_}) {
+    if (Value known = values->lookup(value)) {
+      return known;
+    }
+  }
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    return getArgument(argument);
+  }
+  if (failed(emitOp(value.getDefiningOp()))) {
+    return failure();
+  }
+  return valuesOf(space_.level(value)).lookup(value);
+}
+
+FailureOr<Value> BodyEmitter::get(Value value) {
+  if (Value known = current_->values.lookup(value)) {
+    return known;
+  }
+  if (auto [buffer, offset] = buffers_.lookup(value); buffer) {
+    Type element = computeType(elementOf(value));
+    Value at = b.addIndex(column(), b.index(offset));
+    return current_->values[value] = b.loadVector(element, buffer, at);
+  }
+  if (space_.level(value) != Level::element) {
+    FailureOr<Value> single = getSingle(value);
+    if (failed(single)) {
+      return failure();
+    }
+    return current_->values[value] = b.widen(*single);
+  }
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    return getArgument(argument);
+  }
+  if (failed(emitOp(value.getDefiningOp()))) {
+    return failure();
+  }
+  return current_->values.lookup(value);
+}
+
+FailureOr<Value> BodyEmitter::getArgument(BlockArgument argument) {
+  Level level = space_.level(argument);
+  if (level == Level::element) {
+    Value vector = loadColumns(argument);
+    return current_->values[argument] = vector;
+  }
+  Value offset = level == Level::row ? rowOffset(argument) : b.index(0);
+  Value scalar = b.loadScalar(elementOf(argument), operands_[argument.getArgNumber()], offset);
+  return valuesOf(level)[argument] = b.single(scalar);
+}
+
+//===----------------------------------------------------------------------===//
+// Addresses
+//===----------------------------------------------------------------------===//
+
+Value BodyEmitter::rowOffset(Value tensor) {
+  if (Value known = rowOffsets_.lookup(tensor)) {
+    return known;
+  }
+  Access access = space_.access(tensor);
+  Value sum = b.index(0);
+  for (auto [coordinate, stride] : llvm::zip_equal(rowCoordinates_, access.rowStrides)) {
+    if (stride != 0) {
+      sum = b.addIndex(sum, b.mulIndex(coordinate, stride));
+    }
+  }
+  return rowOffsets_[tensor] = sum;
+}
+
+Value BodyEmitter::loadContiguous(BlockArgument argument, const Access &access, Value offset) {
+  Type element = elementOf(argument);
+  Value known = current_->stored.lookup(argument);
+  if (!known) {
+    known =
+        b.loadStored(b.vectorOf(storageType(element)), operands_[argument.getArgNumber()], offset);
+    if (access.variesOverRows()) {
+      current_->stored[argument] = known;
+    }
+  }
+  return b.fromStored(element, known);
+}
+
+Value BodyEmitter::loadColumns(BlockArgument argument) {
+  Access access = space_.access(argument);
+  Value memory = operands_[argument.getArgNumber()], base = rowOffset(argument);
+  Type element = elementOf(argument);
+  ArrayRef<int64_t> dims = space_.columnDims(), strides = access.columnStrides;
+  int64_t inner = 1;
+  bool contiguous = true;
+  for (size_t i = dims.size(); i-- > 0;) {
+    contiguous &= strides[i] == inner;
+    inner *= dims[i];
+  }
+  if (contiguous) {
+    return loadContiguous(argument, access, b.addIndex(base, column()));
+  }
+  auto offsetOf = [&](Value column) {
+    Value offset = base;
+    for (auto [coordinate, stride] : llvm::zip_equal(b.delinearize(column, dims), strides)) {
+      offset = b.addIndex(offset, b.mulIndex(coordinate, stride));
+    }
+    return offset;
+  };
+  if (dims.back() % lanes_ == 0) { // a vector stays within the last dimension
+    Value offset = offsetOf(column());
+    return strides.back() == 0 ? b.splat(b.loadScalar(element, memory, offset))
+                               : loadContiguous(argument, access, offset);
+  }
+  Value vector = b.create<LLVM::UndefOp>(b.vectorOf(computeType(element)));
+  for (int64_t lane = 0; lane < lanes_; ++lane) {
+    Value scalar = b.loadScalar(element, memory, offsetOf(b.addIndex(column(), b.index(lane))));
+    vector = b.create<vector::InsertOp>(scalar, vector, ArrayRef<int64_t>{lane});
+  }
+  return vector;
+}
+
+//===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+bool BodyEmitter::isFullResult(unsigned i) const {
+  return space_.columns() == 1 || space_.access(space_.kernel().getResult(i)).variesOverColumns();
+}
+
+bool BodyEmitter::isColumnResult(unsigned i) const {
+  return space_.kernel().getKind() != KernelKind::elementwise &&
+         !space_.columnReductions().empty() &&
+         space_.columnStage(space_.kernel().getBody().front().getTerminator()->getOperand(i)) > 0 &&
+         (space_.rows() == 1 || !space_.access(space_.kernel().getResult(i)).variesOverRows());
+}
+
+void BodyEmitter::storeResult(unsigned i, Value vector) {
+  Value result = space_.kernel().getResult(i);
+  b.storeVector(elementOf(result), vector, results_[i], b.addIndex(rowOffset(result), column()));
+}
+
+void BodyEmitter::storeRowResult(unsigned i, Value single) {
+  Value result = space_.kernel().getResult(i);
+  b.storeScalar(elementOf(result), b.extractLane(single, 0), results_[i], rowOffset(result));
+}

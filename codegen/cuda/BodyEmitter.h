@@ -1,0 +1,100 @@
+// Emits the values of a kernel's body for a thread: kernel-wide and row values once, as one lane,
+// all others a vector of columns at a time. A thread may hold several vectors; what is known of
+// each stays known until the row ends, in registers.
+
+#ifndef DSC_CODEGEN_CUDA_BODYEMITTER_H
+#define DSC_CODEGEN_CUDA_BODYEMITTER_H
+
+#include "codegen/KernelSpace.h"
+#include "codegen/cuda/CudaBuilder.h"
+
+#include "llvm/ADT/MapVector.h"
+
+#include <map>
+
+namespace dsc::cuda {
+
+class BodyEmitter {
+public:
+  /// For a function whose arguments are the kernel's operands, results and scratch (where it has
+  /// some). Vectors of columns have `lanes` elements, which divides the number of columns.
+  BodyEmitter(const KernelSpace &space, mlir::gpu::GPUFuncOp function, int64_t lanes);
+
+  CudaBuilder b;
+
+  const KernelSpace &space() const { return space_; }
+  mlir::Value scratch() const { return scratch_; }
+  int64_t lanes() const { return lanes_; }
+
+  /// Emits what is the same for the whole kernel. Call once, at the function's entry.
+  mlir::LogicalResult beginKernel();
+  /// Starts row `row`, forgets all vectors and emits the row's values that need no reduction.
+  mlir::LogicalResult beginRow(mlir::Value row);
+  /// Emits the row's values that are known after `stage` row reductions.
+  mlir::LogicalResult emitRowStage(int64_t stage);
+  /// Goes to vector `slot` of the thread, whose first column is `column`. What is known of it is
+  /// kept where `slot` was used at the same column before.
+  void useVector(unsigned slot, mlir::Value column);
+  /// Between two passes over a row: of each vector only what was loaded of the row itself stays, as
+  /// it is stored, and where `keepDear` results of ops that cost more than a register.
+  void endPass(bool keepDear);
+  /// Forgets what is known of all vectors.
+  void forgetVectors() { vectors_.clear(); }
+
+  /// `value` of the body at the current position, a vector of lanes() elements.
+  mlir::FailureOr<mlir::Value> get(mlir::Value value);
+  /// The same for a value that is one for the row or the kernel, as one lane.
+  mlir::FailureOr<mlir::Value> getSingle(mlir::Value value);
+  /// Makes a reduction's result known: for the row (one lane), or for the current vector.
+  void setRowValue(mlir::Value value, mlir::Value single) { rowValues_[value] = single; }
+  void setElementValue(mlir::Value value, mlir::Value vector);
+
+  mlir::Value column() const { return current_->column; }
+
+  /// Stores `vector` as result `i` at the current vector; `storeRowResult` one lane for the row.
+  void storeResult(unsigned i, mlir::Value vector);
+  void storeRowResult(unsigned i, mlir::Value single);
+  /// Whether result `i` has an element for each column.
+  bool isFullResult(unsigned i) const;
+  /// Whether result `i` has no more than one element for all rows, and waits for column sums.
+  bool isColumnResult(unsigned i) const;
+
+  /// From here on, `value` is read from `buffer`, one element a column from element `offset` on,
+  /// where it is not known already.
+  void useBuffer(mlir::Value value, mlir::Value buffer, int64_t offset) {
+    buffers_[value] = {buffer, offset};
+  }
+
+private:
+  struct Vector {
+    mlir::Value column;
+    llvm::DenseMap<mlir::Value, mlir::Value> values;
+    /// Arguments that vary over rows and columns, as they are stored.
+    llvm::MapVector<mlir::Value, mlir::Value> stored;
+  };
+
+  mlir::LogicalResult emitOp(mlir::Operation *op);
+  mlir::Value emitIota(IotaOp iota);
+  mlir::FailureOr<mlir::Value> getArgument(mlir::BlockArgument argument);
+  mlir::Value rowOffset(mlir::Value tensor);
+  mlir::Value loadColumns(mlir::BlockArgument argument);
+  mlir::Value loadContiguous(mlir::BlockArgument argument, const Access &access,
+                             mlir::Value offset);
+  llvm::DenseMap<mlir::Value, mlir::Value> &valuesOf(Level level);
+
+  const KernelSpace &space_;
+  int64_t lanes_;
+  mlir::ValueRange operands_, results_;
+  mlir::Value scratch_;
+  llvm::DenseMap<mlir::Value, mlir::Value> kernelValues_, rowValues_, rowOffsets_;
+  llvm::DenseMap<mlir::Value, std::pair<mlir::Value, int64_t>> buffers_;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> invariants_;
+  llvm::SmallVector<mlir::Value> rowCoordinates_;
+  mlir::Value row_;
+  std::map<unsigned, Vector> vectors_;
+  Vector *current_ = nullptr;
+};
+
+} // namespace dsc::cuda
+
+#endif // DSC_CODEGEN_CUDA_BODYEMITTER_H

@@ -1,0 +1,28 @@
+// The functions of kernels: gpu.func ops in the module's gpu.modules, one for each width of
+// indices.
+
+#ifndef DSC_CODEGEN_CUDA_KERNELFUNCTION_H
+#define DSC_CODEGEN_CUDA_KERNELFUNCTION_H
+
+#include "codegen/cuda/CudaBuilder.h"
+
+namespace dsc::cuda {
+
+// Kernels whose offsets fit 32 bits, and the others.
+constexpr llvm::StringLiteral kKernelModule = "kernels", kWideKernelModule = "wide_kernels";
+
+/// An empty function for blocks of `threads`: addresses of `kernel`'s operands, results and
+/// scratch. `residentBlocks`: how many a multiprocessor must have room for, which limits registers.
+mlir::gpu::GPUFuncOp createKernelFunction(mlir::ModuleOp module, llvm::StringRef name,
+                                          KernelOp kernel, int64_t threads,
+                                          int64_t residentBlocks = 1);
+
+/// What the memory plan says of addresses, for each of `function`'s arguments.
+void setSlotAlignments(CudaBuilder &b, KernelOp kernel, mlir::gpu::GPUFuncOp function);
+
+/// What kernels with equal bodies may differ in: alignments that are less than an access's width.
+std::string placementKey(KernelOp kernel);
+
+} // namespace dsc::cuda
+
+#endif // DSC_CODEGEN_CUDA_KERNELFUNCTION_H

@@ -1,0 +1,106 @@
+// Emits a row for the threads that share it: passes as its reductions need them, the last of which
+// stores results and adds to column sums. The order of additions follows from the row's length: a
+// thread's vectors in order, halves of lanes, halves of the warp, halves of the warps.
+
+#ifndef DSC_CODEGEN_CUDA_ROWEMITTER_H
+#define DSC_CODEGEN_CUDA_ROWEMITTER_H
+
+#include "codegen/cuda/BodyEmitter.h"
+#include "codegen/cuda/RowLayout.h"
+
+namespace dsc::cuda {
+
+/// Columns that a launch covers, and the thread's place among those that share a row.
+struct ColumnSpan {
+  /// Whole rows.
+  static ColumnSpan of(CudaBuilder &b, const RowLayout &layout);
+
+  /// Index of the thread's first vector, and how many vectors its next ones are further.
+  mlir::Value first;
+  int64_t stride = 1;
+  /// Vectors of the thread, and whether some lie behind the row (for any thread).
+  int64_t steps = 1;
+  bool isRagged = false;
+};
+
+class RowEmitter {
+public:
+  /// For the launch that comes after `columnStage` column reductions. `storeResults`: it is the
+  /// last one over rows.
+  RowEmitter(BodyEmitter &body, const RowLayout &layout, const ColumnSpan &span,
+             int64_t columnStage, bool storeResults);
+
+  /// Whether rows need sums over all their columns.
+  bool hasRowReductions() const { return lastPass_ > 0; }
+  /// The column reductions that this launch adds terms to.
+  llvm::ArrayRef<ReduceOp> partials() const { return partials_; }
+
+  /// What sums of partials() start from: a vector for each of the thread's steps and reductions.
+  llvm::SmallVector<mlir::Value> startSums();
+
+  /// Emits row `row`, whose terms count and whose results are stored where `valid` (null: always).
+  /// `sums` has the form of startSums() and is replaced by what it is after the row.
+  mlir::LogicalResult emitRow(mlir::Value row, mlir::Value valid,
+                              llvm::SmallVector<mlir::Value> &sums);
+
+  /// Goes to the thread's vector `step` and returns whether it lies in the row (null: always). Its
+  /// column is one of the row in any case.
+  mlir::Value useStep(int64_t step);
+
+  /// Forgets where the steps of the last row are, after the loop that it was in.
+  void forgetRow() {
+    columns_.clear();
+    inside_.clear();
+    body_.forgetVectors();
+  }
+
+  /// For rows that are too long for registers: adds each vector's terms where the block's sums lie
+  /// in memory instead of to `sums`.
+  void addInMemory(llvm::function_ref<void(unsigned partial, mlir::Value term)> add) { add_ = add; }
+
+private:
+  llvm::SmallVector<ReduceOp> reductionsOf(int64_t pass) const;
+  llvm::SmallVector<unsigned> resultsOfRows() const;
+  mlir::LogicalResult emitPass(int64_t pass, mlir::Value valid,
+                               llvm::SmallVector<mlir::Value> &sums);
+  mlir::LogicalResult emitLastSteps(mlir::Value valid, llvm::SmallVector<mlir::Value> &sums);
+  mlir::LogicalResult storeRowResults(mlir::Value valid);
+  /// Runs `body` for all of the thread's vectors: each on its own, or in a loop that carries
+  /// values.
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>>
+  forSteps(llvm::SmallVector<mlir::Value> carried,
+           llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(
+               mlir::Value inside, llvm::ArrayRef<mlir::Value> carried)>
+               body);
+  mlir::Value both(mlir::Value a, mlir::Value b);
+  /// The sum of `vector`'s lanes over all threads of the row, one lane that all threads hold.
+  llvm::SmallVector<mlir::Value> combine(llvm::ArrayRef<ReduceOp> reductions,
+                                         llvm::ArrayRef<mlir::Value> vectors);
+
+  BodyEmitter &body_;
+  CudaBuilder &b;
+  const KernelSpace &space_;
+  RowLayout layout_;
+  ColumnSpan span_;
+  int64_t columnStage_;
+  bool storeResults_, keepDear_;
+  int64_t lastPass_ = 0;
+  llvm::SmallVector<ReduceOp> partials_;
+  /// Of each step of the current row.
+  llvm::DenseMap<int64_t, mlir::Value> columns_, inside_;
+  llvm::function_ref<void(unsigned, mlir::Value)> add_;
+};
+
+/// The layout of `space`'s rows, with what its operands and sums leave of a thread's registers.
+RowLayout layoutRows(const KernelSpace &space);
+
+/// Emits, for a launch with a block for each layout.rows rows, all that needs the sums of
+/// `columnStage` column reductions.
+mlir::LogicalResult emitBlockRows(BodyEmitter &body, const RowLayout &layout, int64_t columnStage);
+
+/// `vector` reduced to a scalar by halves of its lanes.
+mlir::Value combineLanes(CudaBuilder &b, ReduceKind kind, mlir::Type element, mlir::Value vector);
+
+} // namespace dsc::cuda
+
+#endif // DSC_CODEGEN_CUDA_ROWEMITTER_H

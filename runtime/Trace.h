@@ -1,0 +1,23 @@
+// Traces of steps.
+// A profile as a file that Perfetto (ui.perfetto.dev) and chrome://tracing show: one bar for each
+// call, named as the manifest names it, with its ONNX nodes, operations and bytes.
+
+#ifndef DSC_RUNTIME_TRACE_H
+#define DSC_RUNTIME_TRACE_H
+
+#include "runtime/Context.h"
+
+#include <string>
+
+namespace dsc {
+
+/// Refuses a file that is there and is no trace of ours.
+Status checkOverwritesOwnTrace(const std::string &path);
+
+/// Writes the calls of `times`. `device` names the track.
+Status writeTrace(const std::string &path, const Manifest &manifest, const OpTimes &times,
+                  const std::string &device);
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_TRACE_H

@@ -1,0 +1,219 @@
+// Plans of dsc_rt_attention by cuDNN.
+
+#include "runtime/cuda/Attention.h"
+
+#include "runtime/Tensor.h"
+#include "runtime/cuda/CudaState.h"
+#include "runtime/cuda/CudnnFrontend.h"
+
+namespace fe = cudnn_frontend;
+using namespace dsc;
+
+namespace {
+/// Numbers of the graphs' tensors.
+enum Operand : int64_t { Q = 1, K, V, Mask, O, Lse, GradO, GradQ, GradK, GradV };
+} // namespace
+
+using TensorPointer = std::shared_ptr<fe::graph::Tensor_attributes>;
+
+static fe::graph::Tensor_attributes numbered(Operand number, std::vector<int64_t> dims,
+                                             std::vector<int64_t> strides, int32_t dtype) {
+  return fe::graph::Tensor_attributes()
+      .set_uid(number)
+      .set_dim(std::move(dims))
+      .set_stride(std::move(strides))
+      .set_data_type(cudnnType(dtype));
+}
+
+/// [batch, heads, length, width] of what the ABI describes by strides of batch, position and head.
+static fe::graph::Tensor_attributes headed(Operand number, int64_t batch, int64_t heads,
+                                           int64_t length, int64_t width, const int64_t *strides,
+                                           int32_t dtype) {
+  return numbered(number, {batch, heads, length, width}, {strides[0], strides[2], strides[1], 1},
+                  dtype);
+}
+
+static fe::graph::Tensor_attributes query(const AttentionShape &s, Operand number,
+                                          const int64_t *strides, int32_t dtype) {
+  return headed(number, s.batch, s.heads, s.qLength, s.width, strides, dtype);
+}
+
+static fe::graph::Tensor_attributes keys(const AttentionShape &s, Operand number,
+                                         const int64_t *strides, int32_t dtype) {
+  return headed(number, s.batch, s.kvHeads, s.kvLength, s.width, strides, dtype);
+}
+
+static fe::graph::Tensor_attributes maskOf(const AttentionShape &s) {
+  // Batch and heads may be shared; rows and columns are there.
+  auto shared = [](int64_t stride, int64_t size) { return stride ? size : int64_t(1); };
+  const int64_t batch = shared(s.maskStrides[0], s.batch),
+                heads = shared(s.maskStrides[1], s.heads);
+  const int64_t rows = shared(s.maskStrides[2], s.qLength);
+  const int64_t plane = rows * s.kvLength;
+  return numbered(Mask, {batch, heads, rows, s.kvLength},
+                  {s.maskStrides[0] ? s.maskStrides[0] : heads * plane,
+                   s.maskStrides[1] ? s.maskStrides[1] : plane,
+                   s.maskStrides[2] ? s.maskStrides[2] : s.kvLength, s.maskStrides[3]},
+                  s.maskType);
+}
+
+static fe::graph::Tensor_attributes lseOf(const AttentionShape &s) {
+  return numbered(Lse, {s.batch, s.heads, s.qLength, 1}, {s.heads * s.qLength, s.qLength, 1, 1},
+                  DSC_F32);
+}
+
+static std::shared_ptr<fe::graph::Graph> newGraph(int32_t dtype) {
+  auto graph = std::make_shared<fe::graph::Graph>();
+  graph->set_io_data_type(cudnnType(dtype))
+      .set_intermediate_data_type(fe::DataType_t::FLOAT)
+      .set_compute_data_type(fe::DataType_t::FLOAT);
+  return graph;
+}
+
+/// Makes `tensor` a result of the graph that lies as `like` says.
+static void result(const TensorPointer &tensor, const fe::graph::Tensor_attributes &like) {
+  tensor->set_output(true)
+      .set_uid(like.get_uid())
+      .set_dim(like.get_dim())
+      .set_stride(like.get_stride())
+      .set_data_type(like.get_data_type());
+}
+
+Result<std::shared_ptr<CudnnGraph::Graph>> CudaAttention::forwardGraph() const {
+  const AttentionShape &s = shape;
+  auto graph = newGraph(dtype);
+  auto options = fe::graph::SDPA_attributes()
+                     .set_name("attention")
+                     .set_generate_stats(true)
+                     .set_attn_scale(static_cast<float>(s.scale));
+  if (s.causal) {
+    options.set_causal_mask(true);
+  }
+  if (s.maskType) {
+    options.set_bias(graph->tensor(maskOf(s)));
+  }
+  auto [o, lse] = graph->sdpa(graph->tensor(query(s, Q, s.qStrides, dtype)),
+                              graph->tensor(keys(s, K, s.kStrides, dtype)),
+                              graph->tensor(keys(s, V, s.vStrides, dtype)), options);
+  result(o, query(s, O, s.oStrides, dtype));
+  result(lse, lseOf(s));
+  return graph;
+}
+
+Result<std::shared_ptr<CudnnGraph::Graph>> CudaAttention::backwardGraph() const {
+  const AttentionShape &s = shape;
+  auto graph = newGraph(dtype);
+  auto options = fe::graph::SDPA_backward_attributes()
+                     .set_name("attention_grad")
+                     .set_deterministic_algorithm(true)
+                     .set_attn_scale(static_cast<float>(s.scale));
+  if (s.causal) {
+    options.set_causal_mask(true);
+  }
+  if (s.maskType) {
+    options.set_bias(graph->tensor(maskOf(s)));
+  }
+  auto [dq, dk, dv] = graph->sdpa_backward(
+      graph->tensor(query(s, Q, s.qStrides, dtype)), graph->tensor(keys(s, K, s.kStrides, dtype)),
+      graph->tensor(keys(s, V, s.vStrides, dtype)), graph->tensor(query(s, O, s.oStrides, dtype)),
+      graph->tensor(query(s, GradO, s.oStrides, dtype)), graph->tensor(lseOf(s)), options);
+  result(dq, query(s, GradQ, s.qStrides, dtype));
+  result(dk, keys(s, GradK, s.kStrides, dtype));
+  result(dv, keys(s, GradV, s.vStrides, dtype));
+  return graph;
+}
+
+std::string CudaAttention::text() const {
+  return format("attention in %s of %lld x %lld heads (%lld of keys), %lld queries, %lld keys, "
+                "%lld wide%s%s",
+                dtypeName(static_cast<Dtype>(dtype)), (long long)shape.batch,
+                (long long)shape.heads, (long long)shape.kvHeads, (long long)shape.qLength,
+                (long long)shape.kvLength, (long long)shape.width, shape.causal ? ", causal" : "",
+                shape.maskType ? ", with a mask" : "");
+}
+
+Result<std::unique_ptr<CudaAttention>> CudaAttention::make(const Cudnn &library, Choices &choices,
+                                                           const AttentionShape &shape,
+                                                           int32_t dtype, int64_t workspace) {
+  auto plan = std::make_unique<CudaAttention>();
+  plan->shape = shape;
+  plan->dtype = dtype;
+  plan->workspaceBytes = workspace;
+  if (dtype != DSC_F16 && dtype != DSC_BF16) {
+    return Status::internal(plan->text() + ": cuDNN's attention takes f16 and bf16; compile the "
+                                           "model again");
+  }
+  if (shape.maskType == DSC_BOOL) {
+    return Status::internal(plan->text() +
+                            ": cuDNN adds masks, and this one is bool; compile the model again");
+  }
+  CudnnGraph::Rules rules;
+  rules.what = plan->text();
+  rules.workspace = workspace;
+  rules.dtype = dtype;
+  try {
+    Result<std::shared_ptr<CudnnGraph::Graph>> graph = plan->forwardGraph();
+    Result<std::unique_ptr<CudnnGraph>> made = CudnnGraph::make(library, choices, *graph, rules);
+    if (made.failed()) {
+      return made.status();
+    }
+    plan->forwardPlan = std::move(*made);
+    rules.what += ", gradient";
+    graph = plan->backwardGraph();
+    made = CudnnGraph::make(library, choices, *graph, rules);
+    if (made.ok()) {
+      plan->backwardPlan = std::move(*made);
+    } else {
+      plan->backwardStatus = made.status();
+    }
+  } catch (const std::exception &error) {
+    return Status::machine(rules.what + ": " + error.what());
+  }
+  return plan;
+}
+
+Status CudaAttention::forward(const AttentionCall &call) const {
+  auto address = [](const void *pointer) { return const_cast<void *>(pointer); };
+  CudnnOperands operands = {{Q, address(call.q)},
+                            {K, address(call.k)},
+                            {V, address(call.v)},
+                            {O, address(call.o)},
+                            {Lse, address(call.lse)}};
+  if (call.mask) {
+    operands[Mask] = address(call.mask);
+  }
+  return forwardPlan->run(operands, call.workspace);
+}
+
+Status CudaAttention::backward(const AttentionCall &call) const {
+  DSC_RETURN_IF_FAILED(backwardStatus);
+  auto address = [](const void *pointer) { return const_cast<void *>(pointer); };
+  CudnnOperands operands = {
+      {Q, address(call.q)}, {K, address(call.k)},     {V, address(call.v)},
+      {O, address(call.o)}, {Lse, address(call.lse)}, {GradO, address(call.dO)},
+      {GradQ, call.dq},     {GradK, call.dk},         {GradV, call.dv}};
+  if (call.mask) {
+    operands[Mask] = address(call.mask);
+  }
+  return backwardPlan->run(operands, call.workspace);
+}
+
+Status CudaDevice::planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
+                                 int64_t workspace) {
+  DSC_RETURN_IF_FAILED(openCudnn());
+  Result<std::unique_ptr<CudaAttention>> made =
+      CudaAttention::make(*dnn, choices, shape, dtype, workspace);
+  return made.ok() ? attentions.store(plan, std::move(*made)) : made.status();
+}
+
+Status CudaDevice::attention(int32_t plan, const AttentionCall &call) {
+  const CudaAttention *found = attentions.find(plan);
+  return found && found->hasMask() == (call.mask != nullptr) ? found->forward(call)
+                                                             : planMismatch(found != nullptr, plan);
+}
+
+Status CudaDevice::attentionGrad(int32_t plan, const AttentionCall &call) {
+  const CudaAttention *found = attentions.find(plan);
+  return found && found->hasMask() == (call.mask != nullptr) ? found->backward(call)
+                                                             : planMismatch(found != nullptr, plan);
+}

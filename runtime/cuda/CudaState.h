@@ -1,0 +1,123 @@
+// What the CUDA device holds.
+// The definition of CudaDevice: driver, kernels, plans, graphs and staging. Only the files of this
+// folder see it.
+
+#ifndef DSC_RUNTIME_CUDA_CUDASTATE_H
+#define DSC_RUNTIME_CUDA_CUDASTATE_H
+
+#include "runtime/PlanList.h"
+#include "runtime/cuda/Attention.h"
+#include "runtime/cuda/Choices.h"
+#include "runtime/cuda/Convolution.h"
+#include "runtime/cuda/CudaDevice.h"
+#include "runtime/cuda/Matmul.h"
+#include "runtime/cuda/Staging.h"
+#include "runtime/cuda/StepGraph.h"
+
+#include <chrono>
+
+namespace dsc {
+
+class CudaDevice : public Device {
+public:
+  CudaDevice(std::unique_ptr<CudaDriver> driver, const Manifest &manifest,
+             const std::string &executable);
+  ~CudaDevice() override;
+  /// Whether the plan and the program's architecture fit the GPU.
+  Status check(const Manifest &manifest) const;
+
+  std::string summary() const override { return driver->chip(); }
+  std::vector<std::pair<std::string, std::string>> facts() override;
+  int threads() const override { return 1; }
+
+  Status allocate(const Manifest &manifest, const std::byte *constants) override;
+  int64_t allocatedBytes() const override { return allocated; }
+  bool isHostMemory() const override { return false; }
+  Status write(std::byte *target, int64_t bytes, int64_t elementBytes, const Fill &fill) override {
+    return tensors.write(target, bytes, elementBytes, fill);
+  }
+  Status read(const std::byte *source, int64_t bytes, int64_t elementBytes,
+              const Consume &consume) override {
+    return tensors.read(source, bytes, elementBytes, consume);
+  }
+
+  Result<std::byte *> staged(const PlannedTensor &tensor) override { return batch.place(tensor); }
+  Status run(dsc_context *ctx, const EntryFunctions &entry) override;
+  Status markBegin() override { return results.markBegin(); }
+  Result<int64_t> requestRead(const std::vector<DeviceRange> &ranges) override {
+    return results.request(ranges);
+  }
+  Result<bool> isRead(int64_t ticket) override { return results.isDone(ticket); }
+  Result<const std::byte *> finishRead(int64_t ticket, double &seconds) override {
+    return results.finish(ticket, seconds);
+  }
+  Status wait() override;
+
+  Status startTimes(dsc_context *ctx) override;
+  Status stopTimes(dsc_context *ctx, OpTimes &times) override;
+  Result<DeviceRates> measureRates(const Manifest &manifest) override;
+  void beginOp(int32_t op) override;
+  void endOp(int32_t op) override;
+
+  Status copy(void *target, const void *source, int64_t bytes) override;
+  Status loadModule(const void *cubin, int64_t cubinBytes, const char *ptx,
+                    int64_t ptxBytes) override;
+  Status addKernel(int32_t kernel, const char *name, int32_t block, int32_t sharedBytes) override;
+  Status launch(int32_t kernel, void *const *args, int32_t count, int64_t gridX,
+                int32_t gridY) override;
+  Status planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) override;
+  Status matmul(int32_t plan, const void *a, const void *b, const void *bias, void *c,
+                void *workspace) override;
+  Status planConv(int32_t plan, const ConvDescription &shape, int64_t workspace) override;
+  Status conv(int32_t plan, const void *a, const void *b, const void *bias, void *c,
+              void *workspace) override;
+  Status planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
+                       int64_t workspace) override;
+  Status attention(int32_t plan, const AttentionCall &call) override;
+  Status attentionGrad(int32_t plan, const AttentionCall &call) override;
+
+private:
+  struct Kernel {
+    CUfunction function = nullptr;
+    std::string name;
+    int32_t block = 0, sharedBytes = 0;
+  };
+  using GraphKey = std::pair<dsc_entry_fn, dsc_entry_fn>;
+  Status enqueue(dsc_context *ctx, const EntryFunctions &entry);
+  Status openBlas();
+  Status openCudnn();
+  Result<StepGraph *> graphOf(dsc_context *ctx, const EntryFunctions &entry);
+
+  std::unique_ptr<CudaDriver> driver;
+  /// Of the program: "sm_90".
+  std::string architecture;
+  bool allowTf32 = false;
+  /// Off for debugging: entries are enqueued op by op.
+  bool usesGraphs = true;
+
+  DeviceMemory memory; ///< all spaces
+  int64_t allocated = 0;
+  BatchStaging batch;
+  ResultStaging results;
+  TensorStaging tensors;
+
+  std::vector<CUmodule> modules;
+  std::vector<Kernel> kernels;
+  Choices choices;
+  std::unique_ptr<CublasLt> blas; ///< opened by the first plan
+  std::unique_ptr<Cudnn> dnn;
+  PlanList<CudaMatmul> matmuls;
+  PlanList<CudaAttention> attentions;
+  PlanList<CudaConvolution> convolutions;
+
+  std::map<GraphKey, std::unique_ptr<StepGraph>> graphs, timedGraphs;
+  /// While a profile is taken: the events of the entry that is captured, and the sums so far.
+  OpEvents *events = nullptr;
+  std::unique_ptr<OpTimes> timesSoFar;
+  std::chrono::steady_clock::time_point profileBegan;
+  Status timingFailure;
+};
+
+} // namespace dsc
+
+#endif // DSC_RUNTIME_CUDA_CUDASTATE_H
