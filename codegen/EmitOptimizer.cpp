@@ -68,7 +68,12 @@ static SmallVector<Value> emitAdam(VectorBuilder &b, AdamOp op, ValueRange opera
   Value base = op.getDecoupled() ? b.mul(param, decay) : param;
   Value updated = b.sub(base, b.mul(step, b.div(m, denominator)));
   Value ok = v.getOk();
-  return {b.select(ok, updated, param), b.select(ok, m, v.getM()), b.select(ok, second, v.getV())};
+  SmallVector<Value> results{b.select(ok, updated, param), b.select(ok, m, v.getM()),
+                             b.select(ok, second, v.getV())};
+  if (op.getCopy()) { // rounded by the caller, as every result of a half type
+    results.push_back(results[0]);
+  }
+  return results;
 }
 
 static SmallVector<Value> emitSgd(VectorBuilder &b, SgdOp op, ValueRange operands,
@@ -85,7 +90,11 @@ static SmallVector<Value> emitSgd(VectorBuilder &b, SgdOp op, ValueRange operand
   Value direction = op.getNesterov() ? b.add(g, b.mul(buffer, momentum)) : buffer;
   Value updated = b.sub(param, b.mul(direction, scalar(v.getLr())));
   Value ok = v.getOk();
-  return {b.select(ok, updated, param), b.select(ok, buffer, v.getBuffer())};
+  SmallVector<Value> results{b.select(ok, updated, param), b.select(ok, buffer, v.getBuffer())};
+  if (op.getCopy()) {
+    results.push_back(results[0]);
+  }
+  return results;
 }
 
 SmallVector<Value> dsc::emitOptimizer(VectorBuilder &b, Operation *op, ValueRange operands,

@@ -174,7 +174,8 @@ int32_t LibraryPlans::convolution(Operation *op, int32_t kind, RankedTensorType 
                                   RankedTensorType w, RankedTensorType y, int32_t number, bool bias,
                                   Epilogue epilogue) {
   auto layout = cast<ConvLayoutAttr>(op->getAttr("layout")).getValue();
-  StridedShape image = imageShape(x, layout), result = imageShape(y, layout), weight(w);
+  StridedShape image = imageShape(x, layout), result = imageShape(y, layout),
+               weight = imageShape(w, layout);
   auto list = [&](StringRef name) {
     return array(cast<DenseI64ArrayAttr>(op->getAttr(name)).asArrayRef());
   };

@@ -4,8 +4,10 @@
 
 #include "codegen/HostProgram.h"
 #include "ir/Cost.h"
+#include "ir/Evaluate.h"
 #include "ir/Options.h"
 #include "ir/Phase.h"
+#include "ir/Storage.h"
 #include "runtime/abi.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -66,8 +68,53 @@ static void collectNodeNames(Location loc, llvm::SetVector<StringAttr> &names) {
 // Parts of the manifest
 //===----------------------------------------------------------------------===//
 
+/// The object of `part`, which lies in a tensor laid out like its storing global.
+static llvm::json::Object partObject(const Twine &name, GlobalOp part, RankedTensorType storing,
+                                     SlotAttr slot) {
+  RankedTensorType type = part.getTensorType().clone(storing.getElementType());
+  StoredPart place = storedPart(part, storing);
+  llvm::json::Object object = tensorObject(name.str(), type, slot);
+  object["offset"] = slot.getOffset() + place.offset * elementBytes(type.getElementType());
+  if (place.strides != rowMajorStrides(type.getShape())) {
+    object["strides"] = llvm::json::Array(place.strides);
+  }
+  return object;
+}
+
+/// What `global` says of itself, but for its place.
+static void describeGlobal(GlobalOp global, llvm::json::Object &object) {
+  object["role"] = stringifyGlobalRole(global.getRole()).str();
+  if (auto names = global.getOnnxNames()) {
+    llvm::json::Array list;
+    for (auto name : names->getAsRange<StringAttr>()) {
+      list.push_back(name.getValue().str());
+    }
+    object["onnx_names"] = std::move(list);
+  }
+  if (auto reason = global.getReason()) {
+    object["reason"] = reason->str();
+  }
+  if (auto of = global.getOf()) {
+    object["of"] = of->str();
+  }
+  if (auto kind = global.getSlotKind()) {
+    object["kind"] = kind->str();
+  }
+  if (auto source = global.getSource()) {
+    object["init"] = llvm::json::Object{{"weights", source->getName().str()}};
+  } else if (auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr());
+             value && value.isSplat()) {
+    double fill = isa<FloatType>(global.getTensorType().getElementType())
+                      ? value.getSplatValue<APFloat>().convertToDouble()
+                      : value.getSplatValue<APInt>().getSExtValue();
+    object["init"] = llvm::json::Object{{"fill", fill}};
+  }
+}
+
+/// Globals as the user knows them: the parts of a storing global and of its state take its place.
 static llvm::json::Array globalsOf(ModuleOp module) {
   llvm::json::Array globals;
+  llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts = storedParts(module);
   llvm::DenseSet<Attribute> flat; // storage of others, which the user does not know
   for (auto global : module.getOps<GlobalOp>()) {
     if (std::optional<PlaceAttr> place = global.getWithin()) {
@@ -75,38 +122,35 @@ static llvm::json::Array globalsOf(ModuleOp module) {
     }
   }
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getRole() == GlobalRole::constant || flat.contains(global.getSymNameAttr())) {
+    if (global.getRole() == GlobalRole::constant || global.getStorage() ||
+        flat.contains(global.getSymNameAttr())) {
       continue;
     }
     RankedTensorType type = global.getTensorType();
+    for (GlobalOp part : parts.lookup(global.getSymNameAttr())) {
+      llvm::json::Object object = partObject(part.getSymName(), part, type, *global.getSlot());
+      describeGlobal(part, object);
+      globals.push_back(std::move(object));
+    }
+    if (parts.contains(global.getSymNameAttr())) {
+      continue;
+    }
+    if (StringAttr of = global.getOfAttr() ? global.getOfAttr().getAttr() : StringAttr();
+        of && parts.contains(of)) {
+      StringRef suffix =
+          global.getSlotKind() ? *global.getSlotKind() : stringifyGlobalRole(global.getRole());
+      for (GlobalOp part : parts.lookup(of)) {
+        llvm::json::Object object =
+            partObject(part.getSymName() + "." + suffix, part, type, *global.getSlot());
+        describeGlobal(global, object);
+        object["of"] = part.getSymName().str();
+        globals.push_back(std::move(object));
+      }
+      continue;
+    }
     llvm::json::Object object = tensorObject(global.getSymName(), type, *global.getSlot());
     object["bytes"] = tensorBytes(type);
-    object["role"] = stringifyGlobalRole(global.getRole()).str();
-    if (auto names = global.getOnnxNames()) {
-      llvm::json::Array list;
-      for (auto name : names->getAsRange<StringAttr>()) {
-        list.push_back(name.getValue().str());
-      }
-      object["onnx_names"] = std::move(list);
-    }
-    if (auto reason = global.getReason()) {
-      object["reason"] = reason->str();
-    }
-    if (auto of = global.getOf()) {
-      object["of"] = of->str();
-    }
-    if (auto kind = global.getSlotKind()) {
-      object["kind"] = kind->str();
-    }
-    if (auto source = global.getSource()) {
-      object["init"] = llvm::json::Object{{"weights", source->getName().str()}};
-    } else if (auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr());
-               value && value.isSplat()) {
-      double fill = isa<FloatType>(type.getElementType())
-                        ? value.getSplatValue<APFloat>().convertToDouble()
-                        : value.getSplatValue<APInt>().getSExtValue();
-      object["init"] = llvm::json::Object{{"fill", fill}};
-    }
+    describeGlobal(global, object);
     globals.push_back(std::move(object));
   }
   return globals;
@@ -151,13 +195,21 @@ static llvm::json::Array resultsOf(func::FuncOp entry) {
 /// Gradients at the end of backward, where the entry keeps them.
 static llvm::json::Array gradientsOf(func::FuncOp entry) {
   llvm::json::Array gradients;
+  llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts =
+      storedParts(entry->getParentOfType<ModuleOp>());
   for (auto boundary : entry.getOps<GradientsOp>()) {
     for (auto [value, name] :
          llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
       auto result = cast<OpResult>(value);
       auto slots = result.getOwner()->getAttrOfType<ArrayAttr>("dsc.slots");
-      gradients.push_back(tensorObject(name.getValue(), cast<RankedTensorType>(value.getType()),
-                                       cast<SlotAttr>(slots[result.getResultNumber()])));
+      auto slot = cast<SlotAttr>(slots[result.getResultNumber()]);
+      auto type = cast<RankedTensorType>(value.getType());
+      for (GlobalOp part : parts.lookup(name)) {
+        gradients.push_back(partObject(part.getSymName(), part, type, slot));
+      }
+      if (!parts.contains(name)) {
+        gradients.push_back(tensorObject(name.getValue(), type, slot));
+      }
     }
   }
   return gradients;
@@ -185,13 +237,22 @@ static llvm::json::Array opsOf(ModuleOp module) {
       title += " " + names.front().getValue().str();
     }
     Cost cost = costOf(op);
+    llvm::json::Array results;
+    auto slots = op->getAttrOfType<ArrayAttr>("dsc.slots");
+    for (auto [i, result] : llvm::enumerate(op->getResults())) {
+      auto type = dyn_cast<RankedTensorType>(result.getType());
+      if (slots && type && isa<FloatType>(type.getElementType())) {
+        results.push_back(tensorObject(std::to_string(i), type, cast<SlotAttr>(slots[i])));
+      }
+    }
     list.push_back(
         llvm::json::Object{{"name", title},
                            {"kind", kind},
                            {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
                            {"onnx", std::move(onnx)},
                            {"flops", cost.flops},
-                           {"bytes", cost.bytes}});
+                           {"bytes", cost.bytes},
+                           {"results", std::move(results)}});
   }
   return list;
 }
@@ -202,7 +263,9 @@ struct RunTimeValue {
   const char *global;
   const char *flag;
   const char *help;
-  double below; // an exclusive upper bound, 0 = none; none may be negative
+  double below = 0;        // an exclusive upper bound, 0 = none
+  double least = 0;        // a lower bound
+  bool aboveLeast = false; // which is not allowed itself
 };
 } // namespace
 
@@ -217,6 +280,17 @@ static const RunTimeValue kRunTimeValues[] = {
     {"momentum", "rt.momentum", "--momentum", "SGD: momentum", 0},
     {"dampening", "rt.dampening", "--dampening", "SGD: dampening of the momentum", 0},
     {"clip", "rt.clip", "--clip", "clip gradients to this global L2 norm; 0 = off", 0},
+    {"loss-scale", "rt.loss_scale", "--loss-scale", "fp16: factor of the loss; 0 = dynamic"},
+    {"initial-scale-power", "rt.initial_scale_power", "--initial-scale-power",
+     "fp16: the dynamic scale starts at 2 to this power", 63},
+    {"loss-scale-window", "rt.loss_scale_window", "--loss-scale-window",
+     "fp16: steps without overflow after which the scale doubles", 0, 1},
+    {"hysteresis", "rt.hysteresis", "--hysteresis", "fp16: overflows before the scale is halved", 0,
+     1},
+    {"min-loss-scale", "rt.min_loss_scale", "--min-loss-scale",
+     "fp16: overflow at this scale ends the run", 0, 0, true},
+    {"consecutive-hysteresis", "rt.consecutive_hysteresis", "--consecutive-hysteresis",
+     "fp16: 1 = any step without overflow restores the hysteresis", 2},
     {"seed", "rt.seed", "--seed", "seed of shuffling and Dropout", 0},
 };
 
@@ -245,7 +319,10 @@ static llvm::json::Array runTimeValuesOf(ModuleOp module) {
     }
     llvm::json::Object object{{"name", value.name}, {"global", value.global},
                               {"flag", value.flag}, {"default", std::move(fallback)},
-                              {"min", 0},           {"help", value.help}};
+                              {"min", value.least}, {"help", value.help}};
+    if (value.aboveLeast) {
+      object["min_exclusive"] = true;
+    }
     if (value.below != 0) {
       object["max"] = value.below;
       object["max_exclusive"] = true;

@@ -63,7 +63,8 @@ def Dsc_GlobalRole : Dsc_Enum<"GlobalRole", "what a global tensor is to training
   I32EnumAttrCase<"buffer", 1, "buffer">,     // saved with the weights, not trained by gradients
   I32EnumAttrCase<"constant", 2, "constant">, // never changes; over 32 elements
   I32EnumAttrCase<"state", 3, "state">,       // optimizer moments, accumulators, step count
-  I32EnumAttrCase<"runtime", 4, "runtime">]>; // scalars that the runner writes before a step
+  I32EnumAttrCase<"runtime", 4, "runtime">, // scalars that the runner writes before a step
+  I32EnumAttrCase<"compute", 5, "compute">]>; // `of` in the compute type, for forward and backward
 def Dsc_GlobalRoleAttr : Dsc_EnumAttr<Dsc_GlobalRole, "role">;
 
 def Dsc_SourceAttr : Dsc_Attr<"Source", "source"> {
@@ -86,6 +87,20 @@ def Dsc_PlaceAttr : Dsc_Attr<"Place", "place"> {
   }];
   let parameters = (ins "::mlir::FlatSymbolRefAttr":$flat, "int64_t":$offset);
   let assemblyFormat = "`<` $flat `,` $offset `>`";
+}
+
+def Dsc_StorageAttr : Dsc_Attr<"Storage", "storage"> {
+  let summary = "Where the elements of a global stand in the larger global that stores them.";
+  let description = [{
+    Dimension i of the part runs along dimension permutation[i] of `global`, from offsets[permutation[i]]
+    on: part = transpose(slice(global, offsets), permutation). Elements of `global` that belong to no
+    part are padding: they are 0 and stay 0.
+
+    Example: `#dsc.storage<@"attn.{q,k,v}.weight", [64, 0], [0, 1]>`
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$global, ArrayRefParameter<"int64_t">:$offsets,
+                        ArrayRefParameter<"int64_t">:$permutation);
+  let assemblyFormat = "`<` $global `,` `[` $offsets `]` `,` `[` $permutation `]` `>`";
 }
 
 //===----------------------------------------------------------------------===//

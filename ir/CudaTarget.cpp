@@ -67,6 +67,16 @@ public:
     return takesHeads(grad.getOut(), grad.getHeads(), grad.getMask());
   }
 
+  // Tensor cores are fed 16 bytes at a time, and the widest tiles are 128 classes wide, of which a
+  // large vocabulary is a multiple at little cost (50257 -> 50304).
+  int64_t gemmAlignment(Type element, int64_t size) const override {
+    int64_t vector = std::max<int64_t>(16 / elementBytes(element), 1);
+    return size >= 4096 && elementBytes(element) <= 2 ? 128 : vector;
+  }
+
+  // cuDNN's kernels for tensor cores are channels-last.
+  ConvLayout convLayout() const override { return ConvLayout::channels_last; }
+
   int64_t grainBytes() const override { return 16; }
 
   // Computing a value again is cheaper than another trip to memory, which is all that a GPU waits

@@ -67,17 +67,15 @@ enum class ConvPart { Result, Image, Weight };
 template <typename OpT>
 static void convolve(OpT op, ConvPart part, EvaluatedTensor &x, EvaluatedTensor &w,
                      EvaluatedTensor &y) {
-  Windows windows(op, x.shape(), w.shape().drop_front(2), y.shape());
-  int64_t groups = op.getGroups(), outputs = w.shape()[0], each = w.shape()[1], taps = 1;
-  for (int64_t size : w.shape().drop_front(2)) {
-    taps *= size;
-  }
+  Windows windows(op, x.shape(), {}, y.shape());
+  windows.window = windows.spatial(w.shape());
+  int64_t groups = op.getGroups(), outputs = w.shape()[0], each = windows.channels(w.shape());
   windows.forEach(op.getPadsEnd(), [&](int64_t py, int64_t tap, int64_t px) {
     for (int64_t n = 0; px >= 0 && n < x.shape()[0]; ++n) {
       for (int64_t o = 0; o < outputs; ++o) {
         for (int64_t c = 0; c < each; ++c) {
           double &xv = x.floats[windows.at(x.shape(), n, o / (outputs / groups) * each + c, px)];
-          double &wv = w.floats[(o * each + c) * taps + tap];
+          double &wv = w.floats[windows.at(w.shape(), o, c, tap)];
           double &yv = y.floats[windows.at(y.shape(), n, o, py)];
           switch (part) {
           case ConvPart::Result:

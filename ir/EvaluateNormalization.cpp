@@ -165,10 +165,11 @@ static void evaluateBatchNormGrad(BatchNormGradOp op, ArrayRef<EvaluatedTensor> 
 static bool evaluateCrossEntropy(CrossEntropyOp op, ArrayRef<EvaluatedTensor> operands,
                                  EvaluatedTensor &loss, EvaluatedTensor &lse) {
   const EvaluatedTensor &logits = operands[0], &labels = operands[1];
-  int64_t classes = logits.shape().back(), ignored = op.getIgnoreIndexAttr().getInt();
+  int64_t width = logits.shape().back(), ignored = op.getIgnoreIndexAttr().getInt();
+  int64_t classes = op.getClasses().value_or(width);
   double smoothing = op.getLabelSmoothing().convertToDouble();
   for (int64_t row = 0; row < labels.size(); ++row) {
-    ArrayRef<double> x(logits.floats.data() + row * classes, classes);
+    ArrayRef<double> x(logits.floats.data() + row * width, classes);
     double largest = *std::max_element(x.begin(), x.end()), sum = 0, total = 0;
     for (double value : x) {
       sum += std::exp(value - largest);
@@ -192,7 +193,8 @@ static bool evaluateCrossEntropyGrad(CrossEntropyGradOp op, ArrayRef<EvaluatedTe
                                      EvaluatedTensor &dx) {
   const EvaluatedTensor &logits = operands[0], &labels = operands[1], &lse = operands[2],
                         &dloss = operands[3];
-  int64_t classes = logits.shape().back(), ignored = op.getIgnoreIndexAttr().getInt();
+  int64_t width = logits.shape().back(), ignored = op.getIgnoreIndexAttr().getInt();
+  int64_t classes = op.getClasses().value_or(width);
   double smoothing = op.getLabelSmoothing().convertToDouble();
   for (int64_t row = 0; row < labels.size(); ++row) {
     int64_t label = labels.integers[row];
@@ -204,7 +206,7 @@ static bool evaluateCrossEntropyGrad(CrossEntropyGradOp op, ArrayRef<EvaluatedTe
     }
     for (int64_t k = 0; k < classes; ++k) {
       double target = (1 - smoothing) * (k == label) + smoothing / static_cast<double>(classes);
-      int64_t at = row * classes + k;
+      int64_t at = row * width + k;
       dx.floats[at] = dloss.floats[row] * (std::exp(logits.floats[at] - lse.floats[row]) - target);
     }
   }

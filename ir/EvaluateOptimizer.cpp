@@ -26,6 +26,9 @@ static void evaluateAdam(AdamOp op, ArrayRef<EvaluatedTensor> operands,
     results[0].floats[i] = ok ? newP : p;
     results[1].floats[i] = ok ? newM : m;
     results[2].floats[i] = ok ? newV : v;
+    if (op.getCopy()) {
+      results[3].floats[i] = static_cast<float>(results[0].floats[i]);
+    }
   }
 }
 
@@ -43,6 +46,9 @@ static void evaluateSgd(SgdOp op, ArrayRef<EvaluatedTensor> operands,
     double newP = p - lr * (op.getNesterov() ? g + momentum * newB : newB);
     results[0].floats[i] = ok ? newP : p;
     results[1].floats[i] = ok ? newB : b;
+    if (op.getCopy()) {
+      results[2].floats[i] = static_cast<float>(results[0].floats[i]);
+    }
   }
 }
 

@@ -35,7 +35,7 @@ static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<L
   }
   ConvLayout layout = attributes.getLayout();
   int64_t groups = attributes.getGroups(), channels = x.getDimSize(channelDim(layout, rank));
-  if (groups < 1 || channels != w.getDimSize(1) * groups ||
+  if (groups < 1 || channels != w.getDimSize(channelDim(layout, rank)) * groups ||
       w.getDimSize(0) % groups != 0) { // conv_2
     return emitOptionalError(loc, "'", name, "' op ", channels, " channels do not fit weight ", w,
                              " in ", groups, " groups");
@@ -56,10 +56,10 @@ static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<L
   shape[channelDim(layout, rank)] = w.getDimSize(0);
   for (size_t i = 0; i < spatial; ++i) {
     int64_t dim = spatialDim(layout, i);
-    shape[dim] = windowResult(x.getDimSize(dim), begin[i] + end[i], w.getDimSize(i + 2),
-                              dilations[i], strides[i]);
+    shape[dim] = windowResult(x.getDimSize(dim), begin[i] + end[i], w.getDimSize(dim), dilations[i],
+                              strides[i]);
     if (shape[dim] < 1) { // conv_4
-      return emitOptionalError(loc, "'", name, "' op window ", w.getDimSize(i + 2),
+      return emitOptionalError(loc, "'", name, "' op window ", w.getDimSize(dim),
                                " does not fit dimension ", dim, " of ", x);
     }
   }

@@ -1,7 +1,8 @@
 //===- Convolution and pooling ------------------------------------------===//
 //
-// Images are [N, C, spatial...] (channels_first) or [N, spatial..., C] (channels_last); weights are
-// always [O, C / groups, spatial...]. Arrays have one entry a spatial dimension.
+// Images are [N, C, spatial...] (channels_first) or [N, spatial..., C] (channels_last), and weights
+// [O, C / groups, spatial...] or [O, spatial..., C / groups]. Arrays have one entry a spatial
+// dimension.
 //
 //===----------------------------------------------------------------------===//
 

@@ -6,7 +6,7 @@
 using namespace mlir;
 using namespace dsc;
 
-/// global_5
+/// global_9
 static LogicalResult verifyPlace(GlobalOp global) {
   PlaceAttr place = *global.getWithin();
   auto flat = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(global, place.getFlat());
@@ -29,6 +29,48 @@ static LogicalResult verifyPlace(GlobalOp global) {
   return success();
 }
 
+/// global_7 to global_8: a part lies inside a global of its kind.
+static LogicalResult verifyStorage(GlobalOp part) {
+  StorageAttr storage = *part.getStorage();
+  auto whole = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(part, storage.getGlobal());
+  if (!whole) { // global_6
+    return part.emitOpError("is stored in ") << storage.getGlobal() << ", which is no global";
+  }
+  RankedTensorType type = part.getTensorType();
+  auto inside = dyn_cast<RankedTensorType>(whole.getType());
+  if (whole.getStorage() || whole.getRole() != part.getRole() || !inside ||
+      inside.getElementType() != type.getElementType() ||
+      inside.getRank() != type.getRank()) { // global_6
+    InFlightDiagnostic diagnostic = part.emitOpError("is a ")
+                                    << stringifyGlobalRole(part.getRole()) << " " << type
+                                    << " and cannot be a part of " << storage.getGlobal();
+    diagnostic.attachNote(whole.getLoc())
+        << "a " << stringifyGlobalRole(whole.getRole()) << " " << whole.getType()
+        << (whole.getStorage() ? ", a part itself" : "");
+    return diagnostic;
+  }
+  int64_t rank = type.getRank();
+  SmallVector<bool> taken(rank, false);
+  bool fits = static_cast<int64_t>(storage.getOffsets().size()) == rank &&
+              static_cast<int64_t>(storage.getPermutation().size()) == rank;
+  for (int64_t i = 0; fits && i < rank; ++i) {
+    int64_t dim = storage.getPermutation()[i];
+    fits = dim >= 0 && dim < rank && !taken[dim] && storage.getOffsets()[dim] >= 0 &&
+           storage.getOffsets()[dim] <= inside.getDimSize(dim) - type.getDimSize(i);
+    if (fits) {
+      taken[dim] = true;
+    }
+  }
+  if (!fits) { // global_7
+    return part.emitOpError("of ")
+           << type << " does not lie inside " << inside << " at " << storage;
+  }
+  if (part.getSlot()) { // global_8
+    return part.emitOpError("has a slot, but is stored in ") << storage.getGlobal();
+  }
+  return success();
+}
+
 LogicalResult GlobalOp::verify() {
   auto type = dyn_cast<RankedTensorType>(getType());
   if (!type || !type.hasStaticShape()) {
@@ -40,7 +82,8 @@ LogicalResult GlobalOp::verify() {
   if (getValue() && getValue()->getType() != type) { // global_2
     return emitOpError("value is ") << getValue()->getType() << ", global is " << type;
   }
-  bool fill = getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
+  bool isCopy = getRole() == GlobalRole::compute;
+  bool fill = isCopy || getRole() == GlobalRole::state || getRole() == GlobalRole::runtime;
   if (fill && !(getValue() && getValue()->isSplat())) { // global_3
     return emitOpError("of role ")
            << stringifyGlobalRole(getRole()) << " must start at a splat value";
@@ -48,7 +91,18 @@ LogicalResult GlobalOp::verify() {
   if (getOf() && !SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr())) { // global_4
     return emitOpError("belongs to '") << *getOf() << "', which is no global";
   }
-  return getWithin() ? verifyPlace(*this) : success();
+  if (isCopy) { // global_5
+    auto of =
+        getOf() ? SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr()) : nullptr;
+    if (!of || of.getTensorType().getShape() != type.getShape()) {
+      return emitOpError("of role compute is ")
+             << type << ", what it copies is " << (of ? of.getType() : Type());
+    }
+  }
+  if (getWithin() && failed(verifyPlace(*this))) {
+    return failure();
+  }
+  return getStorage() ? verifyStorage(*this) : success();
 }
 
 static FailureOr<GlobalOp> lookupGlobal(Operation *op, SymbolTableCollection &tables,
@@ -66,6 +120,10 @@ static FailureOr<GlobalOp> lookupGlobal(Operation *op, SymbolTableCollection &ta
   if (global.getWithin()) { // get_global_3, set_global_4
     return op->emitOpError("names '")
            << name.getValue() << "', which lies within " << global.getWithin()->getFlat();
+  }
+  if (global.getStorage()) { // get_global_3, set_global_4
+    return op->emitOpError("names '")
+           << name.getValue() << "', which is a part of " << global.getStorage()->getGlobal();
   }
   return global;
 }

@@ -11,13 +11,20 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
   let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
   let description = [{
     Trained parameters and buffers name their bytes by `source`; constants hold `value`; state starts
-    at the splat `value`; run-time values have the default `value`. `reason` says which rule decided
-    the role; `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to
-    its parameter. A global that lies `within` a flat one has no storage of its own: entries read and
-    write the flat one, and its name, shape, role and source say what the user knows of these bytes.
-    1. Exactly one of value and source is present. 2. value has the global's type. 3. State and
-    run-time values are splats. 4. `of` names a global. 5. It lies inside a global of its element type
-    that lies in no other.
+    at the splat `value`; run-time values have the default `value`. A `compute` global holds its `of`
+    rounded to the compute type: the runner fills it whenever weights are loaded, the optimizer keeps
+    it up to date, and it is in no weights file. `reason` says which rule decided the role;
+    `onnx_names` the initializers it came from. `of` and `slot_kind` tie optimizer state to its
+    parameter. A global with `storage` is a part of another one, which entries read and write in its
+    place: what the user knows as two weights may be one matrix, a weight may be padded or transposed.
+    Names, shapes, roles and sources stay with the parts; the storing global starts at the splat 0.
+    A global that lies `within` a flat one has no storage of its own either: entries read and write the
+    flat one, and the global says what these bytes are.
+    1. Exactly one of value and source is present. 2. value has the global's type. 3. State,
+    run-time values and compute globals are splats. 4. `of` names a global; 5. a compute global's has
+    its shape. 6. `storage` names a global of the same role, element type and rank that is no part
+    itself. 7. The part lies inside it. 8. A part has no slot. 9. What lies `within` a global is inside it, of its
+    element type, and that one lies in no other.
 
     Example:
     ```mlir
@@ -29,7 +36,8 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
                        OptionalAttr<ElementsAttr>:$value, OptionalAttr<Dsc_SourceAttr>:$source,
                        OptionalAttr<StrArrayAttr>:$onnx_names, OptionalAttr<StrAttr>:$reason,
                        OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<StrAttr>:$slot_kind,
-                       OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_PlaceAttr>:$within);
+                       OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_StorageAttr>:$storage,
+                       OptionalAttr<Dsc_PlaceAttr>:$within);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -41,7 +49,7 @@ def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUser
     MemoryEffects<[MemRead]>]> {
   let summary = "The value of a global at this point of the entry.";
   let description = [{
-    1. The symbol is a global. 2. The types are equal. 3. It lies within no other.
+    1. The symbol is a global. 2. The types are equal. 3. The global is no part of another one and lies within no other.
 
     Example:
     ```mlir
@@ -58,8 +66,8 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
   let summary = "Replaces the value of a global; reads before it in the entry see the old value.";
   let description = [{
     The memory phase lets the value be written in place where no later op reads the old one.
-    1. The symbol is a global. 2. The types are equal. 3. The role is not constant. 4. It lies within no
-    other.
+    1. The symbol is a global. 2. The types are equal. 3. The role is not constant. 4. The global is
+    no part of another one and lies within no other.
 
     Example:
     ```mlir

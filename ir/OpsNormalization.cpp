@@ -135,7 +135,7 @@ LogicalResult BatchNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Loc
 }
 
 static LogicalResult checkLabels(StringRef name, std::optional<Location> loc, Value logits,
-                                 Value labels, double smoothing) {
+                                 Value labels, double smoothing, std::optional<uint64_t> classes) {
   RankedTensorType x = typeOf(logits), y = typeOf(labels);
   if (x.getRank() < 1 || x.getShape().drop_back() != y.getShape()) { // cross_entropy_1
     return emitOptionalError(loc, "'", name, "' op logits are ", x, ", labels are ", y);
@@ -144,6 +144,10 @@ static LogicalResult checkLabels(StringRef name, std::optional<Location> loc, Va
     return emitOptionalError(loc, "'", name, "' op label smoothing is ", smoothing,
                              ", expected 0 to 1");
   }
+  if (classes && (*classes < 1 || *classes > static_cast<uint64_t>(x.getShape().back()))) {
+    return emitOptionalError(loc, "'", name, "' op has ", static_cast<int64_t>(*classes),
+                             " classes, logits are ", x); // cross_entropy_3
+  }
   return success();
 }
 
@@ -151,7 +155,7 @@ LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Loca
                                                CrossEntropyOp::Adaptor adaptor,
                                                SmallVectorImpl<Type> &types) {
   if (failed(checkLabels("dsc.cross_entropy", loc, adaptor.getLogits(), adaptor.getLabels(),
-                         adaptor.getLabelSmoothing().convertToDouble()))) {
+                         adaptor.getLabelSmoothing().convertToDouble(), adaptor.getClasses()))) {
     return failure();
   }
   auto loss = RankedTensorType::get(typeOf(adaptor.getLabels()).getShape(),
@@ -165,5 +169,5 @@ LogicalResult CrossEntropyGradOp::inferReturnTypes(MLIRContext *, std::optional<
                                                    SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getLogits().getType());
   return checkLabels("dsc.cross_entropy_grad", loc, adaptor.getLogits(), adaptor.getLabels(),
-                     adaptor.getLabelSmoothing().convertToDouble());
+                     adaptor.getLabelSmoothing().convertToDouble(), adaptor.getClasses());
 }

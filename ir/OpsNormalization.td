@@ -129,9 +129,11 @@ def Dsc_BatchNormGradOp : Dsc_PureOp<"batch_norm_grad"> {
 def Dsc_CrossEntropyOp : Dsc_PureOp<"cross_entropy"> {
   let summary = "Softmax cross-entropy of each position: lse(logits) - logits[label], 0 where ignored.";
   let description = [{
-    Classes are the last dimension. With label smoothing s: (1 - s) (lse - logits[label]) +
+    Classes are the last dimension; with `classes` its first so many elements, and what is behind
+    pads the rows and counts for nothing. With label smoothing s: (1 - s) (lse - logits[label]) +
     s (lse - mean(logits)) (torch.nn.CrossEntropyLoss). Results: loss and lse, of labels' shape.
-    1. labels has logits' shape without the last dimension. 2. 0 <= s <= 1.
+    1. labels has logits' shape without the last dimension. 2. 0 <= s <= 1. 3. classes is positive
+    and at most the last dimension.
 
     Example:
     ```mlir
@@ -139,14 +141,15 @@ def Dsc_CrossEntropyOp : Dsc_PureOp<"cross_entropy"> {
         : (tensor<4x8x65xf32>, tensor<4x8xi64>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
     ```
   }];
-  let arguments = (ins Dsc_FloatTensor:$logits, Dsc_IntegerTensor:$labels, I64Attr:$ignore_index, F64Attr:$label_smoothing);
+  let arguments = (ins Dsc_FloatTensor:$logits, Dsc_IntegerTensor:$labels, I64Attr:$ignore_index, F64Attr:$label_smoothing,
+                       OptionalAttr<I64Attr>:$classes);
   let results = (outs Dsc_FloatTensor:$loss, Dsc_FloatTensor:$lse);
 }
 
 def Dsc_CrossEntropyGradOp : Dsc_PureOp<"cross_entropy_grad"> {
   let summary = "dloss * (softmax(logits) - target), 0 where ignored.";
   let description = [{
-    dloss has labels' shape. 1. as cross_entropy.
+    dloss has labels' shape. The gradient of padding is 0. 1. as cross_entropy.
 
     Example:
     ```mlir
@@ -155,7 +158,7 @@ def Dsc_CrossEntropyGradOp : Dsc_PureOp<"cross_entropy_grad"> {
     ```
   }];
   let arguments = (ins Dsc_FloatTensor:$logits, Dsc_IntegerTensor:$labels, Dsc_FloatTensor:$lse, Dsc_FloatTensor:$dloss,
-                       I64Attr:$ignore_index, F64Attr:$label_smoothing);
+                       I64Attr:$ignore_index, F64Attr:$label_smoothing, OptionalAttr<I64Attr>:$classes);
   let results = (outs Dsc_FloatTensor:$dlogits);
 }
 

@@ -19,7 +19,9 @@ LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::option
 }
 
 /// adam_1, sgd_1: the state tensors and their results have one type, and grad has its shape.
-static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state) {
+/// adam_2, sgd_2: the copy has that shape in a narrower type.
+static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state,
+                                 Value copy) {
   for (Value value : state) {
     if (value.getType() != param.getType()) {
       return op->emitOpError("state is ")
@@ -27,10 +29,15 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
     }
   }
   for (Value value : op->getResults()) {
-    if (value.getType() != param.getType()) {
+    if (value != copy && value.getType() != param.getType()) {
       return op->emitOpError("result is ")
              << value.getType() << ", parameter is " << param.getType();
     }
+  }
+  if (copy && (typeOf(copy).getShape() != typeOf(param).getShape() ||
+               elementBytes(typeOf(copy).getElementType()) >=
+                   elementBytes(typeOf(param).getElementType()))) {
+    return op->emitOpError("copy is ") << copy.getType() << ", parameter is " << param.getType();
   }
   if (typeOf(grad).getShape() != typeOf(param).getShape()) {
     return op->emitOpError("gradient is ")
@@ -40,10 +47,12 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
 }
 
 LogicalResult AdamOp::verify() {
-  return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()});
+  return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()}, getCopy());
 }
 
-LogicalResult SgdOp::verify() { return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}); }
+LogicalResult SgdOp::verify() {
+  return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}, getCopy());
+}
 
 LogicalResult RandomOp::verify() {
   for (Value value : getOperands()) {

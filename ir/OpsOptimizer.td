@@ -2,7 +2,8 @@
 //
 // Pure like all others: new values are results, written back by set_global. `ok` (i1 scalar)
 // predicates the update: where false, the results are the operands, bit for bit. The gradient is
-// multiplied by `scale` first (clipping and averaging). Scalars are f32.
+// multiplied by `scale` first (clipping and unscaling). Scalars are f32. With mixed precision the last
+// result is the new parameter rounded to the compute type, so that no step reads a parameter to cast it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,7 +33,8 @@ def Dsc_AdamOp : Dsc_Op<"adam", [Pure]> {
     v' = beta2 v + (1 - beta2) g g; p' = p (1 - lr weight_decay, if decoupled)
     - lr / bias1 * m' / (sqrt(v') / sqrt(bias2) + epsilon), with bias_i = 1 - beta_i^t computed from
     the step count `t` (f32, from 1). As torch.optim.Adam and AdamW.
-    1. param, m and v have one shape and are f32 (or f64); grad has that shape.
+    1. param, m and v have one shape and are f32 (or f64); grad has that shape. 2. `copy`, where it is asked for,
+    has that shape and a narrower float type.
 
     Example:
     ```mlir
@@ -45,7 +47,8 @@ def Dsc_AdamOp : Dsc_Op<"adam", [Pure]> {
       Dsc_FloatTensor:$t, Dsc_FloatTensor:$lr, Dsc_FloatTensor:$beta1, Dsc_FloatTensor:$beta2,
       Dsc_FloatTensor:$epsilon, Dsc_FloatTensor:$weight_decay, Dsc_FloatTensor:$scale, Dsc_BoolTensor:$ok,
       BoolAttr:$decoupled);
-  let results = (outs Dsc_FloatTensor:$new_param, Dsc_FloatTensor:$new_m, Dsc_FloatTensor:$new_v);
+  let results = (outs Dsc_FloatTensor:$new_param, Dsc_FloatTensor:$new_m, Dsc_FloatTensor:$new_v,
+      Optional<Dsc_FloatTensor>:$copy);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -55,7 +58,8 @@ def Dsc_SgdOp : Dsc_Op<"sgd", [Pure]> {
   let description = [{
     g = scale grad + weight_decay param; b' = t == 1 ? g : momentum b + (1 - dampening) g;
     p' = p - lr (nesterov ? g + momentum b' : b').
-    1. param and buffer have one shape and are f32 (or f64); grad has that shape.
+    1. param and buffer have one shape and are f32 (or f64); grad has that shape. 2. `copy`, where it is asked for,
+    has that shape and a narrower float type.
 
     Example:
     ```mlir
@@ -67,7 +71,7 @@ def Dsc_SgdOp : Dsc_Op<"sgd", [Pure]> {
   let arguments = (ins Dsc_FloatTensor:$param, Dsc_FloatTensor:$grad, Dsc_FloatTensor:$buffer,
       Dsc_FloatTensor:$t, Dsc_FloatTensor:$lr, Dsc_FloatTensor:$momentum, Dsc_FloatTensor:$dampening,
       Dsc_FloatTensor:$weight_decay, Dsc_FloatTensor:$scale, Dsc_BoolTensor:$ok, BoolAttr:$nesterov);
-  let results = (outs Dsc_FloatTensor:$new_param, Dsc_FloatTensor:$new_buffer);
+  let results = (outs Dsc_FloatTensor:$new_param, Dsc_FloatTensor:$new_buffer, Optional<Dsc_FloatTensor>:$copy);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }

@@ -40,6 +40,12 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("dampening", o.dampening);
   visit("nesterov", o.nesterov);
   visit("clip", o.clip);
+  visit("loss_scale", o.lossScale);
+  visit("initial_scale_power", o.initialScalePower);
+  visit("loss_scale_window", o.lossScaleWindow);
+  visit("hysteresis", o.hysteresis);
+  visit("min_loss_scale", o.minLossScale);
+  visit("consecutive_hysteresis", o.consecutiveHysteresis);
   visit("seed", o.seed);
   visit("schedule", o.schedule);
 }

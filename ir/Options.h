@@ -28,7 +28,7 @@ struct CompileOptions {
   bool dropout = true;
   bool deterministic = true;
   int64_t zero = 0;
-  std::string precision = "fp32";
+  std::string precision = "fp32"; // or tf32, bf16, fp16
   std::string recompute = "none";
   int64_t maxRanks = 64;
   int64_t bucketBytes = 0; // of a bucket's gradients; 0: passes/parallel/ShardPlan.h decides
@@ -37,7 +37,11 @@ struct CompileOptions {
   double lr = 1e-3, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double momentum = 0, dampening = 0;
   bool nesterov = false;
-  double clip = 0; // 0 = no clipping
+  double clip = 0;      // 0 = no clipping
+  double lossScale = 0; // of fp16; 0 = dynamic, with the numbers below
+  int64_t initialScalePower = 16, lossScaleWindow = 1000, hysteresis = 2;
+  double minLossScale = 1;
+  bool consecutiveHysteresis = false;
   int64_t seed = 0;
   std::string schedule = "constant"; // of the learning rate; runtime/Schedule.h reads it
 

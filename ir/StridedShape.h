@@ -16,7 +16,8 @@ struct StridedShape {
       : dims(type.getShape()), strides(rowMajorStrides(type.getShape())) {}
 };
 
-/// An image in the order N, C, spatial..., which for channels_last is not the order in memory.
+/// An image in the order N, C, spatial..., or a weight in the order O, C, spatial..., which for
+/// channels_last is not the order in memory.
 inline StridedShape imageShape(mlir::RankedTensorType type, ConvLayout layout) {
   StridedShape image(type);
   if (layout == ConvLayout::channels_last) {

@@ -30,6 +30,14 @@ public:
   /// into products and a softmax.
   virtual bool takesAttention(mlir::Operation *attention) const = 0;
 
+  /// The multiple to which a dimension of `size` of a matrix product of `element` is padded where
+  /// its storage is the compiler's to choose (classes of a language model); 1: it is as fast as it
+  /// is.
+  virtual int64_t gemmAlignment(mlir::Type element, int64_t size) const { return 1; }
+
+  /// The layout in which convolutions are fastest.
+  virtual ConvLayout convLayout() const { return ConvLayout::channels_first; }
+
   /// Least number of bytes of work worth a thread of its own.
   virtual int64_t grainBytes() const = 0;
 

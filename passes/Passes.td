@@ -5,10 +5,16 @@
 
 include "mlir/Pass/PassBase.td"
 
+// Passes that only improve the program have this option: without any of their rewrites, or with the
+// first N, the result is the same within rounding. It is what `--disable` and `--pass-limit` set.
+defvar limitOption = Option<"limit", "limit", "int64_t", /*default=*/"-1",
+    "at most this many rewrites; -1: all of them">;
+
 // raise
 
 def CanonicalizeViews : Pass<"dsc-canonicalize-views", "::mlir::ModuleOp"> {
   let summary = "Removes changes of layout that undo each other, and ops that change nothing";
+  let options = [limitOption];
   let description = [{
     Reshapes and transposes that leave the elements in order become one reshape; transposes and slices of their own
     kind become one; x * 1, x / 1, x + 0, x - 0, whole slices, pads by nothing go.
@@ -25,6 +31,7 @@ def CanonicalizeViews : Pass<"dsc-canonicalize-views", "::mlir::ModuleOp"> {
 
 def CanonicalizeContractions : Pass<"dsc-canonicalize-contractions", "::mlir::ModuleOp"> {
   let summary = "Transposes of operands become flags of matrix products; flattened rows get their dimensions back";
+  let options = [limitOption];
   let description = [{
     Before:
     ```mlir
@@ -44,6 +51,7 @@ def CanonicalizeContractions : Pass<"dsc-canonicalize-contractions", "::mlir::Mo
 
 def RaiseNormalization : Pass<"dsc-raise-normalization", "::mlir::ModuleOp"> {
   let summary = "Layer and RMS norms written out become dsc.layer_norm and dsc.rms_norm";
+  let options = [limitOption];
   let description = [{
     Means over the last dimensions only. The square may be a product or a power, the division a product with the
     reciprocal; weight and bias may stand on either side.
@@ -68,6 +76,7 @@ def RaiseNormalization : Pass<"dsc-raise-normalization", "::mlir::ModuleOp"> {
 
 def RaiseActivation : Pass<"dsc-raise-activation", "::mlir::ModuleOp"> {
   let summary = "GELU written out around erf or tanh becomes dsc.gelu";
+  let options = [limitOption];
   let description = [{
     Before:
     ```mlir
@@ -86,6 +95,7 @@ def RaiseActivation : Pass<"dsc-raise-activation", "::mlir::ModuleOp"> {
 
 def RaiseAttention : Pass<"dsc-raise-attention", "::mlir::ModuleOp"> {
   let summary = "softmax(scale q k^T + mask) v becomes dsc.attention";
+  let options = [limitOption];
   let description = [{
     Assumes: after dsc-canonicalize-contractions. Scales may stand on q, on k or on the scores; masks may be added or
     chosen. Not raised, with the reason in `dsc.patterns`: probabilities that are used elsewhere or go through a
@@ -106,8 +116,90 @@ def RaiseAttention : Pass<"dsc-raise-attention", "::mlir::ModuleOp"> {
   }];
 }
 
+def MergeProducts : Pass<"dsc-merge-products", "::mlir::ModuleOp"> {
+  let summary = "Matrix products of one value with several parameters become one";
+  let description = [{
+    The projections of one attention that read the same value; with `all`, every group of such products. The parameters
+    become parts of one that the product reads, in all functions alike. Not merged: parameters of different roles (one is
+    frozen), or read by other ops too.
+
+    Before:
+    ```mlir
+    dsc.global @"q.weight" : tensor<8x8xf32> {role = #dsc.global_role<trained>, source = ..}
+    dsc.global @"k.weight" ...  dsc.global @"v.weight" ...
+    %q = dsc.matmul %x, %wq {transpose_b = true} : (tensor<2x4x8xf32>, tensor<8x8xf32>) -> tensor<2x4x8xf32>
+    %k = dsc.matmul %x, %wk ...  %v = dsc.matmul %x, %wv ...
+    %o, %lse = dsc.attention %q, %k, %v ...
+    ```
+    ==>
+    ```mlir
+    dsc.global @"{q,k,v}.weight" : tensor<24x8xf32> {role = #dsc.global_role<trained>, value = dense<0.0> : tensor<24x8xf32>}
+    dsc.global @"q.weight" : tensor<8x8xf32> {.., storage = #dsc.storage<@"{q,k,v}.weight", [0, 0], [0, 1]>}
+    %y = dsc.matmul %x, %w {transpose_b = true} : (tensor<2x4x8xf32>, tensor<24x8xf32>) -> tensor<2x4x24xf32>
+    %q = dsc.slice %y ...  %k = dsc.slice %y ...  %v = dsc.slice %y ...
+    %o, %lse = dsc.attention %q, %k, %v ...
+    ```
+  }];
+  let options = [limitOption,
+    Option<"all", "all", "bool", /*default=*/"false", "merge products whose parts have to be copied out, too">];
+}
+
+def PadProducts : Pass<"dsc-pad-products", "::mlir::ModuleOp"> {
+  let summary = "Gives the last matrix product of a classifier a width that the machine likes";
+  let description = [{
+    A parameter whose product with the last hidden value is a result of the model (logits), or what a cross-entropy
+    reads, is stored with more classes than it has: the next multiple of `Target::gemmAlignment`. The classes that are
+    added have weights and biases of 0, which stay 0: the loss does not see their logits (`classes` of
+    dsc.cross_entropy), so their gradients are 0.
+
+    Before:
+    ```mlir
+    dsc.global @head : tensor<65x8xf32> {role = #dsc.global_role<trained>, source = ..}
+    %w = dsc.get_global @head : tensor<65x8xf32>
+    %y = dsc.matmul %x, %w {transpose_b = true} : (tensor<4x8xf32>, tensor<65x8xf32>) -> tensor<4x65xf32>
+    return %y : tensor<4x65xf32>
+    ```
+    ==> (alignment 8)
+    ```mlir
+    dsc.global @head.padded : tensor<72x8xf32> {role = #dsc.global_role<trained>, value = dense<0.0> : tensor<72x8xf32>}
+    dsc.global @head : tensor<65x8xf32> {.., storage = #dsc.storage<@head.padded, [0, 0], [0, 1]>}
+    %w = dsc.get_global @head.padded : tensor<72x8xf32>
+    %p = dsc.matmul %x, %w {transpose_b = true} : (tensor<4x8xf32>, tensor<72x8xf32>) -> tensor<4x72xf32>
+    %y = dsc.slice %p {starts = array<i64: 0, 0>, sizes = array<i64: 4, 65>, steps = array<i64: 1, 1>} : (tensor<4x72xf32>) -> tensor<4x65xf32>
+    return %y : tensor<4x65xf32>
+    ```
+  }];
+  let options = [limitOption,
+    Option<"alignment", "alignment", "int64_t", /*default=*/"0", "pad to multiples of this instead of what the target says">];
+}
+
+def ChooseLayout : Pass<"dsc-choose-layout", "::mlir::ModuleOp"> {
+  let summary = "Convolutions and what stands between them take the layout that the machine prefers";
+  let description = [{
+    Where `Target::convLayout` is channels_last: convolutions, pools and batch norms become channels_last, and elementwise
+    ops, spatial means and concatenations between them follow, so that images are transposed only where they enter or leave
+    such an island. Weights become parts that are stored channels-last (`storage`).
+
+    Before:
+    ```mlir
+    %a = dsc.conv %x, %w {..} : (tensor<2x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<2x4x6x6xf32>
+    %b = dsc.relu %a : (tensor<2x4x6x6xf32>) -> tensor<2x4x6x6xf32>
+    ```
+    ==>
+    ```mlir
+    %t = dsc.transpose %x {permutation = array<i64: 0, 2, 3, 1>} : (tensor<2x3x8x8xf32>) -> tensor<2x8x8x3xf32>
+    %a = dsc.conv %t, %w {.., layout = #dsc.conv_layout<channels_last>} : (tensor<2x8x8x3xf32>, tensor<4x3x3x3xf32>) -> tensor<2x6x6x4xf32>
+    %r = dsc.relu %a : (tensor<2x6x6x4xf32>) -> tensor<2x6x6x4xf32>
+    %b = dsc.transpose %r {permutation = array<i64: 0, 3, 1, 2>} : (tensor<2x6x6x4xf32>) -> tensor<2x4x6x6xf32>
+    ```
+  }];
+  let options = [limitOption,
+    Option<"layout", "layout", "std::string", /*default=*/"", "channels_first or channels_last instead of what the target says">];
+}
+
 def PackAttention : Pass<"dsc-pack-attention", "::mlir::ModuleOp"> {
   let summary = "Attention reads q, k, v where the projections wrote them";
+  let options = [limitOption];
   let description = [{
     Head splits and merges, however they are written, slices of one projection, keys repeated for several heads,
     constant factors and constant masks become attributes of the op and its choice of operands.
@@ -130,6 +222,7 @@ def PackAttention : Pass<"dsc-pack-attention", "::mlir::ModuleOp"> {
 
 def RaiseCrossEntropy : Pass<"dsc-raise-cross-entropy", "::mlir::ModuleOp"> {
   let summary = "An element of log_softmax a row becomes dsc.cross_entropy";
+  let options = [limitOption];
   let description = [{
     Before:
     ```mlir
@@ -160,6 +253,81 @@ def DifferentiateFunctions : Pass<"dsc-differentiate", "::mlir::ModuleOp"> {
 }
 
 // precision
+
+def InsertCasts : Pass<"dsc-insert-casts", "::mlir::ModuleOp"> {
+  let summary = "Casts around every op, as the precision table says (--fp16, --bf16)";
+  let description = [{
+    Assumes: entries in f32. Guarantees: ops of class half compute in the half type, ops of class follow where their
+    operands are half, all others in f32 (passes/precision/PrecisionTable.cpp); values between ops are f32; parameters
+    are rounded where they are read, but for their update; constants are rounded here. Nothing happens under --fp32.
+
+    Before:
+    ```mlir
+    %w = dsc.get_global @w : tensor<8x4xf32>
+    %p = dsc.matmul %x, %w : (tensor<2x8xf32>, tensor<8x4xf32>) -> tensor<2x4xf32>
+    %y = dsc.relu %p : (tensor<2x4xf32>) -> tensor<2x4xf32>
+    ```
+    ==>
+    ```mlir
+    %w = dsc.get_global @w : tensor<8x4xf32>
+    %w16 = dsc.cast %w : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %w32 = dsc.cast %w16 : (tensor<8x4xbf16>) -> tensor<8x4xf32>
+    %x16 = dsc.cast %x : (tensor<2x8xf32>) -> tensor<2x8xbf16>
+    %again = dsc.cast %w32 : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %p = dsc.matmul %x16, %again : (tensor<2x8xbf16>, tensor<8x4xbf16>) -> tensor<2x4xbf16>
+    %p32 = dsc.cast %p : (tensor<2x4xbf16>) -> tensor<2x4xf32>
+    %p16 = dsc.cast %p32 : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+    %y16 = dsc.relu %p16 : (tensor<2x4xbf16>) -> tensor<2x4xbf16>
+    %y = dsc.cast %y16 : (tensor<2x4xbf16>) -> tensor<2x4xf32>
+    ```
+  }];
+}
+
+def ElideCasts : Pass<"dsc-elide-casts", "::mlir::ModuleOp"> {
+  let summary = "Removes casts of casts that lose nothing, and duplicates; moves casts to the narrow side of views";
+  let description = [{
+    Guarantees: the same values, bit for bit; no cast reads a widened value; each value is rounded once; a widening cast
+    stands right before its one user, so that kernels read the narrow value.
+
+    Before:
+    ```mlir
+    %p32 = dsc.cast %p : (tensor<2x4xbf16>) -> tensor<2x4xf32>
+    %p16 = dsc.cast %p32 : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+    %y = dsc.relu %p16 : (tensor<2x4xbf16>) -> tensor<2x4xbf16>
+    %t = dsc.transpose %z {permutation = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
+    %u = dsc.cast %t : (tensor<4x2xf32>) -> tensor<4x2xbf16>
+    ```
+    ==>
+    ```mlir
+    %y = dsc.relu %p : (tensor<2x4xbf16>) -> tensor<2x4xbf16>
+    %z16 = dsc.cast %z : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+    %u = dsc.transpose %z16 {permutation = array<i64: 1, 0>} : (tensor<2x4xbf16>) -> tensor<4x2xbf16>
+    ```
+  }];
+}
+
+def CopyWeights : Pass<"dsc-copy-weights", "::mlir::ModuleOp"> {
+  let summary = "Weights that are read in half get a half copy, which the optimizer op writes";
+  let description = [{
+    Assumes: after dsc-elide-casts. Guarantees: no entry casts a parameter, a frozen weight or a constant global; the
+    update of a parameter with a copy yields both. The module's `dsc.casts` says how many casts are left.
+
+    Before:
+    ```mlir
+    %w16 = dsc.cast %w : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %w1, %b1 = dsc.sgd %w, ... : (tensor<8x4xf32>, ...) -> (tensor<8x4xf32>, tensor<8x4xf32>)
+    dsc.set_global @w, %w1 : tensor<8x4xf32>
+    ```
+    ==>
+    ```mlir
+    dsc.global @w.bf16 : tensor<8x4xbf16> {role = #dsc.role<compute>, of = @w, slot_kind = "compute", value = ...}
+    %w16 = dsc.get_global @w.bf16 : tensor<8x4xbf16>
+    %w1, %b1, %copy = dsc.sgd %w, ... : (tensor<8x4xf32>, ...) -> (tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x4xbf16>)
+    dsc.set_global @w, %w1 : tensor<8x4xf32>
+    dsc.set_global @w.bf16, %copy : tensor<8x4xbf16>
+    ```
+  }];
+}
 
 // recompute
 
@@ -301,6 +469,7 @@ def OutlineConstants : Pass<"dsc-outline-constants", "::mlir::ModuleOp"> {
 
 def FuseEpilogues : Pass<"dsc-fuse-epilogues", "::mlir::func::FuncOp"> {
   let summary = "Gives bias additions to matrix products and convolutions";
+  let options = [limitOption];
   let description = [{
     Assumes: contractions without epilogues. Guarantees: a bias that is added to the only use of a contraction's result
     is its operand where the target takes it (`Target::takesEpilogue`); library calls carry `workspace`.

@@ -9,68 +9,119 @@
 using namespace mlir;
 using namespace dsc;
 
-static void buildRaise(OpPassManager &manager) {
-  manager.addPass(createCSEPass()); // patterns compare values by identity
-  manager.addPass(createCanonicalizeViews());
-  manager.addPass(createCanonicalizeContractions());
-  manager.addPass(createRaiseNormalization());
-  manager.addPass(createRaiseActivation());
-  manager.addPass(createRaiseCrossEntropy());
-  manager.addPass(createRaiseAttention());
-  manager.addPass(createPackAttention());
+namespace {
+/// Adds passes to a manager, bounded where the user asked for it.
+class PhaseBuilder {
+public:
+  PhaseBuilder(OpPassManager &manager, const PassLimits &limits)
+      : manager(manager), limits(limits) {}
+
+  void add(std::unique_ptr<Pass> pass) { manager.addPass(bounded(std::move(pass))); }
+  void addToFunctions(std::unique_ptr<Pass> pass) {
+    manager.addNestedPass<func::FuncOp>(bounded(std::move(pass)));
+  }
+
+private:
+  std::unique_ptr<Pass> bounded(std::unique_ptr<Pass> pass) {
+    StringRef name = pass->getArgument();
+    auto limit = name.consume_front("dsc-") ? limits.find(name) : limits.end();
+    if (limit != limits.end()) {
+      // Only passes of limitedPasses() get here, and those have the option.
+      (void)pass->initializeOptions("limit=" + std::to_string(limit->second),
+                                    [](const Twine &) { return failure(); });
+    }
+    return pass;
+  }
+
+  OpPassManager &manager;
+  const PassLimits &limits;
+};
+} // namespace
+
+static void buildRaise(PhaseBuilder phase) {
+  phase.add(createCSEPass()); // patterns compare values by identity
+  phase.add(createCanonicalizeViews());
+  phase.add(createCanonicalizeContractions());
+  phase.add(createRaiseNormalization());
+  phase.add(createRaiseActivation());
+  phase.add(createRaiseCrossEntropy());
+  phase.add(createRaiseAttention());
+  phase.add(createMergeProducts()); // q, k and v side by side, for attention to read
+  phase.add(createPackAttention());
   // What the new ops' operands left behind, and rows that were flattened from what attention
   // returns.
-  manager.addPass(createCanonicalizeViews());
-  manager.addPass(createCanonicalizeContractions());
-  manager.addPass(createCSEPass());
+  phase.add(createCanonicalizeViews());
+  phase.add(createCanonicalizeContractions());
+  // Layout comes last: recognition knows the layouts that exporters write.
+  phase.add(createPadProducts());
+  phase.add(createChooseLayout());
+  phase.add(createCSEPass());
 }
 
-static void buildAutodiff(OpPassManager &manager) {
-  manager.addPass(createBuildEntries());
+static void buildAutodiff(PhaseBuilder phase) {
+  phase.add(createBuildEntries());
   // Rules write what is never asked for and read the same values twice; both go here.
-  manager.addPass(createCanonicalizerPass());
-  manager.addPass(createCSEPass());
+  phase.add(createCanonicalizerPass());
+  phase.add(createCSEPass());
 }
 
-static void buildParallel(OpPassManager &manager) { manager.addPass(createFormBuckets()); }
+static void buildPrecision(PhaseBuilder phase) {
+  phase.add(createInsertCasts());
+  phase.add(createElideCasts());
+  phase.add(createCopyWeights()); // behind it: casts have moved to the weights
+}
 
-static void buildFusion(OpPassManager &manager) {
-  manager.addNestedPass<func::FuncOp>(createExpandAttention());
-  manager.addNestedPass<func::FuncOp>(createExpandNormalization());
-  manager.addNestedPass<func::FuncOp>(createExpandLosses());
+static void buildParallel(PhaseBuilder phase) { phase.add(createFormBuckets()); }
+
+static void buildFusion(PhaseBuilder phase) {
+  phase.addToFunctions(createExpandAttention());
+  phase.addToFunctions(createExpandNormalization());
+  phase.addToFunctions(createExpandLosses());
   // Behind the expansions, whose statistics of channels it splits.
-  manager.addNestedPass<func::FuncOp>(createSplitReductions());
+  phase.addToFunctions(createSplitReductions());
   // No CSE: a value that forward and backward both compute would have to be kept from the one to
   // the other.
-  manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
-  manager.addPass(createOutlineConstants());
+  phase.addToFunctions(createCanonicalizerPass());
+  phase.add(createOutlineConstants());
   // Before kernels are formed, or a bias would be part of one.
-  manager.addNestedPass<func::FuncOp>(createFuseEpilogues());
-  manager.addNestedPass<func::FuncOp>(createFormKernels());
+  phase.addToFunctions(createFuseEpilogues());
+  phase.addToFunctions(createFormKernels());
 }
 
-static void buildMemory(OpPassManager &manager) {
-  manager.addPass(createPlanMemory());
-  manager.addPass(createVerifyPlan());
+static void buildMemory(PhaseBuilder phase) {
+  phase.add(createPlanMemory());
+  phase.add(createVerifyPlan());
 }
 
-void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase) {
+void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase, const PassLimits &limits) {
+  PhaseBuilder builder(manager, limits);
   switch (phase) {
   case Phase::Raise:
-    return buildRaise(manager);
+    return buildRaise(builder);
   case Phase::Autodiff:
-    return buildAutodiff(manager);
+    return buildAutodiff(builder);
+  case Phase::Precision:
+    return buildPrecision(builder);
   case Phase::Parallel:
-    return buildParallel(manager);
+    return buildParallel(builder);
   case Phase::Fusion:
-    return buildFusion(manager);
+    return buildFusion(builder);
   case Phase::Memory:
-    return buildMemory(manager);
-  case Phase::Precision: // one precision so far
+    return buildMemory(builder);
   case Phase::Recompute: // everything is saved so far
   case Phase::Import:    // frontend/
   case Phase::Kernels:   // codegen/
   case Phase::Device:    // codegen/
     return;
   }
+}
+
+ArrayRef<StringRef> dsc::limitedPasses() {
+  static const StringRef names[] = {"canonicalize-views",  "canonicalize-contractions",
+                                    "raise-normalization", "raise-activation",
+                                    "raise-cross-entropy", "raise-attention",
+                                    "merge-products",      "pack-attention",
+                                    "pad-products",        "choose-layout",
+                                    "fuse-epilogues"};
+  return names;
 }

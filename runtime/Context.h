@@ -6,6 +6,7 @@
 #define DSC_RUNTIME_CONTEXT_H
 
 #include "runtime/Device.h"
+#include "runtime/FiniteCheck.h"
 
 #include <cstdint>
 #include <string>
@@ -45,6 +46,8 @@ struct dsc_context {
   std::vector<std::string> opNames;
   /// Set while the device takes a profile.
   bool timesOps = false;
+  /// Reads every op's results while a step that went wrong is run again.
+  dsc::FiniteCheck *check = nullptr;
   std::unique_ptr<dsc::Device> device;
 };
 
@@ -60,6 +63,9 @@ std::string opName(const dsc_context *ctx, int32_t op);
 class OpTimer {
 public:
   OpTimer(dsc_context *ctx, int32_t op) : ctx(ctx), op(op) {
+    if (__builtin_expect(ctx->check != nullptr, 0)) {
+      ctx->check->begin(op);
+    }
     if (__builtin_expect(ctx->timesOps, 0)) {
       ctx->device->beginOp(op);
     }

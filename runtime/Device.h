@@ -117,7 +117,7 @@ public:
   /// Times every op of what runs until `stopTimes`, which adds the results to `times`.
   virtual Status startTimes(dsc_context *ctx) = 0;
   virtual Status stopTimes(dsc_context *ctx, OpTimes &times) = 0;
-  /// Measures the rates that bounds are made of. What lies in the arena is lost.
+  /// Measures the rates that bounds are made of, in memory beside the plan.
   virtual Result<DeviceRates> measureRates(const Manifest &manifest) = 0;
   /// Around each call, while a profile is taken.
   virtual void beginOp(int32_t op) = 0;

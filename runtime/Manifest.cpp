@@ -174,8 +174,10 @@ static void readGlobals(Fields &root, Manifest &manifest) {
       global.role = GlobalRole::State;
     } else if (role == "runtime") {
       global.role = GlobalRole::Runtime;
+    } else if (role == "compute") {
+      global.role = GlobalRole::Compute;
     } else {
-      fields.fail("role", "\"" + role + "\" is not trained, buffer, state or runtime");
+      fields.fail("role", "\"" + role + "\" is not trained, buffer, state, runtime or compute");
     }
     if (!names.insert(global.name).second) {
       fields.fail("name", "\"" + global.name + "\" stands twice");
@@ -198,6 +200,14 @@ static void readGlobals(Fields &root, Manifest &manifest) {
       fields.fail("init", "the fill of an integer is not an integer");
     }
     manifest.globals.push_back(std::move(global));
+  }
+  for (const GlobalSpec &copy : manifest.globals) {
+    const GlobalSpec *of = manifest.global(copy.of);
+    if (copy.role == GlobalRole::Compute &&
+        (!of || of->shape != copy.shape || of->strides != copy.strides || !isFloat(copy.dtype) ||
+         !isFloat(of->dtype) || of->role == GlobalRole::Compute)) {
+      root.fail("globals", "\"" + copy.name + "\" is a copy of no float global of its shape");
+    }
   }
 }
 
@@ -336,6 +346,7 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
     op.onnxNames = fields.strings("onnx");
     op.flops = fields.integer("flops", 0);
     op.bytes = fields.integer("bytes", 0);
+    op.results = readTensors(fields, "results", manifest, DSC_SPACE_ARENA);
     manifest.ops.push_back(std::move(op));
   }
   Fields weights = root.object("weights");
@@ -349,6 +360,8 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
     requireScalar(root, manifest, "last", "loss", false);
     requireScalar(root, manifest, "last", "grad_norm", true);
     requireScalar(root, manifest, "last", "skipped", true);
+    requireScalar(root, manifest, "last", "loss_scale", true);
+    requireScalar(root, manifest, "last", "loss_scale_exhausted", true);
   }
   if (manifest.hasEntry("eval")) {
     bool noLoss = manifest.lossKind.empty();

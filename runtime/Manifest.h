@@ -36,7 +36,8 @@ struct InputSpec : PlannedTensor {
   int64_t classes = 0;
 };
 
-enum class GlobalRole { Trained, Buffer, State, Runtime };
+/// Compute: `of`, rounded to the compute type; made when weights are loaded, saved nowhere.
+enum class GlobalRole { Trained, Buffer, State, Runtime, Compute };
 
 struct GlobalSpec : PlannedTensor {
   GlobalRole role = GlobalRole::State;
@@ -60,6 +61,8 @@ struct OpSpec {
   std::string name, kind;
   std::vector<std::string> onnxNames;
   int64_t flops = 0, bytes = 0;
+  /// Where its float results lie, for finding what is not finite.
+  std::vector<PlannedTensor> results;
 };
 
 struct Manifest {

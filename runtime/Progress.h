@@ -17,7 +17,7 @@ struct StepReport {
   int64_t step = 0; ///< from 1
   double loss = 0;
   double learningRate = 0;
-  std::optional<double> gradNorm;
+  std::optional<double> gradNorm, lossScale;
   bool skipped = false;
   double work = 0; ///< samples or tokens of the step
   double seconds = 0;

@@ -79,11 +79,13 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
   }
   if (!line.has("--weights")) {
     DSC_RETURN_IF_FAILED(loadInitialWeights(**session));
+    DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
     return session;
   }
   std::vector<std::string> notes;
   DSC_RETURN_IF_FAILED(
       loadWeights(**session, line.text("--weights"), line.has("--partial"), notes));
+  DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
   for (const std::string &note : notes) {
     printNote(note);
   }

@@ -29,6 +29,8 @@ static long long wide(int64_t value) { return value; }
 
 /// Steps that may be under way while their results are awaited.
 static constexpr int stepsBehind = 2;
+/// Steps skipped one after the other that end a run: no batch gives a finite gradient any more.
+static constexpr int64_t mostSkipped = 100;
 /// What --profile shows: the first steps load kernels and touch memory for the first time.
 static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
 
@@ -51,9 +53,12 @@ private:
     double learningRate = 0;
   };
   Status step(int64_t number);
+  Status runMicroBatches(int64_t begin, bool withUpdate);
   Status profile(int64_t number);
   Status reportSteps(int open);
   Status report(const Submitted &step, const ScalarResults &results);
+  Result<std::string> findNotFinite(const Submitted &step);
+  Status reportSkipped(const Submitted &step, const ScalarResults &results);
   Status evaluateNow(int64_t number);
   Status save(int64_t number, bool final);
 
@@ -261,9 +266,76 @@ Status Training::logStart() {
                              {"weights_sha256", manifest.weightsHash}});
 }
 
+/// The micro-batches of the step that begins at stream position `begin`.
+Status Training::runMicroBatches(int64_t begin, bool withUpdate) {
+  const int64_t count = values.accumulate(), microBatch = session->manifest().microBatch;
+  for (int64_t micro = 0; micro < count; ++micro) {
+    DSC_RETURN_IF_FAILED(loadStreamBatch(*session, *data, *sampler,
+                                         microBatchPosition(begin, micro, 1, 0, microBatch)));
+    DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
+    DSC_RETURN_IF_FAILED(micro + 1 < count ? session->run("micro")
+                         : withUpdate      ? session->runWithUpdate("last")
+                                           : session->run("last"));
+  }
+  return {};
+}
+
+/// Runs the step again, op by op and without its update, and names the op whose value was the first
+/// not to be finite. The weights are what they were: the update was skipped.
+Result<std::string> Training::findNotFinite(const Submitted &step) {
+  DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(step.number - 1)));
+  FiniteCheck check(session->manifest(),
+                    [&](const PlannedTensor &tensor) { return session->bytes(tensor); });
+  if (!session->device().isHostMemory()) {
+    return std::string("compile with --target=cpu to learn which op it comes from");
+  }
+  session->context().check = &check;
+  Status status = runMicroBatches(step.samples - samplesPerStep, /*withUpdate=*/false);
+  if (status.ok()) {
+    status = check.finish();
+  }
+  session->context().check = nullptr;
+  if (status.failed()) {
+    return status;
+  }
+  return check.describe();
+}
+
+/// What is said, and when the run ends, because of a step whose update was skipped. A dynamic loss
+/// scale overflows now and then by design; everything else is worth a look at once.
+Status Training::reportSkipped(const Submitted &step, const ScalarResults &results) {
+  std::optional<double> scale = results.find("loss_scale");
+  bool exhausted = results.find("loss_scale_exhausted").value_or(0) != 0;
+  bool isLast = exhausted || skippedInRow == mostSkipped;
+  if (!isLast && (scale || skippedInRow != 1)) {
+    return {};
+  }
+  Result<std::string> origin = findNotFinite(step);
+  if (origin.failed()) {
+    return origin.status();
+  }
+  std::string what = format("step %lld: the loss or the gradient is not finite; the update was "
+                            "skipped",
+                            wide(step.number));
+  if (exhausted) {
+    what = format("step %lld: the gradient overflows at the smallest loss scale, %g",
+                  wide(step.number), *scale);
+  } else if (isLast) {
+    what = format("step %lld: the loss or the gradient is not finite for the %lldth time in a row",
+                  wide(step.number), wide(mostSkipped));
+  }
+  what += "; " + *origin;
+  if (isLast) {
+    return Status::user(what +
+                        ". The weights are those of the last good step; go on from them with "
+                        "a lower --lr, with --clip" +
+                        (scale ? ", or compile with --bf16" : ", or look at the data"));
+  }
+  progress->line("warning: " + what);
+  return log.event("warning", {{"step", step.number}, {"message", what}});
+}
+
 Status Training::step(int64_t number) {
-  const Manifest &manifest = session->manifest();
-  const int64_t count = values.accumulate();
   Submitted step;
   step.number = number;
   step.learningRate = values.learningRate(number, steps);
@@ -271,13 +343,7 @@ Status Training::step(int64_t number) {
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.lr", step.learningRate));
-  for (int64_t micro = 0; micro < count; ++micro) {
-    DSC_RETURN_IF_FAILED(loadStreamBatch(
-        *session, *data, *sampler, microBatchPosition(consumed, micro, 1, 0, manifest.microBatch)));
-    DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
-    DSC_RETURN_IF_FAILED(micro + 1 < count ? session->run("micro")
-                                           : session->runWithUpdate("last"));
-  }
+  DSC_RETURN_IF_FAILED(runMicroBatches(consumed, /*withUpdate=*/true));
   step.epoch = sampler->epoch(consumed) + 1;
   consumed += samplesPerStep;
   step.samples = consumed;
@@ -334,6 +400,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   report.step = step.number;
   report.loss = results.find("loss").value_or(NAN);
   report.gradNorm = results.find("grad_norm");
+  report.lossScale = results.find("loss_scale");
   report.skipped = results.find("skipped").value_or(0) != 0;
   report.learningRate = step.learningRate;
   auto perStep = static_cast<double>(samplesPerStep);
@@ -353,6 +420,9 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   if (report.gradNorm) {
     event["grad_norm"] = *report.gradNorm;
   }
+  if (report.lossScale) {
+    event["loss_scale"] = *report.lossScale;
+  }
   event["skipped"] = report.skipped;
   event[tokens ? "tokens_per_s" : "samples_per_s"] = perStep / std::fmax(results.seconds, 1e-9);
   event["ms"] = results.seconds * 1e3;
@@ -360,15 +430,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   DSC_RETURN_IF_FAILED(log.event("step", event));
 
   skippedInRow = report.skipped ? skippedInRow + 1 : 0;
-  if (skippedInRow == 1 || skippedInRow == 100) {
-    std::string text =
-        format("step %lld: the loss or the gradient is not finite; the update was "
-               "skipped%s",
-               wide(step.number), skippedInRow == 100 ? ", as the 99 before it were" : "");
-    progress->line("warning: " + text);
-    DSC_RETURN_IF_FAILED(log.event("warning", {{"step", step.number}, {"message", text}}));
-  }
-  return {};
+  return report.skipped ? reportSkipped(step, results) : Status();
 }
 
 Status Training::evaluateNow(int64_t number) {

@@ -5,6 +5,7 @@
 #include "runtime/Convert.h"
 #include "runtime/Json.h"
 #include "runtime/Sha256.h"
+#include "runtime/StridedRuns.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -105,36 +106,6 @@ const TensorView *TensorSet::find(const std::string &name) const {
   return found == byName.end() ? nullptr : &found->second;
 }
 
-/// Calls run(element in storage, dense element, elements) for the contiguous runs of a tensor.
-template <typename Run> static Status forEachRun(const PlannedTensor &tensor, Run run) {
-  int64_t total = elementCount(tensor.shape).value_or(0);
-  if (tensor.strides.empty() || total == 0) {
-    return total ? run(int64_t(0), int64_t(0), total) : Status();
-  }
-  size_t rank = tensor.shape.size();
-  // The innermost dims that lie densely make one run.
-  int64_t length = 1;
-  size_t outer = rank;
-  while (outer > 0 && tensor.strides[outer - 1] == length) {
-    length *= tensor.shape[--outer];
-  }
-  Shape index(outer, 0);
-  for (int64_t dense = 0; dense < total; dense += length) {
-    int64_t place = 0;
-    for (size_t i = 0; i < outer; ++i) {
-      place += index[i] * tensor.strides[i];
-    }
-    DSC_RETURN_IF_FAILED(run(place, dense, length));
-    for (size_t i = outer; i-- > 0;) {
-      if (++index[i] < tensor.shape[i]) {
-        break;
-      }
-      index[i] = 0;
-    }
-  }
-  return {};
-}
-
 /// Copies `source`, whose shape was compared, into a global.
 static Status store(Session &session, const GlobalSpec &spec, const TensorView &source) {
   const int64_t from = dtypeSize(source.dtype), to = dtypeSize(spec.dtype);
@@ -152,13 +123,16 @@ static Status store(Session &session, const GlobalSpec &spec, const TensorView &
       return convert(target, offset / to, bytes / to);
     });
   }
-  // Padded or permuted: put together here, with zeros as padding, and written at once.
-  std::vector<std::byte> storage(static_cast<size_t>(spec.bytes));
+  // Between its elements may lie those of other parts, or padding, which stay as they are.
+  Result<std::vector<std::byte>> storage = session.bytes(spec);
+  if (storage.failed()) {
+    return storage.status();
+  }
   DSC_RETURN_IF_FAILED(forEachRun(spec, [&](int64_t place, int64_t dense, int64_t count) {
-    return convert(storage.data() + place * to, dense, count);
+    return convert(storage->data() + place * to, dense, count);
   }));
   return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-    std::memcpy(target, storage.data() + offset, static_cast<size_t>(bytes));
+    std::memcpy(target, storage->data() + offset, static_cast<size_t>(bytes));
     return Status();
   });
 }
@@ -297,6 +271,36 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
   }
   for (const auto &[spec, tensor] : fitting) {
     DSC_RETURN_IF_FAILED(store(session, *spec, *tensor).in(path));
+  }
+  return {};
+}
+
+Status dsc::fillComputeCopies(Session &session) {
+  const Manifest &manifest = session.manifest();
+  for (const GlobalSpec &copy : manifest.globals) {
+    if (copy.role != GlobalRole::Compute) {
+      continue;
+    }
+    const GlobalSpec &of = *manifest.global(copy.of);
+    Result<std::vector<std::byte>> values = session.bytes(of);
+    if (values.failed()) {
+      return values.status();
+    }
+    const int64_t from = dtypeSize(of.dtype), to = dtypeSize(copy.dtype);
+    Status written =
+        session.write(copy, [&](std::byte *target, int64_t offset, int64_t bytes) -> Status {
+          const int64_t first = offset / to;
+          std::optional<BadValue> bad = convertValues(of.dtype, values->data() + first * from,
+                                                      copy.dtype, target, bytes / to, ValueRange());
+          if (bad) {
+            return Status::user(format(
+                "weight \"%s\": element %lld: %s, which this program computes "
+                "in; compile it with --bf16 or --fp32",
+                of.name.c_str(), static_cast<long long>(first + bad->index), bad->why.c_str()));
+          }
+          return {};
+        });
+    DSC_RETURN_IF_FAILED(written);
   }
   return {};
 }

@@ -40,6 +40,10 @@ Status loadInitialWeights(Session &session);
 Status loadWeights(Session &session, const std::string &path, bool partial,
                    std::vector<std::string> &notes);
 
+/// Rounds the weights to the copies that forward and backward read; call whenever weights were
+/// loaded. Error: a finite weight is out of the compute type's range.
+Status fillComputeCopies(Session &session);
+
 /// Writes every trained parameter and buffer.
 Status saveWeights(Session &session, const std::string &path, int64_t step);
 

@@ -191,12 +191,22 @@ static inline int64_t dsc_slice_end(int64_t chunks, int64_t ranks, int64_t rank)
 #define DSC_MATMUL_DEPTH 512
 #define DSC_MATMUL_COLUMNS 1536
 
-/* Bytes of the planned workspace of a CPU matrix product of c[.., m, n] over k: one packed block of
- * b. It is enough for any strides, batch, machine and number of threads; f64 needs none. */
+/* Whether a type computes in f32 on the CPU and is rounded to 16 bits. */
+static inline int dsc_is_half(int32_t dtype) { return dtype == DSC_F16 || dtype == DSC_BF16; }
+
+/* Bytes of the f32 sums of a half result of m rows: a block of its columns at a time. */
+static inline int64_t dsc_matmul_sums(int64_t m, int64_t n) {
+  return dsc_align(m * (n < DSC_MATMUL_COLUMNS ? n : DSC_MATMUL_COLUMNS) * 4);
+}
+
+/* Bytes of the planned workspace of a CPU matrix product of c[m, n] over k: one packed block of b;
+ * for half types also the f32 sums and the bias in f32. m counts the rows of all batches that share
+ * b. It is enough for any strides, machine and number of threads; f64 needs none. */
 static inline int64_t dsc_matmul_workspace(int32_t dtype, int64_t m, int64_t n, int64_t k) {
   int64_t columns = n < DSC_MATMUL_COLUMNS ? (n + 31) / 32 * 32 : DSC_MATMUL_COLUMNS;
   int64_t depth = k < DSC_MATMUL_DEPTH ? k : DSC_MATMUL_DEPTH;
-  return dtype == DSC_F64 || m == 0 ? 0 : dsc_align(columns * depth * 4);
+  int64_t half = dsc_is_half(dtype) ? dsc_matmul_sums(m, n) + dsc_align(n * 4) : 0;
+  return dtype == DSC_F64 || m == 0 ? 0 : dsc_align(columns * depth * 4) + half;
 }
 
 /* Whether [N, C, spatial...] (or weights [O, C, spatial...]) lies with contiguous channels and
@@ -223,8 +233,8 @@ static inline int dsc_conv_is_channels_last(int32_t rank, const int64_t *dims,
 }
 
 /* Bytes of the planned workspace of a CPU convolution: a packed block, channels-last copies of what
- * does not lie so, and for the gradient of a strided input a part of it that is computed at once.
- */
+ * does not lie so, and for the gradient of a strided input a part of it that is computed at once;
+ * for half types also everything in f32. */
 static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t rank,
                                          const int64_t *x_dims, const int64_t *x_strides,
                                          const int64_t *w_dims, const int64_t *w_strides,
@@ -244,24 +254,40 @@ static inline int64_t dsc_conv_workspace(int32_t kind, int32_t dtype, int32_t ra
       strided |= strides[i - 2] != 1;
     }
   }
+  if (dsc_is_half(dtype)) {
+    bytes += dsc_align(x) + dsc_align(w) + dsc_align(y) + dsc_align(w_dims[0] * 4);
+  }
   bytes += dsc_conv_is_channels_last(rank, x_dims, x_strides, 0) ? 0 : dsc_align(x);
   bytes += dsc_conv_is_channels_last(rank, w_dims, w_strides, 1) ? 0 : dsc_align(w);
   bytes += dsc_conv_is_channels_last(rank, y_dims, y_strides, 0) ? 0 : dsc_align(y);
   if (kind == DSC_CONV_FORWARD) {
-    return bytes + dsc_matmul_workspace(dtype, pixels, w_dims[0] / groups, taps * w_dims[1]);
+    return bytes + dsc_matmul_workspace(DSC_F32, pixels, w_dims[0] / groups, taps * w_dims[1]);
   }
   if (kind == DSC_CONV_GRAD_WEIGHT) {
-    return bytes + dsc_matmul_workspace(dtype, w_dims[0], taps * w_dims[1], pixels);
+    return bytes + dsc_matmul_workspace(DSC_F32, w_dims[0], taps * w_dims[1], pixels);
   }
   return bytes + (strided ? dsc_align(x) : 0) +
-         dsc_matmul_workspace(dtype, pixels, w_dims[1], taps * (w_dims[0] / groups));
+         dsc_matmul_workspace(DSC_F32, pixels, w_dims[1], taps * (w_dims[0] / groups));
 }
 
 /* Rows of q and of k that attention works on at a time; its T x T matrix exists only as blocks. */
 #define DSC_ATTENTION_BLOCK 64
 
-/* Bytes of attention_grad's planned workspace: delta = rowsum(o * d_o) for each query row. Blocks
- * of scores live on the threads' stacks. */
+/* Bytes of f32 copies of attention's operands and result, or with `grad` of those of its gradient:
+ * what half types need. `mask` is the number of elements of a float mask. */
+static inline int64_t dsc_attention_half_workspace(int32_t dtype, int grad, int64_t batch,
+                                                   int64_t heads, int64_t kv_heads, int64_t q_len,
+                                                   int64_t kv_len, int64_t width, int64_t mask) {
+  int64_t q = dsc_align(batch * q_len * heads * width * 4);
+  int64_t kv = dsc_align(batch * kv_len * kv_heads * width * 4);
+  if (!dsc_is_half(dtype)) {
+    return 0;
+  }
+  return (grad ? 4 * q + 4 * kv : 2 * q + 2 * kv) + dsc_align(mask * 4);
+}
+
+/* Bytes of attention_grad's planned workspace in f32 and f64: delta = rowsum(o * d_o) for each
+ * query row. Blocks of scores live on the threads' stacks. */
 static inline int64_t dsc_attention_grad_workspace(int64_t batch, int64_t heads, int64_t q_len,
                                                    int64_t element_bytes) {
   return dsc_align(batch * heads * q_len * element_bytes);

@@ -298,7 +298,7 @@ Value BodyEmitter::loadColumns(BlockArgument argument, const Access &access) {
 Value BodyEmitter::gatherColumns(BlockArgument argument, const Access &access, Value base) {
   // Lane by lane through the stack: only where broadcasts meet an odd last dimension.
   Value memory = operands_[argument.getArgNumber()];
-  Type element = elementOf(argument), stored = storageType(element);
+  Type element = elementOf(argument), stored = memoryType(element);
   Value lanes = b.stackBuffer(stored, DSC_LANES);
   b.loop(DSC_LANES, [&](Value lane) {
     Value column = b.minIndex(b.addIndex(column_, lane), b.index(space_.columns() - 1)),

@@ -7,11 +7,15 @@
 using namespace mlir;
 using namespace dsc;
 
+Type dsc::memoryType(Type element) {
+  return element.isBF16() ? IntegerType::get(element.getContext(), 16) : storageType(element);
+}
+
 CpuBuilder::CpuBuilder(Location loc, func::FuncOp function)
     : VectorBuilder(loc, cast<FunctionOpInterface>(*function), DSC_LANES) {}
 
 Value CpuBuilder::stackBuffer(Type element, int64_t elements) {
-  return createAtEntry<memref::AllocaOp>(MemRefType::get({elements}, storageType(element)),
+  return createAtEntry<memref::AllocaOp>(MemRefType::get({elements}, memoryType(element)),
                                          getI64IntegerAttr(64));
 }
 
@@ -52,10 +56,8 @@ Value CpuBuilder::fromStorage(Type element, Value value) {
     return VectorBuilder::fromStorage(element, value);
   }
   // bf16 is the upper half of f32.
-  Type type = value.getType();
-  Value bits = create<arith::BitcastOp>(withElement(type, getI16Type()), value);
-  Type wide = withElement(type, getI32Type());
-  bits = create<arith::ExtUIOp>(wide, bits);
+  Type type = value.getType(), wide = withElement(type, getI32Type());
+  Value bits = create<arith::ExtUIOp>(wide, value);
   bits = create<arith::ShLIOp>(bits, constantInt(wide, 16));
   return create<arith::BitcastOp>(withElement(type, getF32Type()), bits);
 }
@@ -73,13 +75,22 @@ Value CpuBuilder::toStorage(Type element, Value value) {
   Value rounded = add(bits, add(odd, constantInt(wide, 0x7fff)));
   Value quiet = create<arith::OrIOp>(bits, constantInt(wide, 0x400000));
   bits = select(cmpf(arith::CmpFPredicate::UNO, value, value), quiet, rounded);
-  bits = create<arith::TruncIOp>(withElement(type, getI16Type()),
+  return create<arith::TruncIOp>(withElement(type, getI16Type()),
                                  create<arith::ShRUIOp>(bits, sixteen));
-  return create<arith::BitcastOp>(withElement(type, element), bits);
+}
+
+Value CpuBuilder::storedConstant(Type element, double value) {
+  if (!element.isBF16()) {
+    return constant(memoryType(element), value);
+  }
+  APFloat rounded(value);
+  bool losesInfo;
+  rounded.convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven, &losesInfo);
+  return constantInt(getI16Type(), rounded.bitcastToAPInt().getSExtValue());
 }
 
 Value CpuBuilder::loadVector(Type element, Value memory, Value offset, Value mask) {
-  VectorType type = vectorOf(storageType(element));
+  VectorType type = vectorOf(memoryType(element));
   if (!mask) {
     return fromStorage(element, create<vector::LoadOp>(type, memory, ValueRange(offset)));
   }

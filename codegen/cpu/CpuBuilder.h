@@ -7,12 +7,19 @@
 
 namespace dsc {
 
+/// The type of an element in the memory of CPU kernels: the storage type, and bf16 as its bits.
+/// (LLVM takes bf16 vectors apart and calls a library for each element.)
+mlir::Type memoryType(mlir::Type element);
+
 class CpuBuilder final : public VectorBuilder {
 public:
   CpuBuilder(mlir::Location loc, mlir::func::FuncOp function);
 
   /// A buffer of `elements` of `element` on the stack, for the whole call.
   mlir::Value stackBuffer(mlir::Type element, int64_t elements);
+
+  /// A scalar of the memory type of `element`, for filling memory with `value`.
+  mlir::Value storedConstant(mlir::Type element, double value);
 
   mlir::Value libm(llvm::StringRef name, mlir::ValueRange operands) override;
 

@@ -4,6 +4,7 @@
 #include "codegen/EmitElementwise.h"
 #include "codegen/LoopGeometry.h"
 #include "codegen/cpu/EmitLoops.h"
+#include "runtime/abi.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -35,7 +36,76 @@ static LoopUnits emitGather(LoopKernel &kernel, GatherOp op) {
   return {outer * indices, inner * 8};
 }
 
+// Floats of a range's sums on the stack, where the result is of a half type.
+static constexpr int64_t kSumFloats = 65536;
+
+/// As emitGatherGrad, for half types: sums are f32, for as many columns at a time as fit on the
+/// stack, and rounded once.
+static LoopUnits emitHalfGatherGrad(LoopKernel &kernel, GatherGradOp op) {
+  CpuBuilder &b = kernel.b;
+  ArrayRef<int64_t> table = kernel.resultShape();
+  int64_t axis = op.getAxis(), size = table[axis], outer = elementCount(table, 0, axis);
+  int64_t inner = elementCount(table, axis + 1, table.size()),
+          indices = elementCount(kernel.operandShape(1));
+  int64_t fewest = llvm::divideCeil(size * DSC_LANES, kSumFloats);
+  int64_t ranges = std::min(size, std::max(kTableRanges, fewest)),
+          perRange = llvm::divideCeil(size, ranges);
+  int64_t width = std::min<int64_t>(llvm::alignTo(inner, DSC_LANES),
+                                    llvm::alignDown(kSumFloats / perRange, DSC_LANES));
+  Type element = kernel.resultElement(), f32 = b.getF32Type();
+  Value sums = b.stackBuffer(f32, perRange * width);
+  Value zero = b.constant(b.vectorOf(f32), 0);
+  kernel.forUnits([&](Value unit) {
+    Value block = b.divIndex(unit, ranges), low = b.mulIndex(b.remIndex(unit, ranges), perRange);
+    Value high = b.minIndex(b.addIndex(low, b.index(perRange)), b.index(size)),
+          base = b.mulIndex(block, size);
+    auto sumOf = [&](Value row, Value column) {
+      return b.addIndex(b.mulIndex(b.create<arith::SubIOp>(row, low), width), column);
+    };
+    auto columns = [&](Value first, int64_t count) {
+      b.loop(low, high, 1, [&](Value row) {
+        kernel.forVectors(count, [&](Value i, Value mask) {
+          b.storeVector(f32, zero, sums, sumOf(row, i), mask);
+        });
+      });
+      b.loop(indices, [&](Value position) {
+        Value row = kernel.loadIndex(1, position, size);
+        Value mine = b.create<arith::AndIOp>(b.cmpi(CmpIPredicate::sge, row, low),
+                                             b.cmpi(CmpIPredicate::slt, row, high));
+        b.ifThen(mine, [&] {
+          Value from = b.mulIndex(b.addIndex(b.mulIndex(block, indices), position), inner);
+          from = b.addIndex(from, first);
+          kernel.forVectors(count, [&](Value i, Value mask) {
+            Value place = sumOf(row, i);
+            Value term = b.loadVector(element, kernel.operandMemory(0), b.addIndex(from, i), mask);
+            b.storeVector(f32, b.add(b.loadVector(f32, sums, place, mask), term), sums, place,
+                          mask);
+          });
+        });
+      });
+      b.loop(low, high, 1, [&](Value row) {
+        Value to = b.addIndex(b.mulIndex(b.addIndex(base, row), inner), first);
+        kernel.forVectors(count, [&](Value i, Value mask) {
+          b.storeVector(element, b.loadVector(f32, sums, sumOf(row, i), mask),
+                        kernel.resultMemory(), b.addIndex(to, i), mask);
+        });
+      });
+    };
+    int64_t whole = inner / width * width;
+    if (whole > 0) {
+      b.loop(b.index(0), b.index(whole), width, [&](Value first) { columns(first, width); });
+    }
+    if (whole != inner) {
+      columns(b.index(whole), inner - whole);
+    }
+  });
+  return {outer * ranges, (perRange * inner + indices * inner / ranges) * 8};
+}
+
 static LoopUnits emitGatherGrad(LoopKernel &kernel, GatherGradOp op) {
+  if (kernel.resultElement().isF16() || kernel.resultElement().isBF16()) {
+    return emitHalfGatherGrad(kernel, op);
+  }
   VectorBuilder &b = kernel.b;
   ArrayRef<int64_t> table = kernel.resultShape();
   int64_t axis = op.getAxis(), size = table[axis], outer = elementCount(table, 0, axis);
@@ -43,7 +113,7 @@ static LoopUnits emitGatherGrad(LoopKernel &kernel, GatherGradOp op) {
           indices = elementCount(kernel.operandShape(1));
   int64_t ranges = std::min(size, kTableRanges), perRange = llvm::divideCeil(size, ranges);
   Type element = kernel.resultElement();
-  Value memory = kernel.resultMemory(), zero = b.constant(storageType(element), 0);
+  Value memory = kernel.resultMemory(), zero = b.constant(memoryType(element), 0);
   kernel.forUnits([&](Value unit) {
     Value block = b.divIndex(unit, ranges), low = b.mulIndex(b.remIndex(unit, ranges), perRange);
     Value high = b.minIndex(b.addIndex(low, b.index(perRange)), b.index(size)),

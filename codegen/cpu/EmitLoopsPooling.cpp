@@ -30,7 +30,7 @@ forPlanes(LoopKernel &kernel, const Windows &windows, const Planes &output,
 
 static void zeroPlane(LoopKernel &kernel, const Planes &planes, Value start) {
   VectorBuilder &b = kernel.b;
-  Value zero = b.constant(storageType(kernel.resultElement()), 0);
+  Value zero = b.constant(memoryType(kernel.resultElement()), 0);
   if (planes.step() == 1) {
     return kernel.fillRun(zero, start, planes.points());
   }

@@ -87,11 +87,10 @@ static LoopUnits emitCopy(LoopKernel &kernel, StridedCopy copy) {
 }
 
 static LoopUnits emitPad(LoopKernel &kernel, PadOp op) {
-  VectorBuilder &b = kernel.b;
+  CpuBuilder &b = kernel.b;
   ArrayRef<int64_t> from = kernel.operandShape(0), to = kernel.resultShape();
-  Type stored = storageType(kernel.resultElement());
   double fill = op.getValue().convertToDouble();
-  Value value = b.constant(stored, fill);
+  Value value = b.storedConstant(kernel.resultElement(), fill);
   int64_t last = to.empty() ? 1 : to.back();
   ArrayRef<int64_t> outer = to.empty() ? to : to.drop_back();
   SmallVector<int64_t> strides = rowMajorStrides(from);

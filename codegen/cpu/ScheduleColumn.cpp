@@ -71,7 +71,7 @@ Value ColumnSchedule::viewOf(BodyEmitter &body, ReduceOp reduce) {
     position = each == reduce ? i : position;
   }
   int64_t elements = blocks_ * space_.columns();
-  auto type = MemRefType::get({elements}, storageType(computeType(elementOf(reduce.getY()))));
+  auto type = MemRefType::get({elements}, memoryType(computeType(elementOf(reduce.getY()))));
   return b.create<memref::ViewOp>(type, body.scratch(),
                                   b.index(position * dsc_align(elements * widest)), ValueRange());
 }

@@ -38,7 +38,7 @@ void LoopKernel::copyRun(unsigned operand, Value from, Value to, int64_t count) 
   if (count == 1) {
     return storeStored(loadStored(operand, from), to);
   }
-  VectorType type = b.vectorOf(storageType(operandElement(operand)));
+  VectorType type = b.vectorOf(memoryType(operandElement(operand)));
   forVectors(count, [&](Value i, Value mask) {
     Value source = b.addIndex(from, i), target = b.addIndex(to, i);
     if (mask) {

@@ -4,6 +4,7 @@
 
 #include "codegen/EmitElementwise.h"
 
+#include "codegen/cpu/CpuBuilder.h"
 #include "ir/CpuTarget.h"
 
 using namespace mlir;
@@ -14,7 +15,7 @@ func::FuncOp dsc::createKernelFunction(ModuleOp module, StringRef name, KernelOp
   SmallVector<Type> types;
   auto flat = [&](Value tensor) {
     auto type = cast<RankedTensorType>(tensor.getType());
-    types.push_back(MemRefType::get({type.getNumElements()}, storageType(type.getElementType())));
+    types.push_back(MemRefType::get({type.getNumElements()}, memoryType(type.getElementType())));
   };
   llvm::for_each(kernel.getInputs(), flat);
   llvm::for_each(kernel.getResults(), flat);

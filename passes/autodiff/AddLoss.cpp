@@ -147,6 +147,20 @@ static Value shiftLabels(ValueBuilder &b, Value labels, int64_t ignoreIndex) {
   return b.create<ConcatOp>(ValueRange{tail, ignored}, axis);
 }
 
+/// Logits with the padding behind their classes, where a padded product made them
+/// (dsc-pad-products): the loss can tell the two apart and need not have the classes copied out.
+static Value withPadding(Value logits) {
+  auto slice = logits.getDefiningOp<SliceOp>();
+  if (!slice) {
+    return logits;
+  }
+  Value whole = slice.getX();
+  bool leads = tensorType(whole).getShape().drop_back() == slice.getSizes().drop_back() &&
+               llvm::all_of(slice.getStarts(), [](int64_t start) { return start == 0; }) &&
+               llvm::all_of(slice.getSteps(), [](int64_t step) { return step == 1; });
+  return leads ? whole : logits;
+}
+
 static Positions classLoss(ValueBuilder &b, const LossChoice &choice, const CompileOptions &options,
                            Value output, Value labels, bool wantsRight) {
   RankedTensorType type = tensorType(output);
@@ -171,8 +185,12 @@ static Positions classLoss(ValueBuilder &b, const LossChoice &choice, const Comp
   SmallVector<int64_t> column(type.getShape());
   column.back() = 1;
   if (choice.kind == LossKind::CrossEntropy) {
-    auto op = b.create<CrossEntropyOp>(output, labels, static_cast<uint64_t>(options.ignoreIndex),
-                                       APFloat(options.labelSmoothing));
+    Value padded = withPadding(output);
+    auto classes =
+        padded == output ? IntegerAttr() : b.builder.getI64IntegerAttr(type.getShape().back());
+    auto op =
+        b.create<CrossEntropyOp>(padded, labels, b.builder.getI64IntegerAttr(options.ignoreIndex),
+                                 b.builder.getF64FloatAttr(options.labelSmoothing), classes);
     result.loss = op.getLoss();
   } else {
     Value safe = b.select(result.valid, labels, b.scalar(0, labels));

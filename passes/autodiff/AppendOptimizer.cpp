@@ -4,6 +4,8 @@
 
 #include "passes/autodiff/AppendOptimizer.h"
 
+#include "passes/autodiff/LossScale.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -36,7 +38,8 @@ static Value clipScale(ValueBuilder &b, Value clip, Value norm) {
 
 UpdateResult dsc::appendOptimizer(OpBuilder &builder, TrainingGlobals &globals,
                                   const CompileOptions &options,
-                                  ArrayRef<ParameterGradient> parameters, Value loss) {
+                                  ArrayRef<ParameterGradient> parameters, Value loss,
+                                  Value lossScale) {
   ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("optimizer")));
   Type f32 = builder.getF32Type();
   UpdateResult result;
@@ -44,9 +47,17 @@ UpdateResult dsc::appendOptimizer(OpBuilder &builder, TrainingGlobals &globals,
     return tensorType(entry.gradient).getElementType().isF64();
   });
   result.norm = gradientNorm(b, parameters, allWide ? Type(builder.getF64Type()) : f32);
+  if (lossScale) {
+    result.norm = b.div(result.norm, b.cast(lossScale, tensorType(result.norm).getElementType()));
+  }
   result.ok = b.create<AndOp>(isFinite(b, loss), isFinite(b, result.norm));
 
   Value scale = clipScale(b, globals.get(b, "rt.clip"), b.cast(result.norm, f32));
+  if (lossScale) {
+    scale = b.div(scale, lossScale);
+    Value overflow = b.create<NotOp>(isFinite(b, result.norm));
+    result.scaleExhausted = updateLossScale(b, globals, overflow);
+  }
   GlobalOp stepCount = globals.scalarState("step", f32);
   Value applied = globals.get(b, stepCount), t = b.add(applied, 1);
   globals.set(b, stepCount, b.select(result.ok, t, applied));
@@ -63,17 +74,17 @@ UpdateResult dsc::appendOptimizer(OpBuilder &builder, TrainingGlobals &globals,
     if (sgd) {
       GlobalOp buffer = globals.stateOf(parameter, "momentum_buffer");
       auto update =
-          b.create<SgdOp>(type, type, entry.value, entry.gradient, globals.get(b, buffer), t, lr,
-                          first, second, decay, scale, result.ok, options.nesterov);
+          b.create<SgdOp>(type, type, Type(), entry.value, entry.gradient, globals.get(b, buffer),
+                          t, lr, first, second, decay, scale, result.ok, options.nesterov);
       globals.set(b, parameter, update.getNewParam());
       globals.set(b, buffer, update.getNewBuffer());
       continue;
     }
     GlobalOp m = globals.stateOf(parameter, "exp_avg"),
              v = globals.stateOf(parameter, "exp_avg_sq");
-    auto update = b.create<AdamOp>(type, type, type, entry.value, entry.gradient, globals.get(b, m),
-                                   globals.get(b, v), t, lr, first, second, epsilon, decay, scale,
-                                   result.ok, options.optimizer == "adamw");
+    auto update = b.create<AdamOp>(type, type, type, Type(), entry.value, entry.gradient,
+                                   globals.get(b, m), globals.get(b, v), t, lr, first, second,
+                                   epsilon, decay, scale, result.ok, options.optimizer == "adamw");
     globals.set(b, parameter, update.getNewParam());
     globals.set(b, m, update.getNewM());
     globals.set(b, v, update.getNewV());

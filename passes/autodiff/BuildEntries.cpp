@@ -9,6 +9,9 @@
 #include "passes/autodiff/AppendOptimizer.h"
 #include "passes/autodiff/BuildBackward.h"
 #include "passes/autodiff/IndexBound.h"
+#include "passes/autodiff/LossScale.h"
+
+#include "ir/Storage.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -54,9 +57,9 @@ private:
   Value carried(ValueBuilder &b, Entry &entry, GlobalOp state, Value value);
 
   LogicalResult buildTraining(EntryKind kind, StringRef name);
-  FailureOr<SmallVector<ParameterGradient>> gradientsOf(Entry &entry, Value seed);
+  FailureOr<SmallVector<ParameterGradient>> gradientsOf(Entry &entry, Value loss, Value scale);
   LogicalResult finishLast(Entry &entry, ValueBuilder &b, const LossTerms &terms, Value loss,
-                           MutableArrayRef<ParameterGradient> parameters);
+                           Value scale, MutableArrayRef<ParameterGradient> parameters);
   void finishMicro(Entry &entry, ValueBuilder &b, const LossTerms &terms, Value loss,
                    ArrayRef<ParameterGradient> parameters);
   LogicalResult buildEval();
@@ -208,9 +211,10 @@ Value EntryBuilder::carried(ValueBuilder &b, Entry &entry, GlobalOp state, Value
 // @micro and @last
 //===----------------------------------------------------------------------===//
 
-/// Gradients of all trained parameters that the loss depends on, in the order in which backward
-/// finishes them.
-FailureOr<SmallVector<ParameterGradient>> EntryBuilder::gradientsOf(Entry &entry, Value seed) {
+/// Gradients of `scale` (null: 1) times the loss with respect to all trained parameters that it
+/// depends on, in the order in which backward finishes them.
+FailureOr<SmallVector<ParameterGradient>> EntryBuilder::gradientsOf(Entry &entry, Value loss,
+                                                                    Value scale) {
   llvm::MapVector<GlobalOp, SmallVector<Value>> reads;
   SmallVector<Value> leaves;
   for (auto get : entry.function.getOps<GetGlobalOp>()) {
@@ -221,8 +225,11 @@ FailureOr<SmallVector<ParameterGradient>> EntryBuilder::gradientsOf(Entry &entry
     }
   }
   ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("loss")));
+  RankedTensorType type = tensorType(loss);
+  Value seed =
+      scale ? b.broadcast(b.cast(scale, type.getElementType()), type.getShape()) : b.splat(type, 1);
   FailureOr<SmallVector<ValueGradient>> gradients =
-      buildBackward(builder, ValueGradient{seed, b.splat(tensorType(seed), 1)}, leaves);
+      buildBackward(builder, ValueGradient{loss, seed}, leaves);
   if (failed(gradients)) {
     return failure();
   }
@@ -263,7 +270,8 @@ LogicalResult EntryBuilder::buildTraining(EntryKind kind, StringRef name) {
                      ? b.create<MaxOp>(terms->count, b.scalar(1, terms->count)).getResult()
                      : terms->count;
   Value loss = meansGlobally() ? terms->sum : b.div(terms->sum, number);
-  FailureOr<SmallVector<ParameterGradient>> parameters = gradientsOf(*entry, loss);
+  Value scale = scalesLoss(options) ? currentLossScale(b, globals) : Value();
+  FailureOr<SmallVector<ParameterGradient>> parameters = gradientsOf(*entry, loss, scale);
   if (failed(parameters)) {
     return failure();
   }
@@ -274,7 +282,7 @@ LogicalResult EntryBuilder::buildTraining(EntryKind kind, StringRef name) {
   }
   if (kind == EntryKind::Micro) {
     finishMicro(*entry, b, *terms, loss, *parameters);
-  } else if (failed(finishLast(*entry, b, *terms, loss, *parameters))) {
+  } else if (failed(finishLast(*entry, b, *terms, loss, scale, *parameters))) {
     return failure();
   }
   end(*entry);
@@ -307,7 +315,8 @@ void EntryBuilder::finishMicro(Entry &entry, ValueBuilder &b, const LossTerms &t
 /// @last: the step's loss and averaged gradients; behind dsc.gradients the update, with every write
 /// predicated.
 LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const LossTerms &terms,
-                                       Value loss, MutableArrayRef<ParameterGradient> parameters) {
+                                       Value loss, Value scale,
+                                       MutableArrayRef<ParameterGradient> parameters) {
   Type element = tensorType(loss).getElementType();
   Value count = terms.count, average; // what the sums are multiplied by; null: 1
   if (accumulates()) {
@@ -346,7 +355,7 @@ LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const Loss
   }
   builder.create<GradientsOp>(NameLoc::get(builder.getStringAttr("gradients")), gradients,
                               builder.getStrArrayAttr(names));
-  UpdateResult update = appendOptimizer(builder, globals, options, parameters, loss);
+  UpdateResult update = appendOptimizer(builder, globals, options, parameters, loss, scale);
   b.loc = NameLoc::get(builder.getStringAttr("buffers"));
   for (auto &[buffer, value] : entry.written) {
     globals.set(b, buffer, b.select(update.ok, value, globals.get(b, buffer)));
@@ -354,6 +363,11 @@ LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const Loss
   Value zero = b.scalar(0, update.norm),
         skipped = b.select(update.ok, zero, b.scalar(1, update.norm));
   entry.results = {{"loss", loss}, {"grad_norm", update.norm}, {"skipped", skipped}};
+  if (scale) {
+    entry.results.push_back({"loss_scale", scale});
+    entry.results.push_back(
+        {"loss_scale_exhausted", b.cast(update.scaleExhausted, builder.getF32Type())});
+  }
   return success();
 }
 
@@ -442,8 +456,14 @@ static void warnAboutUntouched(ModuleOp module) {
   auto last = module.lookupSymbol<func::FuncOp>("last");
   llvm::DenseSet<Attribute> updated;
   last.walk([&](SetGlobalOp set) { updated.insert(set.getNameAttr().getAttr()); });
+  auto parts = storedParts(module);
+  auto storageOf = [](GlobalOp global) {
+    return global.getStorage() ? global.getStorage()->getGlobal().getAttr()
+                               : global.getSymNameAttr();
+  };
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getRole() == GlobalRole::trained && !updated.contains(global.getSymNameAttr())) {
+    if (global.getRole() == GlobalRole::trained && !parts.contains(global.getSymNameAttr()) &&
+        !updated.contains(storageOf(global))) {
       global.emitWarning() << "parameter '" << global.getSymName()
                            << "' does not reach the loss and stays as it is";
     }

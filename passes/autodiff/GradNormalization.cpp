@@ -92,13 +92,23 @@ void dsc::gradCrossEntropy(CrossEntropyOp op, Grad &g) {
   Value logits = op.getLogits();
   if (g.of()) {
     g.give(0, g.create<CrossEntropyGradOp>(logits, op.getLabels(), op.getLse(), g.of(),
-                                           op.getIgnoreIndexAttr(), op.getLabelSmoothingAttr()));
+                                           op.getIgnoreIndexAttr(), op.getLabelSmoothingAttr(),
+                                           op.getClassesAttr()));
   }
   if (g.of(1)) {
     SmallVector<int64_t> column(tensorType(op.getLse()).getShape());
     column.push_back(1);
     Value wide = g.cast(logits, tensorType(op.getLse()).getElementType());
     Value softmax = g.create<ExpOp>(g.sub(wide, g.reshape(op.getLse(), column)));
-    g.give(0, g.mul(softmax, g.reshape(g.of(1), column)));
+    Value dlogits = g.mul(softmax, g.reshape(g.of(1), column));
+    if (op.getClasses()) { // padding has no part in lse
+      int64_t rank = tensorType(logits).getRank();
+      SmallVector<int64_t> row(rank, 1);
+      row.back() = tensorType(logits).getShape().back();
+      Value index = g.create<IotaOp>(RankedTensorType::get(row, g.builder.getI32Type()), rank - 1);
+      Value isClass = g.compare(ComparePredicate::lt, index, static_cast<double>(*op.getClasses()));
+      dlogits = g.select(isClass, dlogits, g.scalar(0, dlogits));
+    }
+    g.give(0, dlogits);
   }
 }

@@ -24,7 +24,8 @@ GlobalOp TrainingGlobals::declare(StringRef name, RankedTensorType type, GlobalR
       GlobalRoleAttr::get(module.getContext(), role), DenseElementsAttr::get(type, fill),
       SourceAttr(), ArrayAttr(), StringAttr(),
       of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
-      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), PlaceAttr());
+      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), StorageAttr(),
+      PlaceAttr());
   // A model may have a parameter of this name; `of` and `slot_kind` say what the global is,
   // whatever it is called.
   table.insert(global, Block::iterator(global));
@@ -54,7 +55,7 @@ LogicalResult TrainingGlobals::declareRuntimeValues(const CompileOptions &option
     double value;
     bool present = true;
   };
-  bool sgd = options.optimizer == "sgd";
+  bool sgd = options.optimizer == "sgd", scales = options.precision == "fp16";
   Type f32 = b.getF32Type(), i64 = b.getI64Type();
   const Entry entries[] = {
       {"rt.lr", f32, options.lr},
@@ -65,6 +66,12 @@ LogicalResult TrainingGlobals::declareRuntimeValues(const CompileOptions &option
       {"rt.dampening", f32, options.dampening, sgd},
       {"rt.weight_decay", f32, options.weightDecay},
       {"rt.clip", f32, options.clip},
+      {"rt.loss_scale", f32, options.lossScale, scales},
+      {"rt.initial_scale_power", i64, static_cast<double>(options.initialScalePower), scales},
+      {"rt.loss_scale_window", i64, static_cast<double>(options.lossScaleWindow), scales},
+      {"rt.hysteresis", i64, static_cast<double>(options.hysteresis), scales},
+      {"rt.min_loss_scale", f32, options.minLossScale, scales},
+      {"rt.consecutive_hysteresis", i64, options.consecutiveHysteresis ? 1.0 : 0.0, scales},
       {"rt.seed", i64, static_cast<double>(options.seed)},
       {"rt.step", i64, 0},
       {"rt.sample_base", i64, 0},

@@ -5,6 +5,8 @@
 #include "passes/Passes.h"
 #include "passes/autodiff/ValueBuilder.h"
 
+#include <limits>
+
 namespace dsc {
 #define GEN_PASS_DEF_EXPANDLOSSES
 #include "passes/Passes.h.inc"
@@ -18,10 +20,11 @@ namespace {
 /// classes.
 struct Rows {
   ValueBuilder b;
-  Value logits;        // in the type of statistics
+  Value logits;        // in the type of statistics; -inf in padding
   Value labels, valid; // one a row
+  Value isClass;       // whether a column is no padding; null where there is none
   SmallVector<int64_t> column;
-  int64_t axis;
+  int64_t axis, width;
   double classes, smoothing;
 
   template <typename OpT>
@@ -29,8 +32,15 @@ struct Rows {
       : b(builder, op.getLoc()), smoothing(op.getLabelSmoothing().convertToDouble()) {
     RankedTensorType type = tensorType(op.getLogits());
     axis = type.getRank() - 1;
-    classes = static_cast<double>(type.getDimSize(axis));
+    width = type.getDimSize(axis);
+    int64_t count = op.getClasses().value_or(width);
+    classes = static_cast<double>(count);
     logits = b.cast(op.getLogits(), statisticsType(type.getElementType()));
+    if (count < width) {
+      isClass = b.compare(ComparePredicate::lt, columnIndex(), classes);
+      logits =
+          b.select(isClass, logits, b.scalar(-std::numeric_limits<double>::infinity(), logits));
+    }
     column.assign(type.getShape().begin(), type.getShape().end());
     column.back() = 1;
     labels = b.reshape(op.getLabels(), column);
@@ -41,15 +51,21 @@ struct Rows {
     valid = b.create<CompareOp>(labels, b.create<ConstantOp>(ignored), ComparePredicate::ne);
   }
 
-  /// Whether a column is the row's label. 32 bits count the classes, and labels that are none match
-  /// no column.
-  Value isLabel() {
-    Type i32 = b.builder.getI32Type();
-    SmallVector<int64_t> shape(column.size(), 1);
-    shape.back() = static_cast<int64_t>(classes);
-    Value index = b.create<IotaOp>(RankedTensorType::get(shape, i32), axis);
-    return b.create<CompareOp>(index, b.cast(labels, i32), ComparePredicate::eq);
+  /// Each column's number, for all rows. 32 bits count the classes.
+  Value columnIndex() {
+    SmallVector<int64_t> shape(axis + 1, 1);
+    shape.back() = width;
+    return b.create<IotaOp>(RankedTensorType::get(shape, b.builder.getI32Type()), axis);
   }
+
+  /// Whether a column is the row's label; labels that are no class match none.
+  Value isLabel() {
+    return b.create<CompareOp>(columnIndex(), b.cast(labels, b.builder.getI32Type()),
+                               ComparePredicate::eq);
+  }
+
+  /// x where a column is a class, 0 in padding.
+  Value onClasses(Value x) { return isClass ? b.select(isClass, x, b.scalar(0, x)) : x; }
 
   Value total(Value x) { return b.reduce(ReduceKind::sum, x, {axis}); }
 };
@@ -66,7 +82,7 @@ static void expand(CrossEntropyOp op) {
   Value target = rows.total(b.select(rows.isLabel(), x, b.scalar(0, x)));
   Value loss = b.sub(lse, target);
   if (rows.smoothing != 0) {
-    Value uniform = b.sub(lse, b.div(rows.total(x), rows.classes));
+    Value uniform = b.sub(lse, b.div(rows.total(rows.onClasses(x)), rows.classes));
     loss = b.add(b.mul(loss, 1 - rows.smoothing), b.mul(uniform, rows.smoothing));
   }
   loss = b.select(rows.valid, loss, b.scalar(0, loss));
@@ -86,7 +102,7 @@ static void expand(CrossEntropyGradOp op) {
   Value target = b.select(rows.isLabel(), b.scalar(1 - rows.smoothing + others, softmax),
                           b.scalar(others, softmax));
   Value gradient = b.mul(b.reshape(op.getDloss(), rows.column), b.sub(softmax, target));
-  gradient = b.select(rows.valid, gradient, b.scalar(0, gradient));
+  gradient = rows.onClasses(b.select(rows.valid, gradient, b.scalar(0, gradient)));
   op.getDlogits().replaceAllUsesWith(b.cast(gradient, tensorType(op.getLogits()).getElementType()));
   op.erase();
 }

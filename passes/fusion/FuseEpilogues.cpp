@@ -2,9 +2,9 @@
 // applies it on the way, and library calls learn how much workspace they may use.
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace dsc {
 #define GEN_PASS_DEF_FUSEEPILOGUES
@@ -98,11 +98,12 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
 };
 
 struct FuseEpilogues : public dsc::impl::FuseEpiloguesBase<FuseEpilogues> {
+  using FuseEpiloguesBase::FuseEpiloguesBase;
   void runOnOperation() override {
     std::unique_ptr<Target> target = targetOf(getOperation());
     RewritePatternSet patterns(&getContext());
     patterns.add<AddIntoMatmul, AddIntoConv>(&getContext(), *target);
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) {
+    if (failed(applyPatternsWithin(getOperation(), std::move(patterns), limit))) {
       return signalPassFailure();
     }
     getOperation().walk([&](Operation *op) {

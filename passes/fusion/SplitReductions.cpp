@@ -75,9 +75,20 @@ struct SplitReductions : public dsc::impl::SplitReductionsBase<SplitReductions> 
       SmallVector<int64_t> rest = llvm::to_vector(llvm::make_filter_range(
           op.getAxes(), [&](int64_t axis) { return !llvm::is_contained(first, axis); }));
       OpBuilder builder(op);
-      auto part = builder.create<ReduceOp>(op.getLoc(), op.getX(), op.getKind(), first);
-      op.getY().replaceAllUsesWith(
-          builder.create<ReduceOp>(op.getLoc(), part.getY(), op.getKind(), rest).getY());
+      // Half types are rounded once, at the end.
+      auto type = cast<RankedTensorType>(op.getX().getType());
+      Type wide = isa<FloatType>(type.getElementType()) ? statisticsType(type.getElementType())
+                                                        : type.getElementType();
+      auto inType = [&](Value x, Type element) -> Value {
+        auto own = cast<RankedTensorType>(x.getType());
+        return own.getElementType() == element
+                   ? x
+                   : builder.create<CastOp>(op.getLoc(), own.clone(element), x).getResult();
+      };
+      auto part =
+          builder.create<ReduceOp>(op.getLoc(), inType(op.getX(), wide), op.getKind(), first);
+      Value whole = builder.create<ReduceOp>(op.getLoc(), part.getY(), op.getKind(), rest);
+      op.getY().replaceAllUsesWith(inType(whole, type.getElementType()));
       op.erase();
     }
   }

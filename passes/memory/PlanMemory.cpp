@@ -43,8 +43,8 @@ struct SpaceSizes {
 /// the alignment. What lies within a flat global has a part of its slot.
 static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getWithin()) {
-      continue;
+    if (global.getStorage() || global.getWithin()) {
+      continue; // lies where its storage does
     }
     bool constant = global.getRole() == GlobalRole::constant;
     int64_t &next = constant ? sizes.constants : sizes.state;

@@ -86,6 +86,9 @@ public:
 
   LogicalResult run(ModuleOp module) {
     for (auto global : module.getOps<GlobalOp>()) {
+      if (global.getStorage()) {
+        continue;
+      }
       if (!global.getSlot()) {
         return global.emitError("global has no slot");
       }

@@ -95,7 +95,8 @@ void FlatGlobals::declare(Bucket &bucket) {
         loc, builder.getStringAttr(name), TypeAttr::get(value.getType()),
         GlobalRoleAttr::get(context, role), value, SourceAttr(), ArrayAttr(), StringAttr(),
         of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
-        kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), PlaceAttr());
+        kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), StorageAttr(),
+        PlaceAttr());
     symbols.insert(global, Block::iterator(global)); // the name is new also to the model
     return global;
   };

@@ -3,9 +3,9 @@
 // product alone.
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/Constants.h"
-
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/raise/StridedView.h"
 
 namespace dsc {
 #define GEN_PASS_DEF_CANONICALIZECONTRACTIONS
@@ -27,6 +27,12 @@ static bool swapsLastTwo(TransposeOp op) {
     }
   }
   return rank >= 2 && permutation[rank - 1] == rank - 2;
+}
+
+/// Whether `op` changes the order of rows, the elements of the last dimension staying together.
+static bool keepsRows(TransposeOp op) {
+  ArrayRef<int64_t> permutation = op.getPermutation();
+  return !permutation.empty() && permutation.back() == static_cast<int64_t>(permutation.size()) - 1;
 }
 
 namespace {
@@ -102,12 +108,60 @@ struct SinkReshapeBelowBias : OpRewritePattern<AddOp> {
   }
 };
 
+/// matmul(transpose(x), w) == transpose(matmul(x, w)) where rows change places and stay whole
+/// (nn.MultiheadAttention works on [length, batch, width] inside). Only where the product is cut up
+/// by further changes of layout: there the transposes meet, anywhere else a wider tensor would be
+/// transposed.
+struct SinkRowOrder : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getA().getDefiningOp<TransposeOp>();
+    if (!transpose || op.getTransposeA() || op.getBias() || op.getAccumulator() ||
+        typeOf(op.getB()).getRank() != 2 || !keepsRows(transpose) || !isCutUp(op.getResult())) {
+      return failure();
+    }
+    Value product = createValue<MatmulOp>(rewriter, op.getLoc(), transpose.getX(), op.getB(), false,
+                                          op.getTransposeB());
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, product, transpose.getPermutation());
+    return success();
+  }
+
+  /// Whether a product, with its bias, is read by changes of layout alone.
+  static bool isCutUp(Value y) {
+    return !y.use_empty() && llvm::all_of(y.getUsers(), [&](Operation *user) {
+      bool isBias = isa<AddOp>(user) && typeOf(otherOperand(user, y)).getRank() <= 1;
+      return isBias ? isCutUp(user->getResult(0)) : isViewOp(user);
+    });
+  }
+};
+
+/// transpose(y) + b == transpose(y + b) for a bias of the last dimension: the other half.
+struct SinkRowOrderBelowBias : OpRewritePattern<AddOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AddOp op, PatternRewriter &rewriter) const override {
+    for (unsigned i : {0u, 1u}) {
+      auto transpose = op->getOperand(i).getDefiningOp<TransposeOp>();
+      Value bias = op->getOperand(1 - i);
+      if (!transpose || typeOf(bias).getRank() > 1 || transpose.getType() != op.getType() ||
+          !keepsRows(transpose) || !transpose.getX().getDefiningOp<MatmulOp>()) {
+        continue;
+      }
+      Value sum = createValue<AddOp>(rewriter, op.getLoc(), transpose.getX(), bias);
+      rewriter.replaceOpWithNewOp<TransposeOp>(op, sum, transpose.getPermutation());
+      return success();
+    }
+    return failure();
+  }
+};
+
 struct CanonicalizeContractions
     : dsc::impl::CanonicalizeContractionsBase<CanonicalizeContractions> {
+  using CanonicalizeContractionsBase::CanonicalizeContractionsBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldOperandTranspose, UnflattenRows, SinkReshapeBelowBias>(&getContext());
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) {
+    patterns.add<FoldOperandTranspose, UnflattenRows, SinkReshapeBelowBias, SinkRowOrder,
+                 SinkRowOrderBelowBias>(&getContext());
+    if (failed(applyPatternsWithin(getOperation(), std::move(patterns), limit))) {
       signalPassFailure();
     }
   }

@@ -2,10 +2,9 @@
 // ops that change nothing (x * 1, x + 0, -(-x), whole slices).
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/Constants.h"
 #include "passes/raise/StridedView.h"
-
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace dsc {
 #define GEN_PASS_DEF_CANONICALIZEVIEWS
@@ -148,6 +147,7 @@ struct EmptyPad : OpRewritePattern<PadOp> {
 };
 
 struct CanonicalizeViews : dsc::impl::CanonicalizeViewsBase<CanonicalizeViews> {
+  using CanonicalizeViewsBase::CanonicalizeViewsBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<ChainToReshape, ComposeTransposes, ComposeSlices, WholeSlice, DoubleNegation,
@@ -156,7 +156,7 @@ struct CanonicalizeViews : dsc::impl::CanonicalizeViewsBase<CanonicalizeViews> {
     patterns.add<NeutralConstant<DivOp>>(&getContext(), 1.0, false);
     patterns.add<NeutralConstant<AddOp>>(&getContext(), 0.0, true);
     patterns.add<NeutralConstant<SubOp>>(&getContext(), 0.0, false);
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) {
+    if (failed(applyPatternsWithin(getOperation(), std::move(patterns), limit))) {
       signalPassFailure();
     }
   }

@@ -8,10 +8,11 @@
 // known kind become flags.
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/AttentionMask.h"
+#include "passes/raise/AttentionRows.h"
 #include "passes/raise/Constants.h"
 #include "passes/raise/PatternLog.h"
-#include "passes/raise/StridedView.h"
 
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -25,92 +26,6 @@ using namespace dsc;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 static ArrayRef<int64_t> shapeOf(Value value) { return typeOf(value).getShape(); }
-
-namespace {
-/// A value whose rows (batch, position) hold an operand's heads side by side.
-struct RowSource {
-  Value value;
-  int64_t row;    // elements of a row
-  int64_t offset; // where in the row the first head starts
-  int64_t heads;  // distinct heads; each serves operand heads / heads of them
-  double scale;   // the operand is value * scale
-  bool copies;    // whether the ops between the value and the operand move data
-};
-} // namespace
-
-/// Reads `view`, the [batch, length, heads, width] view of `source`, as rows; nothing where it is
-/// not one.
-static std::optional<RowSource> rowsOf(const StridedView &view, Value source) {
-  SmallVector<int64_t> shape = view.shape();
-  int64_t batch = shape[0], length = shape[1], heads = shape[2], width = shape[3];
-  auto single = [&](int64_t dim, int64_t stride) {
-    const StridedView::Dimension &factors = view.dimension(dim);
-    return factors.size() == 1 && factors.front().stride == stride;
-  };
-  if (width != 1 && !single(3, 1)) {
-    return std::nullopt;
-  }
-  RowSource rows{source, typeOf(source).getNumElements(), view.offset(), heads, 1, false};
-  StridedView::Dimension headFactors = view.dimension(2);
-  if (!headFactors.empty() && headFactors.back().stride == 0) { // repeated keys
-    rows.heads = heads / headFactors.back().size;
-    headFactors.pop_back();
-  }
-  if (headFactors.size() > 1 || (!headFactors.empty() && headFactors.front().stride != width)) {
-    return std::nullopt;
-  }
-  if (length > 1) {
-    if (view.dimension(1).size() != 1) {
-      return std::nullopt;
-    }
-    rows.row = view.dimension(1).front().stride;
-  } else if (batch > 1) {
-    if (view.dimension(0).size() != 1) {
-      return std::nullopt;
-    }
-    rows.row = view.dimension(0).front().stride;
-  }
-  bool regular = batch == 1 || single(0, length * rows.row);
-  bool covers = typeOf(source).getNumElements() == batch * length * rows.row;
-  bool inside = rows.offset >= 0 && rows.offset + rows.heads * width <= rows.row;
-  return regular && covers && inside ? std::optional(rows) : std::nullopt;
-}
-
-/// All values that `operand` ([batch, length, heads * width]) can be read from, nearest first; the
-/// operand itself is one.
-static SmallVector<RowSource> findSources(Value operand, int64_t heads, bool takesScale) {
-  SmallVector<int64_t> split{shapeOf(operand)[0], shapeOf(operand)[1], heads,
-                             shapeOf(operand)[2] / heads};
-  SmallVector<RowSource> sources;
-  SmallVector<Operation *> chain; // nearest first
-  double scale = 1;
-  bool copies = false;
-  for (Value at = operand;;) {
-    StridedView view = StridedView::contiguous(shapeOf(at));
-    bool valid =
-        llvm::all_of(llvm::reverse(chain), [&](Operation *step) { return view.apply(step); }) &&
-        view.reshape(split);
-    if (std::optional<RowSource> rows = valid ? rowsOf(view, at) : std::nullopt) {
-      rows->scale = scale;
-      rows->copies = copies;
-      sources.push_back(*rows);
-    }
-    Operation *op = at.getDefiningOp();
-    if (isViewOp(op)) {
-      copies |= !isa<ReshapeOp>(op);
-      chain.push_back(op);
-      at = op->getOperand(0);
-      continue;
-    }
-    std::optional<ScaledValue> scaled = op && takesScale ? matchScaled(at) : std::nullopt;
-    if (!scaled) {
-      return sources;
-    }
-    copies = true;
-    scale *= scaled->scale;
-    at = scaled->x;
-  }
-}
 
 /// The best value to read one operand from: the farthest that holds nothing else, or else the
 /// nearest that holds it beside other columns, if that saves moving data.
@@ -140,9 +55,9 @@ struct Operands {
   int64_t width;
 
   explicit Operands(AttentionOp op) : op(op), width(shapeOf(op.getQkv()[0])[2] / op.getHeads()) {
-    q = findSources(op.getQkv()[0], op.getHeads(), true);
-    k = findSources(op.getQkv()[1], op.getKvHeads(), true);
-    v = findSources(op.getQkv()[2], op.getKvHeads(), false);
+    q = findRowSources(op.getQkv()[0], op.getHeads(), true);
+    k = findRowSources(op.getQkv()[1], op.getKvHeads(), true);
+    v = findRowSources(op.getQkv()[2], op.getKvHeads(), false);
   }
 
   /// q, k and v side by side in the rows of one value.
@@ -252,12 +167,16 @@ static void packOperands(AttentionOp op, PatternLog &log) {
 
 namespace {
 struct PackAttention : dsc::impl::PackAttentionBase<PackAttention> {
+  using PackAttentionBase::PackAttentionBase;
   void runOnOperation() override {
+    RewriteLimit left(limit);
     PatternLog log;
     SmallVector<AttentionOp> ops;
     getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
     for (AttentionOp op : ops) {
-      packOperands(op, log);
+      if (left.take()) {
+        packOperands(op, log);
+      }
     }
     IRRewriter rewriter(&getContext());
     (void)runRegionDCE(rewriter, getOperation()->getRegions());

@@ -5,6 +5,7 @@
 // * sigmoid(x): it is already two ops that one kernel computes.
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/Constants.h"
 #include "passes/raise/PatternLog.h"
 
@@ -201,7 +202,9 @@ static Value findGeluResult(Value t, Value x, std::string &reason) {
 
 namespace {
 struct RaiseActivation : dsc::impl::RaiseActivationBase<RaiseActivation> {
+  using RaiseActivationBase::RaiseActivationBase;
   void runOnOperation() override {
+    RewriteLimit left(limit);
     PatternLog log;
     log.foundAsOps<GeluOp>("gelu", getOperation());
     SmallVector<Operation *> anchors;
@@ -221,6 +224,9 @@ struct RaiseActivation : dsc::impl::RaiseActivationBase<RaiseActivation> {
       if (!result) {
         log.missed("gelu", anchor, reason);
         continue;
+      }
+      if (!left.take()) {
+        break;
       }
       Operation *last = result.getDefiningOp();
       OpBuilder builder(last);

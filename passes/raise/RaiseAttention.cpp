@@ -7,6 +7,7 @@
 // dsc-pack-attention then looks where they really come from.
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/AttentionMask.h"
 #include "passes/raise/Constants.h"
 #include "passes/raise/PatternLog.h"
@@ -471,20 +472,22 @@ static bool looksLikeScores(MatmulOp scores) {
 
 namespace {
 struct RaiseAttention : dsc::impl::RaiseAttentionBase<RaiseAttention> {
+  using RaiseAttentionBase::RaiseAttentionBase;
   void runOnOperation() override {
+    RewriteLimit left(limit);
     PatternLog log;
     log.foundAsOps<AttentionOp>("attention", getOperation());
     SmallVector<SoftmaxOp> anchors;
     getOperation().walk([&](SoftmaxOp op) { anchors.push_back(op); });
     for (SoftmaxOp softmax : anchors) {
-      raise(softmax, log);
+      raise(softmax, log, left);
     }
     IRRewriter rewriter(&getContext());
     (void)runRegionDCE(rewriter, getOperation()->getRegions());
     log.attach(getOperation());
   }
 
-  void raise(SoftmaxOp softmax, PatternLog &log) {
+  void raise(SoftmaxOp softmax, PatternLog &log, RewriteLimit &left) {
     int64_t rank = typeOf(softmax.getX()).getRank();
     if (rank < 2) {
       return;
@@ -507,7 +510,9 @@ struct RaiseAttention : dsc::impl::RaiseAttentionBase<RaiseAttention> {
     if (!reason.empty()) {
       return log.missed("attention", softmax, reason);
     }
-    AttentionBuilder{OpBuilder(match.output), match.output.getLoc(), match}.build(log);
+    if (left.take()) {
+      AttentionBuilder{OpBuilder(match.output), match.output.getLoc(), match}.build(log);
+    }
   }
 };
 } // namespace

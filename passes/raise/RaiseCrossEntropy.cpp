@@ -2,6 +2,7 @@
 // inside that pick the labels themselves. (SoftmaxCrossEntropyLoss is one op from import on.)
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/Constants.h"
 #include "passes/raise/PatternLog.h"
 
@@ -47,7 +48,7 @@ static void raise(GatherElementsOp gather, LogSoftmaxOp logSoftmax) {
       builder, loc, labelsType.clone(labelsType.getShape().drop_back()), gather.getIndices());
   auto noIgnored = builder.getI64IntegerAttr(std::numeric_limits<int64_t>::min());
   Value loss = createValue<CrossEntropyOp>(builder, loc, logSoftmax.getX(), labels, noIgnored,
-                                           builder.getF64FloatAttr(0));
+                                           builder.getF64FloatAttr(0), IntegerAttr());
   RankedTensorType type = typeOf(gather.getResult());
   if (typeOf(loss).getElementType() !=
       type.getElementType()) { // losses are f32 where logits are f16
@@ -60,7 +61,9 @@ static void raise(GatherElementsOp gather, LogSoftmaxOp logSoftmax) {
 
 namespace {
 struct RaiseCrossEntropy : dsc::impl::RaiseCrossEntropyBase<RaiseCrossEntropy> {
+  using RaiseCrossEntropyBase::RaiseCrossEntropyBase;
   void runOnOperation() override {
+    RewriteLimit left(limit);
     PatternLog log;
     log.foundAsOps<CrossEntropyOp>("cross_entropy", getOperation());
     SmallVector<GatherElementsOp> anchors;
@@ -74,6 +77,9 @@ struct RaiseCrossEntropy : dsc::impl::RaiseCrossEntropyBase<RaiseCrossEntropy> {
       if (!reason.empty()) {
         log.missed("cross_entropy", gather, reason);
         continue;
+      }
+      if (!left.take()) {
+        break;
       }
       log.found("cross_entropy", gather,
                 Twine(typeOf(gather.getData()).getShape().back()) + " classes");

@@ -5,10 +5,10 @@
 // biases join afterwards, wherever the exporter put them.
 
 #include "passes/Passes.h"
+#include "passes/RewriteLimit.h"
 #include "passes/raise/Constants.h"
 #include "passes/raise/PatternLog.h"
 
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/Support/Format.h"
 
 namespace dsc {
@@ -177,7 +177,7 @@ static std::optional<Normalization> matchNormalization(Operation *root, std::str
   return norm;
 }
 
-static void raiseNormalizations(ModuleOp module, PatternLog &log) {
+static void raiseNormalizations(ModuleOp module, PatternLog &log, RewriteLimit &left) {
   SmallVector<Operation *> roots;
   module.walk([&](Operation *op) {
     if (isa<SqrtOp, RsqrtOp>(op)) {
@@ -192,6 +192,9 @@ static void raiseNormalizations(ModuleOp module, PatternLog &log) {
         log.missed("normalization", root, reason);
       }
       continue;
+    }
+    if (!left.take()) {
+      return;
     }
     Operation *first = norm->results.front();
     for (Operation *result : norm->results) {
@@ -291,14 +294,17 @@ struct FoldRmsNormWeight : OpRewritePattern<MulOp> {
 };
 
 struct RaiseNormalization : dsc::impl::RaiseNormalizationBase<RaiseNormalization> {
+  using RaiseNormalizationBase::RaiseNormalizationBase;
   void runOnOperation() override {
+    RewriteLimit left(limit);
     PatternLog log;
     log.foundAsOps<LayerNormOp>("layer_norm", getOperation());
     log.foundAsOps<RmsNormOp>("rms_norm", getOperation());
-    raiseNormalizations(getOperation(), log);
+    raiseNormalizations(getOperation(), log, left);
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldLayerNormWeight, FoldLayerNormBias, FoldRmsNormWeight>(&getContext());
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) {
+    // Weights of norms that the file has as ops fold too; with a limit, norms come first.
+    if (failed(applyPatternsWithin(getOperation(), std::move(patterns), left.remaining()))) {
       return signalPassFailure();
     }
     log.attach(getOperation());

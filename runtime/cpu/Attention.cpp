@@ -4,6 +4,7 @@
 
 #include "runtime/cpu/CpuPlans.h"
 #include "runtime/cpu/Gemm.h"
+#include "runtime/cpu/HalfKernels.h"
 #include "runtime/cpu/PlainAttention.h"
 
 #include <algorithm>
@@ -35,10 +36,9 @@ void fillZeros(const AttentionShape &shape, const int64_t (&strides)[3], int64_t
 
 Result<AttentionPlan> AttentionPlan::make(const AttentionShape &shape, int32_t dtype,
                                           int64_t workspace) {
-  if (dtype != DSC_F32 && dtype != DSC_F64) {
-    return Status::internal(format("attention of element type %d; the CPU takes f32 (%d) and f64 "
-                                   "(%d): compile with another precision",
-                                   dtype, DSC_F32, DSC_F64));
+  if (dtype != DSC_F32 && dtype != DSC_F64 && !dsc_is_half(dtype)) {
+    return Status::internal(
+        format("attention of element type %d; the CPU takes f32, f64, f16 and bf16", dtype));
   }
   if (shape.batch < 0 || shape.qLength < 0 || shape.kvLength < 0 || shape.width < 1 ||
       shape.kvHeads < 1 || shape.heads % shape.kvHeads != 0) {
@@ -61,16 +61,32 @@ Result<AttentionPlan> AttentionPlan::make(const AttentionShape &shape, int32_t d
 }
 
 bool AttentionPlan::isF64() const { return dtype == DSC_F64; }
+bool AttentionPlan::isHalf() const { return dsc_is_half(dtype); }
 
-Status AttentionPlan::checkGradient() const {
+int64_t AttentionPlan::maskElements() const {
+  const int64_t dims[4] = {shape.batch, shape.heads, shape.qLength, shape.kvLength};
+  int64_t count = shape.maskType && shape.maskType != DSC_BOOL ? 1 : 0;
+  for (int i = 0; i < 4; ++i) {
+    count *= shape.maskStrides[i] ? dims[i] : 1;
+  }
+  return count;
+}
+
+Status AttentionPlan::checkWorkspace(bool gradient) const {
   int64_t needed =
-      dsc_attention_grad_workspace(shape.batch, shape.heads, shape.qLength, isF64() ? 8 : 4);
+      dsc_attention_half_workspace(dtype, gradient, shape.batch, shape.heads, shape.kvHeads,
+                                   shape.qLength, shape.kvLength, shape.width, maskElements());
+  if (gradient) {
+    needed +=
+        dsc_attention_grad_workspace(shape.batch, shape.heads, shape.qLength, isF64() ? 8 : 4);
+  }
   if (workspaceBytes >= needed) {
     return {};
   }
-  return Status::internal(format("the gradient of attention has a workspace of %lld bytes planned "
-                                 "and needs %lld; compile the model again",
-                                 (long long)workspaceBytes, (long long)needed));
+  return Status::internal(format("%s attention has a workspace of %lld bytes planned and needs "
+                                 "%lld; compile the model again",
+                                 gradient ? "the gradient of" : "", (long long)workspaceBytes,
+                                 (long long)needed));
 }
 
 template <typename T>
@@ -150,6 +166,132 @@ void AttentionPlan::backwardInBlocks(ThreadTeam &team,
   });
 }
 
+//===----------------------------------------------------------------------===//
+// Half types
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// f32 copies of half tensors in a workspace, dense: [batch, position, head, width].
+class WideCopies {
+public:
+  WideCopies(ThreadTeam &team, int32_t dtype, const AttentionShape &shape, void *workspace)
+      : team(team), dtype(dtype), shape(shape), next(static_cast<char *>(workspace)) {}
+
+  float *take(int64_t floats) {
+    auto *result = reinterpret_cast<float *>(next);
+    next += dsc_align(floats * int64_t(sizeof(float)));
+    return result;
+  }
+  float *room(int64_t positions, int64_t heads) {
+    return take(shape.batch * positions * heads * shape.width);
+  }
+  const float *wide(const void *from, const int64_t (&strides)[3], int64_t positions,
+                    int64_t heads) {
+    float *to = room(positions, heads);
+    forRows(strides, positions, heads, [&](int64_t dense, int64_t strided) {
+      halfKernels().widen(dtype, shape.width, static_cast<const uint16_t *>(from) + strided,
+                          to + dense);
+    });
+    return to;
+  }
+  void narrow(const float *from, void *to, const int64_t (&strides)[3], int64_t positions,
+              int64_t heads) {
+    forRows(strides, positions, heads, [&](int64_t dense, int64_t strided) {
+      halfKernels().narrow(dtype, shape.width, from + dense, static_cast<uint16_t *>(to) + strided);
+    });
+  }
+  /// A mask of the operands' type in f32; others as they are.
+  const void *wideMask(const void *mask, int64_t elements) {
+    if (elements == 0) {
+      return mask;
+    }
+    float *to = take(elements);
+    dsc::widen(team, dtype, elements, mask, to);
+    return to;
+  }
+  void *rest() { return next; }
+
+  /// The shape of the copies.
+  AttentionShape wideShape() const {
+    AttentionShape wide = shape;
+    wide.maskType = wide.maskType == dtype ? DSC_F32 : wide.maskType;
+    auto dense = [&](int64_t(&strides)[3], int64_t positions, int64_t heads) {
+      strides[2] = shape.width;
+      strides[1] = heads * shape.width;
+      strides[0] = positions * strides[1];
+    };
+    dense(wide.qStrides, shape.qLength, shape.heads);
+    dense(wide.oStrides, shape.qLength, shape.heads);
+    dense(wide.kStrides, shape.kvLength, shape.kvHeads);
+    dense(wide.vStrides, shape.kvLength, shape.kvHeads);
+    return wide;
+  }
+
+private:
+  /// Calls each(dense offset, strided offset) for every run of `width` elements.
+  template <typename Each>
+  void forRows(const int64_t (&strides)[3], int64_t positions, int64_t heads, Each &&each) {
+    int64_t rows = shape.batch * positions * heads;
+    team.parallelFor(rows, std::max<int64_t>(1, 16384 / shape.width),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t row = begin; row < end; ++row) {
+                         int64_t head = row % heads, position = row / heads % positions;
+                         each(row * shape.width, row / heads / positions * strides[0] +
+                                                     position * strides[1] + head * strides[2]);
+                       }
+                     });
+  }
+
+  ThreadTeam &team;
+  int32_t dtype;
+  const AttentionShape &shape;
+  char *next;
+};
+
+} // namespace
+
+void AttentionPlan::forwardHalf(ThreadTeam &team, const AttentionCall &call) const {
+  WideCopies copies(team, dtype, shape, call.workspace);
+  AttentionOperands<float> operands = {};
+  operands.q = copies.wide(call.q, shape.qStrides, shape.qLength, shape.heads);
+  operands.k = copies.wide(call.k, shape.kStrides, shape.kvLength, shape.kvHeads);
+  operands.v = copies.wide(call.v, shape.vStrides, shape.kvLength, shape.kvHeads);
+  operands.mask = copies.wideMask(call.mask, maskElements());
+  operands.o = copies.room(shape.qLength, shape.heads);
+  // A forward call's results.
+  operands.lse = static_cast<float *>(const_cast<void *>(call.lse));
+  AttentionPlan wide = *this;
+  wide.shape = copies.wideShape();
+  wide.dtype = DSC_F32;
+  wide.forward(team, operands);
+  copies.narrow(operands.o, const_cast<void *>(call.o), shape.oStrides, shape.qLength, shape.heads);
+}
+
+void AttentionPlan::backwardHalf(ThreadTeam &team, const AttentionCall &call) const {
+  WideCopies copies(team, dtype, shape, call.workspace);
+  AttentionOperands<float> operands = {};
+  operands.q = copies.wide(call.q, shape.qStrides, shape.qLength, shape.heads);
+  operands.k = copies.wide(call.k, shape.kStrides, shape.kvLength, shape.kvHeads);
+  operands.v = copies.wide(call.v, shape.vStrides, shape.kvLength, shape.kvHeads);
+  operands.mask = copies.wideMask(call.mask, maskElements());
+  // Only read by the gradient.
+  operands.o = const_cast<float *>(copies.wide(call.o, shape.oStrides, shape.qLength, shape.heads));
+  operands.lse = static_cast<float *>(const_cast<void *>(call.lse));
+  operands.dO = copies.wide(call.dO, shape.oStrides, shape.qLength, shape.heads);
+  operands.dq = copies.room(shape.qLength, shape.heads);
+  operands.dk = copies.room(shape.kvLength, shape.kvHeads);
+  operands.dv = copies.room(shape.kvLength, shape.kvHeads);
+  operands.delta = static_cast<float *>(copies.rest());
+  AttentionPlan wide = *this;
+  wide.shape = copies.wideShape();
+  wide.dtype = DSC_F32;
+  wide.backward(team, operands);
+  copies.narrow(operands.dq, call.dq, shape.qStrides, shape.qLength, shape.heads);
+  copies.narrow(operands.dk, call.dk, shape.kStrides, shape.kvLength, shape.kvHeads);
+  copies.narrow(operands.dv, call.dv, shape.vStrides, shape.kvLength, shape.kvHeads);
+}
+
 namespace {
 
 template <typename T> AttentionOperands<T> operandsOf(const AttentionCall &call) {
@@ -182,7 +324,10 @@ Status CpuDevice::attention(int32_t plan, const AttentionCall &call) {
   if (!found || found->hasMask() != (call.mask != nullptr)) {
     return planMismatch(found != nullptr, plan);
   }
-  if (found->isF64()) {
+  DSC_RETURN_IF_FAILED(found->checkWorkspace(false));
+  if (found->isHalf()) {
+    found->forwardHalf(team, call);
+  } else if (found->isF64()) {
     found->forward(team, operandsOf<double>(call));
   } else {
     found->forward(team, operandsOf<float>(call));
@@ -195,8 +340,10 @@ Status CpuDevice::attentionGrad(int32_t plan, const AttentionCall &call) {
   if (!found || found->hasMask() != (call.mask != nullptr)) {
     return planMismatch(found != nullptr, plan);
   }
-  DSC_RETURN_IF_FAILED(found->checkGradient());
-  if (found->isF64()) {
+  DSC_RETURN_IF_FAILED(found->checkWorkspace(true));
+  if (found->isHalf()) {
+    found->backwardHalf(team, call);
+  } else if (found->isF64()) {
     found->backward(team, operandsOf<double>(call));
   } else {
     found->backward(team, operandsOf<float>(call));

@@ -3,6 +3,7 @@
 #include "runtime/cpu/Convolution.h"
 
 #include "runtime/cpu/CpuPlans.h"
+#include "runtime/cpu/HalfKernels.h"
 #include "runtime/cpu/Patches.h"
 #include "runtime/cpu/PlainConvolution.h"
 
@@ -233,8 +234,39 @@ void ConvPlan::runPacked(ThreadTeam &team, const float *a, const float *b, const
   }
 }
 
+/// f32 copies lie as the operands do, element by element.
+void ConvPlan::runHalf(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
+                       char *workspace) const {
+  int64_t used = 0;
+  auto take = [&](int64_t elements) {
+    auto *result = reinterpret_cast<float *>(workspace + used);
+    used += dsc_align(elements * int64_t(sizeof(float)));
+    return result;
+  };
+  auto wide = [&](const void *from, int64_t elements) {
+    float *to = take(elements);
+    widen(team, shape.dtype, elements, from, to);
+    return to;
+  };
+  int64_t x = shape.batch * shape.inPixels() * shape.inChannels;
+  int64_t y = shape.batch * shape.outPixels() * shape.outChannels;
+  int64_t w = shape.outChannels * shape.taps() * shape.groupIn();
+  bool toInput = shape.kind == DSC_CONV_GRAD_INPUT, toWeight = shape.kind == DSC_CONV_GRAD_WEIGHT;
+  const float *wideA = wide(a, toInput ? y : x), *wideB = wide(b, toWeight ? y : w);
+  const float *wideBias = bias ? wide(bias, shape.outChannels) : nullptr;
+  int64_t elements = toInput ? x : toWeight ? w : y;
+  float *result = take(elements);
+  ConvShape f32 = shape;
+  f32.dtype = DSC_F32;
+  ConvPlan(f32, workspaceBytes - used).run(team, wideA, wideB, wideBias, result, workspace + used);
+  narrow(team, shape.dtype, elements, result, c);
+}
+
 void ConvPlan::run(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
                    void *workspace) const {
+  if (dsc_is_half(shape.dtype)) {
+    return runHalf(team, a, b, bias, c, static_cast<char *>(workspace));
+  }
   if (isDepthwise()) {
     return runDepthwise(team, static_cast<const float *>(a), static_cast<const float *>(b),
                         static_cast<const float *>(bias), static_cast<float *>(c));

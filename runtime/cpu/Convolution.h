@@ -1,7 +1,8 @@
 // Plans of dsc_rt_conv.
 // Convolutions are matrix products whose one operand is gathered while it is packed: no patch
 // matrix exists. Channels-last operands are used in place, others through copies in the workspace.
-// f64, the reference, and convolutions with few channels a group take plain loops.
+// f64, the reference, and convolutions with few channels a group take plain loops. The half types
+// are widened in the workspace, computed in f32 and rounded once.
 
 #ifndef DSC_RUNTIME_CPU_CONVOLUTION_H
 #define DSC_RUNTIME_CPU_CONVOLUTION_H
@@ -57,6 +58,8 @@ private:
     int64_t blockBytes;
   };
   /// One channel a group, channels-last: no product of matrices, but a sum of scaled rows.
+  void runHalf(ThreadTeam &team, const void *a, const void *b, const void *bias, void *c,
+               char *workspace) const;
   bool isDepthwise() const;
   void runDepthwise(ThreadTeam &team, const float *a, const float *b, const float *bias,
                     float *c) const;

@@ -86,10 +86,10 @@ Result<ConvShape> shapeOf(const ConvDescription &d) {
 } // namespace
 
 Status CpuDevice::planConv(int32_t plan, const ConvDescription &d, int64_t workspace) {
-  if (d.dtype != DSC_F32 && d.dtype != DSC_F64) {
-    return Status::internal(format("convolution of element type %d; the CPU takes f32 (%d) "
-                                   "and f64 (%d): compile with another precision",
-                                   d.dtype, DSC_F32, DSC_F64));
+  if (d.dtype != DSC_F32 && d.dtype != DSC_F64 && !dsc_is_half(d.dtype)) {
+    return Status::internal(format("convolution of element type %d; the CPU takes f32, f64, f16 "
+                                   "and bf16",
+                                   d.dtype));
   }
   if (d.kind < DSC_CONV_FORWARD || d.kind > DSC_CONV_GRAD_WEIGHT ||
       d.epilogue < DSC_EPILOGUE_NONE || d.epilogue > DSC_EPILOGUE_GELU_TANH) {

@@ -3,6 +3,7 @@
 #include "runtime/cpu/Gemm.h"
 
 #include "runtime/abi.h"
+#include "runtime/cpu/HalfKernels.h"
 
 using namespace dsc;
 
@@ -124,6 +125,14 @@ void multiplyBlock(const GemmKernels &kernels, const Gemm &gemm, const Cut &cut,
   }
 }
 
+/// Rounds whole sums of rows and columns of a half result.
+void narrowBlock(const Gemm &gemm, const Piece &rows, int64_t begin, int64_t end) {
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    halfKernels().narrow(gemm.halfType, end - begin, gemm.c + row * gemm.cRow + begin,
+                         gemm.half + row * gemm.halfRow + begin);
+  }
+}
+
 /// Whether packing b would cost more than reading its rows where they are.
 bool readInPlace(const Gemm &gemm) {
   return !gemm.right && gemm.bColumn == 1 && gemm.m <= mostRows / 2;
@@ -131,7 +140,7 @@ bool readInPlace(const Gemm &gemm) {
 
 /// One row times a b whose columns are contiguous in k: packing would cost as much as the product.
 bool isDots(const Gemm &gemm) {
-  return !gemm.left && !gemm.right && gemm.m == 1 && gemm.aK == 1 && gemm.bK == 1 &&
+  return !gemm.half && !gemm.left && !gemm.right && gemm.m == 1 && gemm.aK == 1 && gemm.bK == 1 &&
          !gemm.accumulate;
 }
 
@@ -173,22 +182,29 @@ const GemmKernels *dsc::gemmKernels() {
 }
 
 bool dsc::fitsThread(const GemmKernels &kernels, const Gemm &gemm) {
-  int64_t k = std::min<int64_t>(gemm.k, DSC_MATMUL_DEPTH);
-  return ceilDiv(gemm.n, kernels.columns) * kernels.columns * k + rowFloats <= threadFloats;
+  int64_t k = std::min<int64_t>(gemm.k, DSC_MATMUL_DEPTH), sums = gemm.half ? gemm.m * gemm.n : 0;
+  return ceilDiv(gemm.n, kernels.columns) * kernels.columns * k + rowFloats + sums <= threadFloats;
 }
 
-void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &gemm, void *scratch) {
+void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &product, void *scratch) {
+  Gemm gemm = product;
   if (gemm.m == 0 || gemm.n == 0) {
     return;
   }
+  float *packedB = static_cast<float *>(scratch);
+  if (gemm.half) {
+    gemm.c = packedB;
+    gemm.cRow = gemm.n;
+    packedB += gemm.m * gemm.n;
+  }
   if (gemm.k == 0) {
-    return finishEmpty(kernels, gemm);
+    finishEmpty(kernels, gemm);
+    return gemm.half ? narrowBlock(gemm, Piece(gemm.m, 1, 0), 0, gemm.n) : void();
   }
   if (isDots(gemm)) {
     return dots(kernels, gemm, 0, gemm.n);
   }
   Cut cut(gemm);
-  float *packedB = static_cast<float *>(scratch);
   float *packedA = packedB + ceilDiv(gemm.n, kernels.columns) * kernels.columns * cut.kMost;
   for (int64_t kPiece = 0; kPiece < cut.kPieces; ++kPiece) {
     RightBlock right{Piece(gemm.k, cut.kPieces, kPiece), 0, gemm.n, readInPlace(gemm), packedB};
@@ -205,6 +221,9 @@ void dsc::multiplyAlone(const GemmKernels &kernels, const Gemm &gemm, void *scra
       }
       multiplyBlock(kernels, gemm, cut, kPiece, rows, packedA, right, 0, panels);
     }
+  }
+  if (gemm.half) {
+    narrowBlock(gemm, Piece(gemm.m, 1, 0), 0, gemm.n);
   }
 }
 
@@ -225,8 +244,13 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
   }
 
   Cut cut(gemm);
-  float *packedB = static_cast<float *>(workspace);
+  float *packedB = static_cast<float *>(workspace), *sums = packedB;
   int64_t room = workspaceBytes / int64_t(sizeof(float));
+  if (gemm.half) {
+    int64_t floats = dsc_matmul_sums(gemm.m, gemm.n) / int64_t(sizeof(float));
+    packedB += floats;
+    room -= floats;
+  }
   if (room < kernels.columns * cut.kMost) {
     packedB = static_cast<float *>(team.scratch(0)) + rowFloats;
     room = threadFloats - rowFloats;
@@ -237,6 +261,15 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
   if (inPlace) {
     nBlock = gemm.n;
   }
+  // A half result's sums: one block of columns at a time, where its columns would be in c.
+  auto sumsOf = [&](int64_t first) {
+    Gemm block = gemm;
+    if (gemm.half) {
+      block.c = sums - first;
+      block.cRow = std::min(nBlock, gemm.n);
+    }
+    return block;
+  };
   // Three counters in turn: the one of the phase after next can be cleared while this one is used.
   std::atomic<int64_t> next[3] = {};
   int wanted =
@@ -256,6 +289,7 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
     bool shareRows = rowBlocks == 1;
     float *packedA = static_cast<float *>(team.scratch(shareRows ? 0 : thread));
     for (int64_t first = 0; first < gemm.n; first += nBlock) {
+      const Gemm block = sumsOf(first);
       for (int64_t kPiece = 0; kPiece < cut.kPieces; ++kPiece) {
         RightBlock right{Piece(gemm.k, cut.kPieces, kPiece), first,
                          std::min(first + nBlock, gemm.n), inPlace, packedB};
@@ -281,8 +315,12 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
           for (int64_t panel = 0; panel < rowPanels; ++panel) {
             packRowPanel(kernels, gemm, rows, right.k, panel, rowPanels, packedA);
           }
-          multiplyBlock(kernels, gemm, cut, kPiece, rows, packedA, right, columns.begin,
+          multiplyBlock(kernels, block, cut, kPiece, rows, packedA, right, columns.begin,
                         columns.end);
+          if (gemm.half && kPiece + 1 == cut.kPieces) {
+            narrowBlock(block, rows, first + columns.begin * kernels.columns,
+                        std::min(first + columns.end * kernels.columns, right.last));
+          }
         }
         // The end of the run is a barrier already.
         if (kPiece + 1 < cut.kPieces || first + nBlock < gemm.n) {

@@ -33,6 +33,11 @@ struct Gemm {
   const float *bias = nullptr;
   int32_t epilogue = 0;
   bool accumulate = false;
+  /// A result of f16 or bf16 in the place of c, its rows halfRow apart: sums are kept in f32 until
+  /// they are whole, and rounded once. Does not accumulate.
+  uint16_t *half = nullptr;
+  int64_t halfRow = 0;
+  int32_t halfType = 0;
   const PackedSource *left = nullptr;  ///< instead of a
   const PackedSource *right = nullptr; ///< instead of b
 };
@@ -41,7 +46,8 @@ struct Gemm {
 const GemmKernels *gemmKernels();
 
 /// Computes one product with the whole team. With dsc_matmul_workspace bytes of workspace it packs
-/// b in the fewest blocks; with less, also none, in more blocks with the same bits.
+/// b in the fewest blocks; with less, also none, in more blocks with the same bits. Half results
+/// need their dsc_matmul_sums.
 void multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gemm, void *workspace,
               int64_t workspaceBytes);
 

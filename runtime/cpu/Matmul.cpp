@@ -4,6 +4,7 @@
 
 #include "runtime/cpu/CpuPlans.h"
 #include "runtime/cpu/Epilogue.h"
+#include "runtime/cpu/HalfMatrix.h"
 
 #include <utility>
 
@@ -33,10 +34,13 @@ Result<MatmulPlan> MatmulPlan::make(const MatmulShape &shape, int64_t workspace)
     return Status::internal(format("matrix product of rank %d; the runtime takes 2 to %d",
                                    shape.rank, MatmulShape::maxRank));
   }
-  if (shape.dtype != DSC_F32 && shape.dtype != DSC_F64) {
-    return Status::internal(format("matrix product of element type %d; the CPU takes f32 (%d) and "
-                                   "f64 (%d): compile with another precision",
-                                   shape.dtype, DSC_F32, DSC_F64));
+  if (shape.dtype != DSC_F32 && shape.dtype != DSC_F64 && !dsc_is_half(shape.dtype)) {
+    return Status::internal(format("matrix product of element type %d; the CPU takes f32, f64, f16 "
+                                   "and bf16",
+                                   shape.dtype));
+  }
+  if (dsc_is_half(shape.dtype) && shape.accumulate) {
+    return Status::internal("matrix product that adds to a half result, which would round twice");
   }
   if (shape.epilogue < DSC_EPILOGUE_NONE || shape.epilogue > DSC_EPILOGUE_GELU_TANH) {
     return Status::internal(format("matrix product with unknown epilogue %d", shape.epilogue));
@@ -97,6 +101,12 @@ Result<MatmulPlan> MatmulPlan::make(const MatmulShape &shape, int64_t workspace)
     ++plan.batchDims;
   }
   plan.mergeBatch();
+  if (int64_t needed = dsc_matmul_workspace(plan.dtype, plan.m, plan.n, plan.k);
+      dsc_is_half(plan.dtype) && workspace < needed) {
+    return Status::internal(format("matrix product of half types has a workspace of %lld bytes "
+                                   "planned and needs %lld; compile the model again",
+                                   (long long)workspace, (long long)needed));
+  }
   return plan;
 }
 
@@ -137,6 +147,11 @@ void MatmulPlan::run(ThreadTeam &team, const void *a, const void *b, const void 
     return runPlain(team, static_cast<const double *>(a), static_cast<const double *>(b),
                     static_cast<const double *>(bias), static_cast<double *>(c));
   }
+  if (dsc_is_half(dtype)) {
+    return runHalf(team, static_cast<const uint16_t *>(a), static_cast<const uint16_t *>(b),
+                   static_cast<const uint16_t *>(bias), static_cast<uint16_t *>(c),
+                   static_cast<char *>(workspace));
+  }
   auto *f32A = static_cast<const float *>(a), *f32B = static_cast<const float *>(b);
   auto *f32Bias = static_cast<const float *>(bias);
   auto *f32C = static_cast<float *>(c);
@@ -148,16 +163,23 @@ void MatmulPlan::run(ThreadTeam &team, const void *a, const void *b, const void 
 
 void MatmulPlan::runPacked(ThreadTeam &team, const float *a, const float *b, const float *bias,
                            float *c, void *workspace) const {
-  const GemmKernels &kernels = *gemmKernels();
-  auto gemmOf = [&](int64_t batch) {
+  forEachBatch(team, workspace, workspaceBytes, [&](int64_t batch, auto run) {
     Offsets at = offsetsOf(batch);
-    return Gemm{m,  n,       k,        a + at.a, aRow, aK,       b + at.b,
-                bK, bColumn, c + at.c, cRow,     bias, epilogue, accumulate};
-  };
-  Gemm first = gemmOf(0);
-  if (batches == 1 || !fitsThread(kernels, first) || batches < team.threads()) {
+    run(Gemm{m, n, k, a + at.a, aRow, aK, b + at.b, bK, bColumn, c + at.c, cRow, bias, epilogue,
+             accumulate});
+  });
+}
+
+/// Calls `each(batch, run)` for every batch; what it calls `run` with is multiplied, by the whole
+/// team or, where products are small and many, by one thread each.
+template <typename Each>
+void MatmulPlan::forEachBatch(ThreadTeam &team, void *workspace, int64_t bytes, Each &&each) const {
+  const GemmKernels &kernels = *gemmKernels();
+  bool fits = false;
+  each(0, [&](const Gemm &gemm) { fits = fitsThread(kernels, gemm); });
+  if (batches == 1 || !fits || batches < team.threads()) {
     for (int64_t batch = 0; batch < batches; ++batch) {
-      multiply(team, kernels, gemmOf(batch), workspace, workspaceBytes);
+      each(batch, [&](const Gemm &gemm) { multiply(team, kernels, gemm, workspace, bytes); });
     }
     return;
   }
@@ -165,7 +187,66 @@ void MatmulPlan::runPacked(ThreadTeam &team, const float *a, const float *b, con
   team.deal((batches + grain - 1) / grain, [&](int64_t item, int thread) {
     int64_t last = std::min((item + 1) * grain, batches);
     for (int64_t batch = item * grain; batch < last; ++batch) {
-      multiplyAlone(kernels, gemmOf(batch), team.scratch(thread));
+      each(batch, [&](const Gemm &gemm) { multiplyAlone(kernels, gemm, team.scratch(thread)); });
+    }
+  });
+}
+
+/// f16 and bf16: operands are widened while they are packed, sums are f32 and rounded once.
+void MatmulPlan::runHalf(ThreadTeam &team, const uint16_t *a, const uint16_t *b,
+                         const uint16_t *bias, uint16_t *c, char *workspace) const {
+  float *wideBias = nullptr;
+  int64_t bytes = workspaceBytes;
+  if (bias) {
+    int64_t count = biasOnRows ? m : n, own = dsc_align(count * int64_t(sizeof(float)));
+    bytes -= own;
+    wideBias = reinterpret_cast<float *>(workspace + bytes);
+    halfKernels().widen(dtype, count, bias, wideBias);
+  }
+  if (k == 0 || cColumn != 1 || (biasOnRows && bias)) {
+    return runPlainHalf(team, a, b, wideBias, c);
+  }
+  forEachBatch(team, workspace, bytes, [&](int64_t batch, auto run) {
+    Offsets at = offsetsOf(batch);
+    HalfMatrix left(HalfMatrix::Left, dtype, a + at.a, aRow, aK);
+    HalfMatrix right(HalfMatrix::Right, dtype, b + at.b, bColumn, bK);
+    Gemm gemm;
+    gemm.m = m;
+    gemm.n = n;
+    gemm.k = k;
+    gemm.left = &left;
+    gemm.right = &right;
+    gemm.bias = wideBias;
+    gemm.epilogue = epilogue;
+    gemm.half = c + at.c;
+    gemm.halfRow = cRow;
+    gemm.halfType = dtype;
+    run(gemm);
+  });
+}
+
+/// Half results whose columns do not lie side by side, and products over nothing.
+void MatmulPlan::runPlainHalf(ThreadTeam &team, const uint16_t *a, const uint16_t *b,
+                              const float *bias, uint16_t *c) const {
+  const HalfKernels &half = halfKernels();
+  auto wide = [&](const uint16_t *from) {
+    float value;
+    half.widen(dtype, 1, from, &value);
+    return value;
+  };
+  int64_t grain = std::max<int64_t>(1, int64_t(4) * 1024 / std::max<int64_t>(n * k, 1));
+  team.parallelFor(batches * m, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      Offsets at = offsetsOf(index / m);
+      int64_t row = index % m;
+      for (int64_t column = 0; column < n; ++column) {
+        float sum = 0;
+        for (int64_t p = 0; p < k; ++p) {
+          sum += wide(a + at.a + row * aRow + p * aK) * wide(b + at.b + p * bK + column * bColumn);
+        }
+        sum = activated(bias ? sum + bias[biasOnRows ? row : column] : sum, epilogue);
+        half.narrow(dtype, 1, &sum, c + at.c + row * cRow + column * cColumn);
+      }
     }
   });
 }

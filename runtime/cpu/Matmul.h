@@ -1,8 +1,8 @@
 // Plans of dsc_rt_matmul.
 // A plan checks the shapes once and brings the product into the form that Gemm multiplies:
 // row-major c, a short list of batch dims, rows merged across batch dims where the strides allow.
-// f32 goes to Gemm's kernels; f64, the reference, and results whose columns no stride of 1 orders,
-// to plain loops.
+// f32 and the half types go to Gemm's kernels; f64, the reference, and results whose columns no
+// stride of 1 orders, to plain loops.
 
 #ifndef DSC_RUNTIME_CPU_MATMUL_H
 #define DSC_RUNTIME_CPU_MATMUL_H
@@ -32,6 +32,12 @@ private:
   void mergeBatch();
   void runPacked(ThreadTeam &team, const float *a, const float *b, const float *bias, float *c,
                  void *workspace) const;
+  template <typename Each>
+  void forEachBatch(ThreadTeam &team, void *workspace, int64_t bytes, Each &&each) const;
+  void runHalf(ThreadTeam &team, const uint16_t *a, const uint16_t *b, const uint16_t *bias,
+               uint16_t *c, char *workspace) const;
+  void runPlainHalf(ThreadTeam &team, const uint16_t *a, const uint16_t *b, const float *bias,
+                    uint16_t *c) const;
   template <typename T>
   void runPlain(ThreadTeam &team, const T *a, const T *b, const T *bias, T *c) const;
 

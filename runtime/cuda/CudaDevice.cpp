@@ -141,7 +141,13 @@ Result<StepGraph *> CudaDevice::graphOf(dsc_context *ctx, const EntryFunctions &
   if (!graph) {
     auto made = std::make_unique<StepGraph>(*driver);
     events = &made->events;
-    Status status = made->capture([&] { return enqueue(ctx, entry); });
+    Status status = made->capture([&]() -> Status {
+      if (ctx->timesOps) {
+        beginOp(OpEvents::nothing);
+        endOp(OpEvents::nothing);
+      }
+      return enqueue(ctx, entry);
+    });
     events = nullptr;
     DSC_RETURN_IF_FAILED(status);
     graph = std::move(made);
@@ -187,16 +193,12 @@ Status CudaDevice::stopTimes(dsc_context *ctx, OpTimes &times) {
 
 Result<DeviceRates> CudaDevice::measureRates(const Manifest &manifest) {
   DeviceRates rates;
-  // One half of the arena into the other, where it is much larger than the caches.
-  const int64_t half = manifest.spaceBytes[DSC_SPACE_ARENA] / 2 / spaceAlignment * spaceAlignment;
-  const int64_t bytes = std::min(half, int64_t(1) << 30);
-  if (bytes >= int64_t(128) << 20) {
-    std::byte *arena = spaces[DSC_SPACE_ARENA];
-    Result<double> seconds =
-        choices.secondsOf([&] { return copy(arena + half, arena, bytes); }, 20);
-    if (seconds.failed()) {
-      return seconds.status();
-    }
+  // Much larger than the caches.
+  constexpr int64_t bytes = int64_t(1) << 29;
+  void *from = choices.operand(0, bytes, DSC_F32), *to = choices.operand(1, bytes, DSC_F32);
+  if (from && to) {
+    Result<double> seconds = choices.secondsOf([&] { return copy(to, from, bytes); }, 20);
+    DSC_RETURN_IF_FAILED(seconds.status());
     rates.bytesPerSecond = 2 * static_cast<double>(bytes) / *seconds;
   }
   std::string precision;

@@ -4,6 +4,8 @@
 
 #include "runtime/Context.h"
 
+#include <algorithm>
+
 using namespace dsc;
 
 Status OpEvents::begin(const CudaDriver &driver, int32_t op, bool inGraph) {
@@ -16,13 +18,18 @@ Status OpEvents::end(const CudaDriver &driver, bool inGraph) {
 }
 
 Status OpEvents::collect(int64_t began, OpTimes &times) const {
+  double events = 0;
   for (const Op &op : ops) {
     Result<double> before = op.begin.secondsSince(ops.front().begin);
     Result<double> seconds = op.end.secondsSince(op.begin);
     DSC_RETURN_IF_FAILED(before.status());
     DSC_RETURN_IF_FAILED(seconds.status());
+    if (op.number == nothing) {
+      events = *seconds;
+      continue;
+    }
     times.add(op.number, began + static_cast<int64_t>(*before * 1e9),
-              static_cast<int64_t>(*seconds * 1e9));
+              static_cast<int64_t>(std::max(*seconds - events, 0.0) * 1e9));
   }
   return {};
 }

@@ -17,9 +17,14 @@ namespace dsc {
 /// Begin and end of each op of a captured entry, in the order of the stream.
 class OpEvents {
 public:
+  /// The number of the op that has nothing to do.
+  static constexpr int32_t nothing = -1;
+
   Status begin(const CudaDriver &driver, int32_t op, bool inGraph);
   Status end(const CudaDriver &driver, bool inGraph);
   /// Adds the times of the last run, which is done and began at `began` nanoseconds, to `times`.
+  /// The first op had nothing to do: what it took is the events' own time, and taken off the
+  /// others.
   Status collect(int64_t began, OpTimes &times) const;
 
 private:

@@ -243,6 +243,27 @@ TEST_F(RunnerTest, FilesHoldPaddedWeightsWithoutThePadding) {
   }
 }
 
+TEST_F(RunnerTest, PartsOfOneParameterDoNotOverwriteEachOther) {
+  OrderedJson manifest = fakeManifest();
+  std::swap(manifest["globals"][0], manifest["globals"][1]); // the bias is loaded first,
+  manifest["globals"][1]["strides"] = {2};
+  manifest["globals"][0]["offset"] =
+      manifest["globals"][1]["offset"].get<int64_t>() + 4; // and lies between the weight's elements
+  model = makeExecutable(folder, manifest);
+  writeArrays(folder / "w.safetensors", {{"linear.weight", DSC_F32, {3}, bytesOf<float>({1, 2, 3})},
+                                         {"linear.bias", DSC_F32, {1}, bytesOf<float>({4})}});
+  ASSERT_EQ(model_({"train", "--data", folder / "data.npz", "--steps=0", "--weights",
+                    folder / "w.safetensors", "--save", folder / "a"})
+                .code,
+            0);
+  Result<Safetensors> file = Safetensors::open(folder / "a/weights.safetensors");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.bias")->data, 0), 4);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.weight")->data, i), i + 1);
+  }
+}
+
 TEST_F(RunnerTest, RefusesAMachineThatCannotRunTheProgram) {
   OrderedJson manifest = fakeManifest();
   manifest["spaces"]["arena"] = int64_t(1) << 45;

@@ -32,7 +32,7 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
   BatchOptions batch;
   Tolerance tolerance;
   GradientCheckOptions gradients;
-  std::string testData, disable;
+  std::string testData;
   int64_t jobs = batch.jobs;
   bool help = false;
   FlagTable table;
@@ -48,8 +48,7 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
              "check the outputs of every model in this list, crash by crash");
   table.text("filter", "REGEX", batch.filter, "batch: only models whose name matches");
   table.integer("jobs", "N", jobs, "batch: processes (default: 2)");
-  table.text("disable", "PHASE", disable,
-             "leave out the passes of a phase that only improves the program: raise");
+  addPassFlags(table, options.passes);
   table.boolean("help", help, "this help");
   addImportFlags(table, options.import);
   addTrainingFlags(table, options.import.options);
@@ -65,8 +64,8 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
                 ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
                 : "--batch names the models, but '" + operands.front() + "' is given too";
   }
-  if (wrong.empty() && !disable.empty() && disable != "raise") {
-    wrong = "flag '--disable' is '" + disable + "'; only 'raise' can be left out";
+  if (PhaseRun checked; wrong.empty()) {
+    wrong = applyPassFlags(options.passes, checked);
   }
   if (wrong.empty() && (jobs < 1 || jobs > 256)) {
     wrong = "flag '--jobs' is " + std::to_string(jobs) + ", expected 1 to 256";
@@ -79,7 +78,6 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
     return kUserError;
   }
   options.import.options.target = "cpu";
-  options.disableRaise = !disable.empty();
   if (!batch.manifest.empty()) {
     batch.jobs = static_cast<int>(jobs);
     return checkBatch(batch);

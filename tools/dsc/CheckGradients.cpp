@@ -71,30 +71,31 @@ private:
     return {};
   }
 
-  /// loss(p + h d) - loss(p - h d) over 2h; p is as before afterwards.
-  Status difference(std::byte *data, Dtype dtype, const std::vector<double> &direction, double h,
-                    double &slope) {
-    const auto bytes = static_cast<size_t>(dtypeSize(dtype)) * direction.size();
-    std::vector<std::byte> saved(data, data + bytes);
+  /// loss(p + h d) - loss(p - h d) over 2h; p, whose elements are `saved`, is as before afterwards.
+  Status difference(const Gradient &gradient, const std::vector<std::byte> &saved,
+                    const std::vector<double> &direction, double h, double &slope) {
     double sides[2];
     Status status;
     for (int side = 0; side < 2 && status.ok(); ++side) {
+      std::vector<std::byte> moved(saved);
       for (size_t i = 0; i < direction.size(); ++i) {
-        double old = loadAsDouble(dtype, saved.data(), static_cast<int64_t>(i));
-        storeFromDouble(dtype, data, static_cast<int64_t>(i), old + (side ? -h : h) * direction[i]);
+        double old = loadAsDouble(gradient.dtype, saved.data(), static_cast<int64_t>(i));
+        storeFromDouble(gradient.dtype, moved.data(), static_cast<int64_t>(i),
+                        old + (side ? -h : h) * direction[i]);
       }
+      program.setParameter(gradient.name, moved);
       status = evaluate(sides[side]);
     }
-    std::copy(saved.begin(), saved.end(), data);
+    program.setParameter(gradient.name, saved);
     slope = (sides[0] - sides[1]) / (2 * h);
     return status;
   }
 
   Status checkParameter(const Gradient &gradient, int64_t directions) {
     std::string line = llvm::formatv("{0,-40} {1,-16} ", gradient.name, shapeText(gradient.shape));
-    std::byte *data = program.parameter(gradient.name);
-    if (!data) {
-      return Status::internal("parameter \"" + gradient.name + "\" has no dense storage");
+    std::optional<std::vector<std::byte>> saved = program.parameter(gradient.name);
+    if (!saved) {
+      return Status::internal("gradient \"" + gradient.name + "\" is of no parameter");
     }
     double norm = 0, worst = 0;
     for (double value : gradient.values) {
@@ -113,7 +114,7 @@ private:
       agrees = false;
       for (double h : {0x1p-13, 0x1p-19, 0x1p-25}) {
         double slope = 0;
-        DSC_RETURN_IF_FAILED(difference(data, gradient.dtype, direction, h, slope));
+        DSC_RETURN_IF_FAILED(difference(gradient, *saved, direction, h, slope));
         double bound = 1e-6 * std::max({std::fabs(along), std::fabs(slope), norm}) +
                        64 * 0x1p-53 * std::max(1.0, std::fabs(loss)) / h;
         double off = std::fabs(along - slope);

@@ -67,9 +67,7 @@ CheckedProgram dsc::compileAndLoad(MLIRContext &context, const CheckedProgramOpt
     return fail("import", kInternal);
   }
   PhaseRun phases;
-  if (options.disableRaise) {
-    phases.disabled.insert("raise");
-  }
+  (void)applyPassFlags(options.passes, phases); // was checked with the other flags
   Phase failedPhase = Phase::Import;
   if (failed(runPhases(module, phases, failedPhase))) {
     return fail(allPhases()[static_cast<int>(failedPhase) - 1].name,

@@ -4,6 +4,7 @@
 #define DSC_TOOLS_DSC_CHECKEDPROGRAM_H
 
 #include "frontend/Frontend.h"
+#include "tools/dsc/PassFlags.h"
 #include "tools/dsc/ProgramRun.h"
 
 namespace dsc {
@@ -33,7 +34,7 @@ struct CheckedProgram {
 struct CheckedProgramOptions {
   ImportOptions import;
   bool inDouble = false; // compute f32 values in f64
-  bool disableRaise = false;
+  PassFlags passes;
   int threads = 1;
 };
 

@@ -91,6 +91,19 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                "batch statistics, or the file's running ones");
   table.onOff("dropout", options.dropout,
               "whether Dropout nodes are live in training (default: on)");
+  table.section("Precision");
+  auto precision = [&](const char *name, const char *help) {
+    table.add({name, "", help, [&options, name](StringRef) {
+                 bool other = options.precision != "fp32" && options.precision != name;
+                 std::string chosen = std::exchange(options.precision, name);
+                 return other ? "contradicts '--" + chosen + "'; choose one precision"
+                              : std::string();
+               }});
+  };
+  precision("fp32", "single precision (the default)");
+  precision("tf32", "fp32, with matrix products in TF32 where the target has it (the CPU has not)");
+  precision("bf16", "mixed precision in bfloat16: fp32 weights and updates, half compute");
+  precision("fp16", "mixed precision in float16, with loss scaling");
   table.section("Optimizer and step");
   table.choice("optimizer", {"adamw", "adam", "sgd"}, options.optimizer, "default: adamw");
   table.add({"accumulate", "N|any", "largest number of micro-batches a step (default: 1)",
@@ -114,6 +127,18 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.real("momentum", "X", options.momentum, "SGD: momentum");
   table.real("dampening", "X", options.dampening, "SGD: dampening");
   table.real("clip", "X", options.clip, "clip gradients to this global L2 norm (default: off)");
+  table.real("loss-scale", "X", options.lossScale,
+             "fp16: factor of the loss before backward; 0: dynamic (default)");
+  table.integer("initial-scale-power", "N", options.initialScalePower,
+                "fp16: the dynamic scale starts at 2^N (default: 16)");
+  table.integer("loss-scale-window", "N", options.lossScaleWindow,
+                "fp16: steps without overflow until it doubles (default: 1000)");
+  table.integer("hysteresis", "N", options.hysteresis,
+                "fp16: overflows until it is halved (default: 2)");
+  table.real("min-loss-scale", "X", options.minLossScale,
+             "fp16: overflow at this scale ends the run (default: 1)");
+  table.boolean("consecutive-hysteresis", options.consecutiveHysteresis,
+                "fp16: a step without overflow restores the hysteresis");
   table.integer("seed", "N", options.seed, "seed of shuffling and Dropout");
   table.add({"schedule", "NAME,key=value,..",
              "learning rate over the run: constant, linear or cosine, with warmup=, total=, end=",
@@ -128,8 +153,6 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                "GPU architecture of the CUDA target (default: sm_90)");
   table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu,
                "instruction set of the CPU target");
-  table.add(
-      {"fp32", "", "single precision (the default)", [](StringRef) { return std::string(); }});
   table.integer("max-ranks", "N", options.maxRanks,
                 "largest number of ranks to plan for (default: 64)");
   table.add({"zero", "0", "ZeRO stage; only 0 in this version", [&](StringRef given) {
@@ -144,9 +167,6 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                                       : "is '" + given.str() +
                                             "'; recomputation comes in a later version, use none";
              }});
-  table.refused("fp16", "", "mixed precision comes with the CUDA target; compile with --fp32");
-  table.refused("bf16", "", "mixed precision comes with the CUDA target; compile with --fp32");
-  table.refused("tf32", "", "TF32 belongs to the CUDA target; compile with --fp32");
   table.refused("memory", "SIZE", "memory budgets come with recomputation");
   table.refused("config", "FILE", "ds_config.json is not read yet; give its values as flags");
   table.refused("ranks", "N", "one executable runs on one rank in this version");
@@ -161,6 +181,21 @@ std::string dsc::checkOptions(const CompileOptions &options) {
   }
   if (options.beta1 < 0 || options.beta1 >= 1 || options.beta2 < 0 || options.beta2 >= 1) {
     return "flags '--beta1' and '--beta2' must lie in [0, 1)";
+  }
+  if (options.lossScale < 0 || options.lossScaleWindow < 1 || options.hysteresis < 1 ||
+      options.minLossScale <= 0 || options.initialScalePower < 0 ||
+      options.initialScalePower > 62) {
+    return "flag '--loss-scale' must not be negative, '--loss-scale-window' and '--hysteresis' are "
+           "at least 1, '--min-loss-scale' is above 0, '--initial-scale-power' from 0 to 62";
+  }
+  const CompileOptions plain;
+  bool isScaled =
+      options.lossScale != plain.lossScale || options.lossScaleWindow != plain.lossScaleWindow ||
+      options.hysteresis != plain.hysteresis || options.minLossScale != plain.minLossScale ||
+      options.initialScalePower != plain.initialScalePower || options.consecutiveHysteresis;
+  if (isScaled && options.precision != "fp16") {
+    return "flags of the loss scale need --fp16: gradients of --" + options.precision +
+           " are not scaled";
   }
   if (options.nesterov && (options.momentum <= 0 || options.dampening != 0)) {
     return "flag '--nesterov' needs --momentum above 0 and no dampening, as torch.optim.SGD does";

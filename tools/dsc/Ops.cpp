@@ -1,6 +1,8 @@
-// `dsc ops`: every ONNX operator that dsc imports.
+// `dsc ops`: every ONNX operator that dsc imports; with --precision every op of the dialect and the
+// type in which mixed-precision programs compute it.
 
 #include "frontend/Frontend.h"
+#include "passes/precision/PrecisionTable.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Flags.h"
 
@@ -10,16 +12,35 @@
 
 using namespace dsc;
 
+static void printPrecision(bool json) {
+  llvm::json::Array list;
+  for (const PrecisionRow &row : precisionTable()) {
+    if (json) {
+      list.push_back(llvm::json::Object{
+          {"op", row.op}, {"computes_in", computeClassName(row.kind)}, {"reason", row.why}});
+    } else {
+      llvm::outs()
+          << llvm::formatv("{0,-26} {1,-7} {2}", row.op, computeClassName(row.kind), row.why).str()
+          << "\n";
+    }
+  }
+  if (json) {
+    llvm::outs() << llvm::formatv("{0:2}", llvm::json::Value(std::move(list))) << "\n";
+  }
+}
+
 int dsc::opsCommand(llvm::ArrayRef<const char *> arguments) {
-  bool json = false, help = false;
+  bool json = false, precision = false, help = false;
   FlagTable table;
   table.section("Output");
+  table.boolean("precision", precision,
+                "the ops of the compiler and the float type that each computes in");
   table.boolean("json", json, "print as JSON");
   table.boolean("help", help, "this help");
   std::vector<std::string> operands;
   std::string wrong = table.parse(arguments, operands);
   if (help) {
-    llvm::outs() << "usage: dsc ops [--json]\n";
+    llvm::outs() << "usage: dsc ops [--json] [--precision]\n";
     table.printHelp(llvm::outs());
     return kDone;
   }
@@ -29,6 +50,10 @@ int dsc::opsCommand(llvm::ArrayRef<const char *> arguments) {
   if (!wrong.empty()) {
     llvm::errs() << "dsc ops: " << wrong << "\n";
     return kUserError;
+  }
+  if (precision) {
+    printPrecision(json);
+    return kDone;
   }
   llvm::json::Array list;
   for (const SupportedOp &op : supportedOps()) {

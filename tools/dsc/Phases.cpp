@@ -3,7 +3,6 @@
 #include "tools/dsc/Phases.h"
 
 #include "codegen/Pipeline.h"
-#include "passes/Pipeline.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
@@ -242,7 +241,7 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run)
     module->getContext()->disableMultithreading();
   }
   if (!run.disabled.contains(allPhases()[static_cast<int>(phase) - 1].name)) {
-    buildPhasePipeline(manager, phase);
+    buildPhasePipeline(manager, phase, run.limits);
   }
   return manager.run(module);
 }

@@ -3,7 +3,7 @@
 #ifndef DSC_TOOLS_DSC_PHASES_H
 #define DSC_TOOLS_DSC_PHASES_H
 
-#include "ir/Phase.h"
+#include "passes/Pipeline.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -30,6 +30,7 @@ struct PhaseRun {
   PhaseDumper *dumper = nullptr; // --dump-phases
   std::string passDumpFolder;    // --dump-passes; empty: none
   llvm::StringSet<> disabled;    // --disable: phases (raise) left out
+  PassLimits limits;             // --disable, --pass-limit: rewrites of single passes
   Phase last = Phase::Device;    // --emit: the last phase to run
 };
 

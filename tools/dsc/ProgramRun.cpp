@@ -3,6 +3,7 @@
 #include "tools/dsc/ProgramRun.h"
 
 #include "runtime/Session.h"
+#include "runtime/StridedRuns.h"
 #include "runtime/Weights.h"
 
 #include <cmath>
@@ -20,6 +21,7 @@ extern "C" __attribute__((used, visibility("default"))) void *const dsc_rt_all_f
 struct ProgramRun::State {
   std::unique_ptr<Executable> executable;
   std::unique_ptr<Session> session;
+  std::vector<std::vector<std::byte>> gradients; // what the views of gradients() look at
 };
 
 ProgramRun::ProgramRun(std::unique_ptr<State> state) : state(std::move(state)) {}
@@ -38,6 +40,7 @@ Result<std::unique_ptr<ProgramRun>> ProgramRun::open(const std::string &path, in
   }
   state->session = std::move(*session);
   DSC_RETURN_IF_FAILED(loadInitialWeights(*state->session));
+  DSC_RETURN_IF_FAILED(fillComputeCopies(*state->session));
   return std::unique_ptr<ProgramRun>(new ProgramRun(std::move(state)));
 }
 
@@ -86,25 +89,55 @@ void ProgramRun::makeUpInputs(uint64_t seed) {
 
 Status ProgramRun::run(const char *entry) { return state->session->run(entry); }
 
-static TensorView viewOf(const Session &session, const PlannedTensor &tensor) {
-  return {tensor.name, tensor.dtype, tensor.shape, session.hostAddress(tensor),
-          byteCount(tensor.dtype, tensor.shape).value_or(0)};
+/// The elements of a tensor that is stored at `data`, side by side.
+static std::vector<std::byte> packed(const PlannedTensor &tensor, const std::byte *data) {
+  const auto size = static_cast<size_t>(dtypeSize(tensor.dtype));
+  std::vector<std::byte> bytes(
+      static_cast<size_t>(byteCount(tensor.dtype, tensor.shape).value_or(0)));
+  (void)forEachRun(tensor, [&](int64_t place, int64_t dense, int64_t count) -> Status {
+    std::memcpy(bytes.data() + static_cast<size_t>(dense) * size,
+                data + static_cast<size_t>(place) * size, static_cast<size_t>(count) * size);
+    return {};
+  });
+  return bytes;
 }
 
 std::optional<TensorView> ProgramRun::result(const char *entry, const std::string &name) const {
   const PlannedTensor *tensor = state->session->manifest().result(entry, name);
-  return tensor ? std::optional(viewOf(*state->session, *tensor)) : std::nullopt;
+  if (!tensor) {
+    return std::nullopt;
+  }
+  return TensorView{tensor->name, tensor->dtype, tensor->shape, state->session->hostAddress(*tensor),
+                    byteCount(tensor->dtype, tensor->shape).value_or(0)};
 }
 
 std::vector<TensorView> ProgramRun::gradients() const {
   std::vector<TensorView> views;
+  state->gradients.clear();
   for (const PlannedTensor &tensor : state->session->manifest().gradients) {
-    views.push_back(viewOf(*state->session, tensor));
+    state->gradients.push_back(packed(tensor, state->session->hostAddress(tensor)));
+    const std::vector<std::byte> &bytes = state->gradients.back();
+    views.push_back({tensor.name, tensor.dtype, tensor.shape, bytes.data(),
+                     static_cast<int64_t>(bytes.size())});
   }
   return views;
 }
 
-std::byte *ProgramRun::parameter(const std::string &name) {
+std::optional<std::vector<std::byte>> ProgramRun::parameter(const std::string &name) const {
   const GlobalSpec *global = state->session->manifest().global(name);
-  return global && global->strides.empty() ? state->session->hostAddress(*global) : nullptr;
+  return global ? std::optional(packed(*global, state->session->hostAddress(*global)))
+                : std::nullopt;
+}
+
+void ProgramRun::setParameter(const std::string &name, const std::vector<std::byte> &elements) {
+  if (const GlobalSpec *global = state->session->manifest().global(name)) {
+    const auto size = static_cast<size_t>(dtypeSize(global->dtype));
+    std::byte *data = state->session->hostAddress(*global);
+    (void)forEachRun(*global, [&](int64_t place, int64_t dense, int64_t count) -> Status {
+      std::memcpy(data + static_cast<size_t>(place) * size,
+                  elements.data() + static_cast<size_t>(dense) * size,
+                  static_cast<size_t>(count) * size);
+      return {};
+    });
+  }
 }

@@ -7,6 +7,8 @@
 #include "runtime/Tensor.h"
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace dsc {
 
@@ -26,9 +28,13 @@ public:
 
   /// A result of the entry that ran last; nothing if it has none of this name.
   std::optional<TensorView> result(const char *entry, const std::string &name) const;
+  /// The gradients after entry `last`; valid until the next call.
   std::vector<TensorView> gradients() const;
-  /// The dense storage of a trained parameter.
-  std::byte *parameter(const std::string &name);
+  /// The elements of a trained parameter, in the order of its shape; nothing if there is none of
+  /// this name.
+  std::optional<std::vector<std::byte>> parameter(const std::string &name) const;
+  /// Replaces them; `elements` is as parameter() returned it.
+  void setParameter(const std::string &name, const std::vector<std::byte> &elements);
 
 private:
   struct State;

@@ -1,6 +1,6 @@
 """Makes everything in this folder: MODEL-EXPORTER+OPSET[-fresh][-dynamic][-..].onnx, MODEL.data.npz, references.json, parameters.json.
 
-Needs torch, onnx, onnxscript, onnxruntime, transformers, numpy; run it here. Exporters: D and R are torch.onnx.export with
+Needs torch, onnx, onnxscript, onnxruntime, transformers, numpy; run it here, with the beginnings of file names to make those alone. Exporters: D and R are torch.onnx.export with
 optimize=True and False, T and Tt the older TorchScript one in eval and in training mode. README.md describes the results."""
 import copy, functools, json, logging, os, re, sys, warnings
 import numpy as np, onnx, onnx.reference, onnxruntime, torch
@@ -34,6 +34,12 @@ MODELS = {
     "gpt2_sdpa_mask": (functools.partial(nets.Gpt2, "sdpa", nets.SEQ), 3, "masked tokens"),
     "class_token": (nets.ClassToken, 3, (3, 8, 8)),
     "relative_bias": (nets.RelativeBias, 3, (6, 12)),
+    "llama_sdpa": (functools.partial(nets.Llama, "sdpa"), 3, "tokens"),
+    "llama_eager": (functools.partial(nets.Llama, "eager"), 2, "tokens"),
+    "bert_sdpa": (functools.partial(nets.Bert, "sdpa"), 3, "tokens"),
+    "bert_eager": (functools.partial(nets.Bert, "eager"), 2, "tokens"),
+    "bert_mask": (functools.partial(nets.Bert, "sdpa"), 2, "masked tokens"),
+    "packed_projection": (nets.PackedProjection, 3, (6, 12)),
 }
 
 # What stands here cannot be seen from the PyTorch module: what the exporter did to the parameters.
@@ -69,6 +75,10 @@ CASES = [  # (model, exporter, opset, options)
     ("gpt2_sdpa_mask", "T", 20, {}), ("gpt2_sdpa_mask", "Tt", 17, {"fresh": True}), ("gpt2_sdpa_mask", "R", 20, {}), ("gpt2_sdpa_mask", "D", 20, {}),
     ("class_token", "D", 20, COPIES), ("class_token", "R", 20, {}), ("class_token", "Tt", 17, {}),
     ("relative_bias", "D", 20, COPIES), ("relative_bias", "T", 20, COPIES), ("relative_bias", "R", 20, {}),
+    ("llama_sdpa", "D", 20, {"fresh": True}), ("llama_sdpa", "R", 20, {}), ("llama_sdpa", "R", 23, {}), ("llama_eager", "R", 20, {}),
+    ("bert_sdpa", "D", 20, {"fresh": True}), ("bert_sdpa", "D", 20, {}), ("bert_sdpa", "R", 20, {}), ("bert_sdpa", "R", 20, {"dynamic": True}),
+    ("bert_sdpa", "T", 17, {}), ("bert_sdpa", "R", 23, {}), ("bert_eager", "R", 20, {}), ("bert_eager", "Tt", 17, {}), ("bert_mask", "R", 20, {}),
+    ("packed_projection", "D", 20, {}), ("packed_projection", "R", 20, {}), ("packed_projection", "Tt", 17, {}),
 ]
 
 
@@ -100,7 +110,7 @@ def make_data(model):
     rng, n = np.random.default_rng(seed_of(model)), STEPS * batch
     if isinstance(kind, tuple):
         x = rng.standard_normal((n, *kind)).astype(np.float32)
-        classes = 7 if len(kind) == 3 or model == "relative_bias" else 11
+        classes = 7 if len(kind) == 3 or model in ("relative_bias", "packed_projection") else 11
         return {"x": x, "labels": rng.integers(0, classes, n)}
     tokens = np.zeros((n, nets.SEQ + 1), np.int64)
     tokens[:, 0] = rng.integers(0, nets.VOCAB, n)
@@ -254,6 +264,8 @@ def main(only):
     torch.set_num_threads(1)
     references, inventory, failed = {"optimizer": OPTIMIZER, "steps": STEPS, "loss": "cross-entropy", "shuffle": False, "models": {}}, {}, []
     for model in MODELS:
+        if only and not model.startswith(tuple(only)):
+            continue
         data = make_data(model)
         np.savez(f"{model}.data.npz", **data)
     for model, exporter, opset, options in CASES:
@@ -296,9 +308,11 @@ def main(only):
         print(f"{path:40} {os.path.getsize(path):7} bytes, {len(proto.graph.node):4} nodes, opset {written}, {by} off by {error:.1e}", flush=True)
         if error > AGREE:
             failed.append(f"{path}: {by} is off by {error}")
-    if not only:
-        write("references.json", {k: v for k, v in references.items() if k != "models"}, references["models"])
-        write("parameters.json", {}, inventory)
+    if only:  # the others stay as they are
+        references["models"] = json.load(open("references.json"))["models"] | references["models"]
+        inventory = json.load(open("parameters.json"))["models"] | inventory
+    write("references.json", {k: v for k, v in references.items() if k != "models"}, references["models"])
+    write("parameters.json", {}, inventory)
     print(f"{len(references['models'])} models, {len(failed)} failed", *failed, sep="\n")
     return 1 if failed else 0
 

@@ -185,6 +185,52 @@ class Gpt2(nn.Module):
         return self.m(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits
 
 
+class Llama(nn.Module):
+    """Hugging Face's Llama: three projections without biases, rotary embeddings, keys and values shared by two heads, SwiGLU."""
+
+    def __init__(self, attention):
+        super().__init__()
+        from transformers import LlamaConfig, LlamaForCausalLM
+        config = LlamaConfig(vocab_size=VOCAB, hidden_size=32, intermediate_size=44, num_hidden_layers=2, num_attention_heads=4,
+                             num_key_value_heads=2, max_position_embeddings=SEQ, bos_token_id=0, eos_token_id=0, pad_token_id=None,
+                             use_cache=False, initializer_range=0.1, tie_word_embeddings=False, attn_implementation=attention)
+        self.m = LlamaForCausalLM(config)
+
+    def forward(self, input_ids):
+        return self.m(input_ids=input_ids, use_cache=False).logits
+
+
+class Bert(nn.Module):
+    """Hugging Face's BERT: three projections with biases that one product can replace, embeddings tied to the output."""
+
+    def __init__(self, attention):
+        super().__init__()
+        from transformers import BertConfig, BertForMaskedLM
+        config = BertConfig(vocab_size=VOCAB, hidden_size=32, intermediate_size=44, num_hidden_layers=2, num_attention_heads=4,
+                            max_position_embeddings=SEQ, type_vocab_size=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+                            pad_token_id=None, initializer_range=0.1, attn_implementation=attention)
+        self.m = BertForMaskedLM(config)
+
+    def forward(self, input_ids, attention_mask=None):
+        return self.m(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+class PackedProjection(nn.Module):
+    """nn.MultiheadAttention, whose in_proj holds q, k and v in one parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(12)
+        self.attn = nn.MultiheadAttention(12, 3, batch_first=True)
+        self.head = nn.Linear(12, 7)
+        nn.init.normal_(self.attn.in_proj_bias, std=0.1)
+
+    def forward(self, x):
+        n = self.norm(x)
+        x = x + self.attn(n, n, n, need_weights=False)[0]
+        return self.head(x.mean(1))
+
+
 class ClassToken(nn.Module):
     """A patch encoder with a class token: `expand` makes copies of one parameter, which an optimising exporter folds."""
 

@@ -2,6 +2,8 @@
 
 #include "test/passes/autodiff/FunctionEvaluator.h"
 
+#include "ir/Storage.h"
+
 #include "gtest/gtest.h"
 
 using namespace mlir;
@@ -12,6 +14,40 @@ FunctionEvaluator::FunctionEvaluator(ModuleOp module) : module(module) {
     auto value = dyn_cast_or_null<DenseElementsAttr>(global.getValueAttr());
     globals.emplace(global.getSymName().str(), value ? EvaluatedTensor::fromAttribute(value)
                                                      : EvaluatedTensor(global.getTensorType()));
+  }
+}
+
+/// Calls copy(part's element, element of the storing global) for all elements of a part.
+template <typename Copy>
+static void forEachElement(GlobalOp part, RankedTensorType storing, Copy copy) {
+  StoredPart place = storedPart(part, storing);
+  RankedTensorType type = part.getTensorType();
+  SmallVector<int64_t> dense = rowMajorStrides(type.getShape());
+  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+    int64_t to = place.offset;
+    for (auto [d, stride] : llvm::enumerate(place.strides)) {
+      to += i / dense[d] % type.getDimSize(d) * stride;
+    }
+    copy(i, to);
+  }
+}
+
+EvaluatedTensor FunctionEvaluator::read(StringAttr name) {
+  EvaluatedTensor tensor = globals.at(name.str());
+  for (GlobalOp part : storedParts(module).lookup(name)) {
+    const EvaluatedTensor &own = globals.at(part.getSymName().str());
+    forEachElement(part, tensor.type,
+                   [&](int64_t i, int64_t to) { tensor.floats[to] = own.floats[i]; });
+  }
+  return tensor;
+}
+
+void FunctionEvaluator::write(StringAttr name, const EvaluatedTensor &value) {
+  globals.at(name.str()) = value;
+  for (GlobalOp part : storedParts(module).lookup(name)) {
+    EvaluatedTensor &own = globals.at(part.getSymName().str());
+    forEachElement(part, value.type,
+                   [&](int64_t i, int64_t to) { own.floats[i] = value.floats[to]; });
   }
 }
 
@@ -38,9 +74,9 @@ Tensors FunctionEvaluator::run(Block &body, const Tensors &arguments) {
     } else if (auto kernel = dyn_cast<KernelOp>(op)) {
       results = run(kernel.getBody().front(), operands);
     } else if (auto get = dyn_cast<GetGlobalOp>(op)) {
-      results.push_back(globals.at(get.getName().str()));
+      results.push_back(read(get.getNameAttr().getAttr()));
     } else if (auto set = dyn_cast<SetGlobalOp>(op)) {
-      globals.at(set.getName().str()) = operands.front();
+      write(set.getNameAttr().getAttr(), operands.front());
     } else if (!isa<GradientsOp>(op) && !evaluate(&op, operands, results)) {
       ADD_FAILURE() << "no evaluation of " << op.getName().getStringRef().str();
       return {};

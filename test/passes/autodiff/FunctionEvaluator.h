@@ -16,7 +16,8 @@ using Tensors = std::vector<EvaluatedTensor>;
 
 class FunctionEvaluator {
 public:
-  /// Values of the module's globals by name; those with a `value` start at it.
+  /// Values of the module's globals by name; those with a `value` start at it. A storing global is
+  /// read as its parts say and written into them.
   explicit FunctionEvaluator(mlir::ModuleOp module);
 
   /// Runs `name` on `arguments`. Fails the running test, and returns nothing, where an op has no
@@ -26,6 +27,8 @@ public:
   std::map<std::string, EvaluatedTensor> globals;
 
 private:
+  EvaluatedTensor read(mlir::StringAttr name);
+  void write(mlir::StringAttr name, const EvaluatedTensor &value);
   Tensors run(mlir::Block &body, const Tensors &arguments);
 
   mlir::ModuleOp module;

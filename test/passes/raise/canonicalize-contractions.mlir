@@ -47,3 +47,29 @@ func.func @flatten_stays(%x: tensor<2x3x8xf32>, %w: tensor<24x4xf32>) -> tensor<
   %m = dsc.matmul %f, %w : (tensor<2x24xf32>, tensor<24x4xf32>) -> tensor<2x4xf32>
   return %m : tensor<2x4xf32>
 }
+
+// nn.MultiheadAttention projects [length, batch, width]: the rows' order moves behind the product and its bias, to the
+// changes of layout that cut the product up.
+// CHECK-LABEL: @rows_in_another_order
+// CHECK-NEXT: %[[M:.+]] = dsc.matmul %arg0, %arg1 {transpose_b = true} : (tensor<2x5x8xf32>, tensor<24x8xf32>) -> tensor<2x5x24xf32>
+// CHECK-NEXT: %[[S:.+]] = dsc.add %[[M]], %arg2
+// CHECK-NEXT: %[[T:.+]] = dsc.transpose %[[S]] {permutation = array<i64: 1, 0, 2>} : (tensor<2x5x24xf32>) -> tensor<5x2x24xf32>
+// CHECK-NEXT: %[[R:.+]] = dsc.reshape %[[T]] : (tensor<5x2x24xf32>) -> tensor<5x2x3x8xf32>
+// CHECK-NEXT: return %[[R]]
+func.func @rows_in_another_order(%x: tensor<2x5x8xf32>, %w: tensor<24x8xf32>, %b: tensor<24xf32>) -> tensor<5x2x3x8xf32> {
+  %t = dsc.transpose %x {permutation = array<i64: 1, 0, 2>} : (tensor<2x5x8xf32>) -> tensor<5x2x8xf32>
+  %m = dsc.matmul %t, %w {transpose_b = true} : (tensor<5x2x8xf32>, tensor<24x8xf32>) -> tensor<5x2x24xf32>
+  %s = dsc.add %m, %b : (tensor<5x2x24xf32>, tensor<24xf32>) -> tensor<5x2x24xf32>
+  %r = dsc.reshape %s : (tensor<5x2x24xf32>) -> tensor<5x2x3x8xf32>
+  return %r : tensor<5x2x3x8xf32>
+}
+
+// A product that is read as it is keeps its input's transpose: the product may be the wider one.
+// CHECK-LABEL: @rows_read_in_order
+// CHECK-NEXT: dsc.transpose %arg0
+// CHECK-NEXT: dsc.matmul
+func.func @rows_read_in_order(%x: tensor<2x5x8xf32>, %w: tensor<24x8xf32>) -> tensor<5x2x24xf32> {
+  %t = dsc.transpose %x {permutation = array<i64: 1, 0, 2>} : (tensor<2x5x8xf32>) -> tensor<5x2x8xf32>
+  %m = dsc.matmul %t, %w {transpose_b = true} : (tensor<5x2x8xf32>, tensor<24x8xf32>) -> tensor<5x2x24xf32>
+  return %m : tensor<5x2x24xf32>
+}

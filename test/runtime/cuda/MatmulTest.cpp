@@ -115,10 +115,10 @@ void check(const Case &test, unsigned seed, const std::string &precision = "fp32
         }
         auto place = static_cast<size_t>(c.at(batch, test.batch, i, j));
         written[place] = true;
-        double rounded = 0;
+        // Some algorithms round the product before they add.
+        double rounded = test.accumulate || test.bias ? std::fabs(sum) : 0;
         if (test.accumulate) {
-          // Some algorithms round the product before they add.
-          rounded = std::fmax(std::fabs(sum), std::fabs(cValues.numbers[place]));
+          rounded = std::fmax(rounded, std::fabs(cValues.numbers[place]));
           sum += cValues.numbers[place];
         }
         if (test.bias) {
