@@ -238,7 +238,7 @@ private:
                   addresses);
           return success();
         })
-        .Case<ReshapeOp, SliceOp, GetGlobalOp, SetGlobalOp, func::ReturnOp>(
+        .Case<ReshapeOp, SliceOp, PackOp, GetGlobalOp, SetGlobalOp, func::ReturnOp>(
             [](auto) { return success(); })
         .Default([](Operation *other) { return other->emitError("no runtime call for this op"); });
   }

@@ -115,8 +115,15 @@ static void describeGlobal(GlobalOp global, llvm::json::Object &object) {
 static llvm::json::Array globalsOf(ModuleOp module) {
   llvm::json::Array globals;
   llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts = storedParts(module);
+  llvm::DenseSet<Attribute> flat; // storage of others, which the user does not know
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getRole() == GlobalRole::constant || global.getStorage()) {
+    if (std::optional<PlaceAttr> place = global.getWithin()) {
+      flat.insert(place->getFlat().getAttr());
+    }
+  }
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getRole() == GlobalRole::constant || global.getStorage() ||
+        flat.contains(global.getSymNameAttr())) {
       continue;
     }
     RankedTensorType type = global.getTensorType();

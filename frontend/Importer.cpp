@@ -548,7 +548,7 @@ void ModuleBuilder::addGlobals(ModuleOp module) {
     builder.create<GlobalOp>(place, parameter.name, RankedTensorType::get(parameter.dims, element),
                              parameter.role, ElementsAttr(), source, builder.getStrArrayAttr(names),
                              builder.getStringAttr(parameter.reason), FlatSymbolRefAttr(),
-                             StringAttr(), SlotAttr(), StorageAttr());
+                             StringAttr(), SlotAttr(), StorageAttr(), PlaceAttr());
   }
   auto scalar = RankedTensorType::get({}, builder.getI64Type());
   for (StringRef name : {"rt.seed", "rt.step", "rt.sample_base"}) {
@@ -558,7 +558,7 @@ void ModuleBuilder::addGlobals(ModuleOp module) {
       builder.create<GlobalOp>(NameLoc::get(builder.getStringAttr(name)), name, scalar,
                                GlobalRole::runtime, DenseElementsAttr::get(scalar, int64_t(0)),
                                SourceAttr(), ArrayAttr(), StringAttr(), FlatSymbolRefAttr(),
-                               StringAttr(), SlotAttr(), StorageAttr());
+                               StringAttr(), SlotAttr(), StorageAttr(), PlaceAttr());
     }
   }
 }
@@ -606,7 +606,7 @@ void ModuleBuilder::moveConstants(ModuleOp module) {
       auto global = at.create<GlobalOp>(
           NameLoc::get(at.getStringAttr(name)), name, elements.getType(), GlobalRole::constant,
           elements, SourceAttr(), ArrayAttr(), at.getStringAttr(reason), FlatSymbolRefAttr(),
-          StringAttr(), SlotAttr(), StorageAttr());
+          StringAttr(), SlotAttr(), StorageAttr(), PlaceAttr());
       last = global;
       it->second = global.getSymName();
     }

@@ -80,6 +80,15 @@ def Dsc_SourceAttr : Dsc_Attr<"Source", "source"> {
   let assemblyFormat = "`<` $file `,` $name `,` $hash `>`";
 }
 
+def Dsc_PlaceAttr : Dsc_Attr<"Place", "place"> {
+  let summary = "Where a global lies in a flat one: its elements, row-major, from `offset` on.";
+  let description = [{
+    Example: `#dsc.place<@bucket.0, 4096>`
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$flat, "int64_t":$offset);
+  let assemblyFormat = "`<` $flat `,` $offset `>`";
+}
+
 def Dsc_StorageAttr : Dsc_Attr<"Storage", "storage"> {
   let summary = "Where the elements of a global stand in the larger global that stores them.";
   let description = [{

@@ -2,6 +2,8 @@
 
 #include "ir/Evaluate.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace dsc;
 
@@ -245,6 +247,16 @@ bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
   }
   if (auto concat = dyn_cast<ConcatOp>(op)) {
     concatenate(concat, operands, y);
+    return true;
+  }
+  if (auto pack = dyn_cast<PackOp>(op)) {
+    // What is unspecified shows wherever it is used.
+    std::fill(y.floats.begin(), y.floats.end(), std::numeric_limits<double>::quiet_NaN());
+    for (auto [part, offset] : llvm::zip(operands, pack.getOffsets())) {
+      for (int64_t i = 0; i < part.size(); ++i) {
+        y.copyElement(offset + i, part, i);
+      }
+    }
     return true;
   }
   if (auto pad = dyn_cast<PadOp>(op)) {

@@ -6,6 +6,30 @@
 using namespace mlir;
 using namespace dsc;
 
+/// global_9
+static LogicalResult verifyPlace(GlobalOp global) {
+  PlaceAttr place = *global.getWithin();
+  auto flat = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(global, place.getFlat());
+  if (!flat) {
+    return global.emitOpError("lies within ") << place.getFlat() << ", which is no global";
+  }
+  auto type = global.getTensorType(), whole = dyn_cast<RankedTensorType>(flat.getType());
+  if (!whole || whole.getElementType() != type.getElementType() || flat.getWithin()) {
+    InFlightDiagnostic diagnostic = global.emitOpError("is ")
+                                    << type << " and lies within " << flat.getType()
+                                    << (flat.getWithin() ? ", which lies within another" : "");
+    diagnostic.attachNote(flat.getLoc()) << "global declared here";
+    return diagnostic;
+  }
+  if (place.getOffset() < 0 ||
+      place.getOffset() > whole.getNumElements() - type.getNumElements()) { // global_9
+    return global.emitOpError("of ")
+           << type.getNumElements() << " elements at " << place.getOffset() << " ends outside of "
+           << whole.getNumElements();
+  }
+  return success();
+}
+
 /// global_7 to global_8: a part lies inside a global of its kind.
 static LogicalResult verifyStorage(GlobalOp part) {
   StorageAttr storage = *part.getStorage();
@@ -50,7 +74,7 @@ static LogicalResult verifyStorage(GlobalOp part) {
 
 LogicalResult GlobalOp::verify() {
   auto type = dyn_cast<RankedTensorType>(getType());
-  if (!type || !type.hasStaticShape()) { // global_9
+  if (!type || !type.hasStaticShape()) { // global_10
     return emitOpError("type is ") << getType() << ", expected a statically shaped tensor";
   }
   if (getValue().has_value() == getSource().has_value()) { // global_1
@@ -80,6 +104,9 @@ LogicalResult GlobalOp::verify() {
              << type << ", what it copies is " << (of ? of.getType() : Type());
     }
   }
+  if (getWithin() && failed(verifyPlace(*this))) {
+    return failure();
+  }
   return getStorage() ? verifyStorage(*this) : success();
 }
 
@@ -94,6 +121,10 @@ static FailureOr<GlobalOp> lookupGlobal(Operation *op, SymbolTableCollection &ta
                                     << type << ", global has " << global.getType();
     diagnostic.attachNote(global.getLoc()) << "global declared here";
     return diagnostic;
+  }
+  if (global.getWithin()) { // get_global_3, set_global_4
+    return op->emitOpError("names '")
+           << name.getValue() << "', which lies within " << global.getWithin()->getFlat();
   }
   if (global.getStorage()) { // get_global_3, set_global_4
     return op->emitOpError("names '")
@@ -118,6 +149,28 @@ LogicalResult GradientsOp::verify() {
   if (getNames().size() != getGradients().size()) { // gradients_1
     return emitOpError("has ") << getGradients().size() << " gradients and " << getNames().size()
                                << " names";
+  }
+  return success();
+}
+
+LogicalResult PackOp::verify() {
+  if (getOffsets().size() != getParts().size()) { // pack_1
+    return emitOpError("has ") << getParts().size() << " parts and " << getOffsets().size()
+                               << " offsets";
+  }
+  auto whole = cast<RankedTensorType>(getResult().getType());
+  int64_t end = 0;
+  for (auto [part, offset] : llvm::zip(getParts(), getOffsets())) {
+    auto type = cast<RankedTensorType>(part.getType());
+    if (type.getElementType() != whole.getElementType()) { // pack_2
+      return emitOpError("part is ") << type << ", result is " << whole;
+    }
+    if (offset < end || offset > whole.getNumElements() - type.getNumElements()) { // pack_3
+      return emitOpError("part of ")
+             << type.getNumElements() << " elements at " << offset << " begins before " << end
+             << " or ends behind " << whole.getNumElements();
+    }
+    end = offset + type.getNumElements();
   }
   return success();
 }

@@ -27,6 +27,8 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     parameter. A global with `storage` is a part of another one, which entries read and write in its
     place: what the user knows as two weights may be one matrix, a weight may be padded or transposed.
     Names, shapes, roles and sources stay with the parts; the storing global starts at the splat 0.
+    A global that lies `within` a flat one has no storage of its own either: entries read and write the
+    flat one, and the global says what these bytes are.
     1. Exactly one of value and source is present.
     2. value has the global's type.
     3. State, run-time values and compute globals are splats.
@@ -35,7 +37,8 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     6. `storage` names a global of the same role, element type and rank that is no part itself.
     7. The part lies inside it.
     8. A part has no slot.
-    9. The type is a statically shaped tensor.
+    9. What lies `within` a global is inside it, of its element type, and that one lies in no other.
+    10. The type is a statically shaped tensor.
 
     Example:
     ```mlir
@@ -47,7 +50,8 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
                        OptionalAttr<ElementsAttr>:$value, OptionalAttr<Dsc_SourceAttr>:$source,
                        OptionalAttr<StrArrayAttr>:$onnx_names, OptionalAttr<StrAttr>:$reason,
                        OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<StrAttr>:$slot_kind,
-                       OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_StorageAttr>:$storage);
+                       OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_StorageAttr>:$storage,
+                       OptionalAttr<Dsc_PlaceAttr>:$within);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -61,7 +65,7 @@ def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUser
   let description = [{
     1. The symbol is a global.
     2. The types are equal.
-    3. The global is no part of another one.
+    3. The global is no part of another one and lies within no other.
 
     Example:
     ```mlir
@@ -81,7 +85,7 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
     1. The symbol is a global.
     2. The types are equal.
     3. The role is not constant.
-    4. The global is no part of another one.
+    4. The global is no part of another one and lies within no other.
 
     Example:
     ```mlir
@@ -106,6 +110,28 @@ def Dsc_GradientsOp : Dsc_Op<"gradients", [MemoryEffects<[MemWrite]>]> {
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names);
   let assemblyFormat = "$gradients attr-dict (`:` type($gradients)^)?";
+  let hasVerifier = 1;
+}
+
+def Dsc_PackOp : Dsc_Op<"pack", [Pure]> {
+  let summary = "Tensors one behind the other in one value.";
+  let description = [{
+    Element i of part p, in row-major order, is element offsets[p] + i of the result; what no part
+    covers is unspecified. The memory phase has the parts computed where they lie in the result, so
+    that the op itself does nothing; a part that cannot be (one that lies in another place already)
+    is copied.
+    1. There is one offset a part.
+    2. Parts have the result's element type.
+    3. They lie inside it, in order, apart from each other.
+
+    Example:
+    ```mlir
+    %b = dsc.pack %dw, %db {offsets = array<i64: 0, 1024>} : (tensor<20x50xf32>, tensor<50xf32>) -> tensor<2x1024xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Dsc_Tensor>:$parts, DenseI64ArrayAttr:$offsets);
+  let results = (outs Dsc_Tensor:$result);
+  let assemblyFormat = "$parts attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -30,6 +30,7 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("precision", o.precision);
   visit("recompute", o.recompute);
   visit("max_ranks", o.maxRanks);
+  visit("bucket_bytes", o.bucketBytes);
   visit("lr", o.lr);
   visit("weight_decay", o.weightDecay);
   visit("beta1", o.beta1);

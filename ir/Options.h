@@ -31,6 +31,7 @@ struct CompileOptions {
   std::string precision = "fp32"; // or tf32, bf16, fp16
   std::string recompute = "none";
   int64_t maxRanks = 64;
+  int64_t bucketBytes = 0; // of a bucket's gradients; 0: passes/parallel/ShardPlan.h decides
 
   // Defaults of run-time values.
   double lr = 1e-3, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;

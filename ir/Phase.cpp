@@ -20,7 +20,8 @@ ArrayRef<PhaseInfo> dsc::allPhases() {
       {Phase::Precision, "precision",
        "every op computes in the type of its row in the precision table"},
       {Phase::Recompute, "recompute", "values saved for backward are chosen"},
-      {Phase::Parallel, "parallel", "collectives are in an order that is equal on all ranks"},
+      {Phase::Parallel, "parallel",
+       "parameters, state and gradients lie in flat buckets, updated by one op each"},
       {Phase::Fusion, "fusion",
        "every op is in a kernel, a library call, a view or an access of a global"},
       {Phase::Memory, "memory", "every value has its slot; no two live values overlap"},
@@ -103,7 +104,7 @@ static LogicalResult verifyFused(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>()) {
     for (Operation &op : function.getOps()) {
       if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
-               AttentionGradOp, ReshapeOp, SliceOp, GetGlobalOp, SetGlobalOp, GradientsOp,
+               AttentionGradOp, ReshapeOp, SliceOp, PackOp, GetGlobalOp, SetGlobalOp, GradientsOp,
                func::ReturnOp>(op)) {
         return op.emitError("op is in no kernel and is no library call after fusion");
       }

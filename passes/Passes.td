@@ -392,6 +392,34 @@ def CopyWeights : Pass<"dsc-copy-weights", "::mlir::ModuleOp"> {
 
 // parallel
 
+def FormBuckets : Pass<"dsc-form-buckets", "::mlir::ModuleOp"> {
+  let summary = "Parameters, state and gradients lie in flat buckets; the optimizer is one op a bucket";
+  let description = [{
+    Assumes: after autodiff; the parameters' order is that of `gradients` in @last. Guarantees: each of these
+    parameters and its state lies `within` a flat global of shape [chunks, 1024], from a chunk on; entries read its
+    parts as views and write it whole; gradients are packed into flat values of the same form. Padding of gradients is
+    unspecified: the norm leaves it out, the update of what lies beside the parameters is never read.
+
+    Before:
+    ```mlir
+    dsc.gradients %dw, %db {names = ["w", "b"]} : tensor<4x8xf32>, tensor<4xf32>
+    %sw = dsc.chunk_squares %dw : (tensor<4x8xf32>) -> tensor<1xf32>
+    %w1, %mw1 = dsc.sgd %w, %dw, %mw, ..
+    %b1, %mb1 = dsc.sgd %b, %db, %mb, ..
+    dsc.set_global @w, %w1 : tensor<4x8xf32>
+    ```
+    ==>
+    ```mlir
+    %g = dsc.pack %dw, %db {offsets = array<i64: 0, 1024>} : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<2x1024xf32>
+    %s = dsc.reduce %squares {kind = #dsc.reduce_kind<sum>, axes = array<i64: 1>} : (tensor<2x1024xf32>) -> tensor<2x1xf32>
+    %p1, %m1 = dsc.sgd %p, %g, %m, ..
+    dsc.set_global @bucket.0, %p1 : tensor<2x1024xf32>
+    ```
+  }];
+  let options = [Option<"bucketBytes", "bucket-bytes", "int64_t", "0",
+                        "bytes of a bucket's gradients; 0: the module's option bucket_bytes">];
+}
+
 // fusion
 
 def ExpandNormalization : Pass<"dsc-expand-normalization", "::mlir::func::FuncOp"> {

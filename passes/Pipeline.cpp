@@ -71,6 +71,8 @@ static void buildPrecision(PhaseBuilder phase) {
   phase.add(createCopyWeights()); // behind it: casts have moved to the weights
 }
 
+static void buildParallel(PhaseBuilder phase) { phase.add(createFormBuckets()); }
+
 static void buildFusion(PhaseBuilder phase) {
   phase.addToFunctions(createExpandAttention());
   phase.addToFunctions(createExpandNormalization());
@@ -100,12 +102,13 @@ void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase, const PassLimi
     return buildAutodiff(builder);
   case Phase::Precision:
     return buildPrecision(builder);
+  case Phase::Parallel:
+    return buildParallel(builder);
   case Phase::Fusion:
     return buildFusion(builder);
   case Phase::Memory:
     return buildMemory(builder);
   case Phase::Recompute: // everything is saved so far
-  case Phase::Parallel:  // one rank so far
   case Phase::Import:    // frontend/
   case Phase::Kernels:   // codegen/
   case Phase::Device:    // codegen/

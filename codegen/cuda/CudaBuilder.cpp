@@ -11,8 +11,8 @@ using namespace dsc;
 using namespace dsc::cuda;
 
 static constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.69314718055994531;
-// log(2) in two parts, as in EmitMath.
-static constexpr double kLn2High = 0.693145751953125, kLn2Low = 1.428606765330187e-06;
+// log2(e) as the sum of two numbers of f32.
+static constexpr double kLog2eHigh = 1.44269502162933349609375, kLog2eLow = 1.925963033500011e-08;
 // 1.5 * 2^23: adding it rounds to an integer.
 static constexpr double kRoundF32 = 12582912.0;
 
@@ -135,24 +135,27 @@ Value CudaBuilder::libm(StringRef name, ValueRange operands) {
   });
 }
 
-// e^x = 2^n 2^(r log2(e)) with x = n log(2) + r. n stops at 127, so that 2^128 / 2 .. 2^128 is
-// reached.
+// e^x = 2^(n - 1) 2 2^f with x log2(e) = n + f, |f| <= 1/2: one approximation, which the machine
+// has few units for, and a scale made of bits. Results below the normal range are 0.
 Value CudaBuilder::exponential(Value x) {
   Type type = x.getType(), scalar = getElementTypeOrSelf(type);
   auto constantLike = [&](double value) { return constant(type, value); };
-  Value limited = create<arith::MaximumFOp>(x, constantLike(-105.0));
-  limited = create<arith::MinimumFOp>(limited, constantLike(89.0));
-  Value rounder = constantLike(kRoundF32);
-  Value n = sub(fma(limited, constantLike(kLog2e), rounder), rounder);
-  n = create<arith::MinimumFOp>(n, constantLike(127.0));
-  Value r = fma(n, constantLike(-kLn2High), limited);
-  r = fma(n, constantLike(-kLn2Low), r);
-  auto power = [&](Value exponent) {
-    return forEachLane(exponent, [&](ArrayRef<Value> v) {
-      return intrinsic("llvm.nvvm.ex2.approx.f", scalar, v);
-    });
-  };
-  return mul(power(mul(r, kLog2e)), power(n));
+  Value limited = create<arith::MinimumFOp>(x, constantLike(89.0)),
+        rounder = constantLike(kRoundF32);
+  Value shifted = fma(limited, constantLike(kLog2eHigh), rounder);
+  Value n = sub(shifted, rounder);
+  Value f = fma(limited, constantLike(kLog2eHigh), neg(n));
+  f = fma(limited, constantLike(kLog2eLow), f);
+  Value power = forEachLane(
+      f, [&](ArrayRef<Value> v) { return intrinsic("llvm.nvvm.ex2.approx.ftz.f", scalar, v); });
+  // The integer stands in the low bits of `shifted`; 126 is the bias less one.
+  Type integers = withElement(type, getI32Type());
+  Value bits = create<arith::BitcastOp>(integers, shifted);
+  bits = create<arith::ShLIOp>(bits, constantInt(integers, 23));
+  Value scale = create<arith::BitcastOp>(type, add(bits, constantInt(integers, 126 << 23)));
+  Value y = mul(add(power, power), scale);
+  Value isTiny = cmpf(arith::CmpFPredicate::OLT, x, constantLike(-87.0));
+  return select(isTiny, constantLike(0.0), y);
 }
 
 Value CudaBuilder::native(Native function, ValueRange operands) {

@@ -13,9 +13,9 @@ using namespace dsc::cuda;
 using arith::CmpIPredicate;
 
 // Vectors that a thread loads before it adds the first, where rows are read in a loop.
-static constexpr int64_t kUnroll = 4;
+static constexpr int64_t kUnroll = 2;
 // Vectors of a thread that are emitted one by one.
-static constexpr int64_t kMaxSteps = 8;
+static constexpr int64_t kMaxSteps = 10;
 
 static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
 

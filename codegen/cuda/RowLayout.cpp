@@ -12,8 +12,8 @@ using namespace dsc::cuda;
 static constexpr int64_t kWarpVectors = 128;
 // Threads of a longer row, and vectors of each.
 static constexpr int64_t kRowThreads = 512, kRowSteps = 4;
-// Threads of the longest rows, all that a block can have.
-static constexpr int64_t kLongThreads = 1024;
+// Threads of the longest rows: 80 registers each, half of them for what is kept.
+static constexpr int64_t kLongThreads = 768;
 
 RowLayout RowLayout::of(int64_t columns) {
   RowLayout layout;

@@ -27,7 +27,7 @@ struct RowLayout {
   bool inRegisters = true;
 
   /// Registers that a thread has for what it keeps of a row.
-  int64_t keptRegisters() const { return threads > 512 ? 32 : 64; }
+  int64_t keptRegisters() const { return threads > 512 ? 40 : 64; }
   /// Registers of a thread's part of the row, and of its sums over rows, where it has them at once.
   int64_t rowRegisters = 0, sumRegisters = 0;
 

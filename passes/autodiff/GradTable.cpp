@@ -138,6 +138,7 @@ ArrayRef<GradRow> dsc::gradTable() {
       zero<GetGlobalOp>("is where gradients end"),
       zero<SetGlobalOp>("has no result"),
       never<GradientsOp>(kUpdate),
+      never<PackOp>(kLater),
       never<KernelOp>(kLater),
       never<YieldOp>(kLater),
       never<LaunchOp>(kLater),

@@ -24,7 +24,8 @@ GlobalOp TrainingGlobals::declare(StringRef name, RankedTensorType type, GlobalR
       GlobalRoleAttr::get(module.getContext(), role), DenseElementsAttr::get(type, fill),
       SourceAttr(), ArrayAttr(), StringAttr(),
       of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
-      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), StorageAttr());
+      kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), StorageAttr(),
+      PlaceAttr());
   // A model may have a parameter of this name; `of` and `slot_kind` say what the global is,
   // whatever it is called.
   table.insert(global, Block::iterator(global));

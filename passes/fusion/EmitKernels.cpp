@@ -22,7 +22,8 @@ static bool isView(Operation *op) {
 
 bool dsc::staysOutside(Operation *op) {
   return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp,
-             ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op) ||
+             ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, PackOp, func::ReturnOp>(
+             op) ||
          isView(op);
 }
 

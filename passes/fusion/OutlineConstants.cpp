@@ -48,7 +48,8 @@ struct OutlineConstants : public dsc::impl::OutlineConstantsBase<OutlineConstant
       OpBuilder atTop = OpBuilder::atBlockBegin(module.getBody());
       global = atTop.create<GlobalOp>(loc, "constant", constant.getType(), GlobalRole::constant,
                                       constant, SourceAttr(), ArrayAttr(), StringAttr(),
-                                      FlatSymbolRefAttr(), StringAttr(), SlotAttr(), StorageAttr());
+                                      FlatSymbolRefAttr(), StringAttr(), SlotAttr(), StorageAttr(),
+                                      PlaceAttr());
       symbols.insert(global);
     }
     return builder.create<GetGlobalOp>(loc, constant.getType(),

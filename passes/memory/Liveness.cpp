@@ -23,7 +23,7 @@ bool dsc::isContiguousSlice(SliceOp slice, int64_t &offset) {
   return true;
 }
 
-StorageView dsc::storageOf(Value value) {
+StorageView dsc::viewedValue(Value value) {
   StorageView view{value, 0};
   while (Operation *op = view.root.getDefiningOp()) {
     int64_t offset = 0;
@@ -40,9 +40,41 @@ StorageView dsc::storageOf(Value value) {
   return view;
 }
 
+/// The pack that `value` is a part of, behind reshapes too; its operand there.
+static OpOperand *packedAs(Value value) {
+  for (OpOperand &use : value.getUses()) {
+    if (isa<PackOp>(use.getOwner())) {
+      return &use;
+    }
+    if (auto reshape = dyn_cast<ReshapeOp>(use.getOwner())) {
+      if (OpOperand *part = packedAs(reshape.getY())) {
+        return part;
+      }
+    }
+  }
+  return nullptr;
+}
+
+StorageView dsc::storageOf(Value value) {
+  StorageView view = viewedValue(value);
+  if (OpOperand *part = packedAs(view.root)) {
+    auto pack = cast<PackOp>(part->getOwner());
+    Type element = cast<RankedTensorType>(pack.getResult().getType()).getElementType();
+    view.root = pack.getResult();
+    view.offset += pack.getOffsets()[part->getOperandNumber()] * elementBytes(element);
+  }
+  return view;
+}
+
 EntryLiveness::EntryLiveness(func::FuncOp entry) {
   for (Operation &op : entry.getBody().front()) {
     positions[&op] = endPosition++;
+    if (auto pack = dyn_cast<PackOp>(op)) {
+      int64_t &first = firstPart[pack.getResult()] = positions[&op];
+      for (Value part : pack.getParts()) {
+        first = std::min(first, positions.lookup(viewedValue(part).root.getDefiningOp()));
+      }
+    }
     for (Value operand : op.getOperands()) {
       lastUse[storageOf(operand).root] = positions[&op];
     }
@@ -51,6 +83,9 @@ EntryLiveness::EntryLiveness(func::FuncOp entry) {
 }
 
 int64_t EntryLiveness::first(Value root) const {
+  if (auto it = firstPart.find(root); it != firstPart.end()) {
+    return it->second;
+  }
   Operation *op = root.getDefiningOp();
   return op ? positions.lookup(op) : -1;
 }

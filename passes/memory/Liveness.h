@@ -12,12 +12,15 @@ namespace dsc {
 
 /// A value as a part of another's storage.
 struct StorageView {
-  mlir::Value
-      root; // the value whose storage it is: an op's own result, an argument, or a get_global
+  mlir::Value root;   // whose storage it is: an op's own result, an argument, or a get_global
   int64_t offset = 0; // bytes from the root's start
 };
 
-/// Follows views (reshape, contiguous slice) to the value that owns the bytes.
+/// Follows views (reshape, contiguous slice) to the value that they show.
+StorageView viewedValue(mlir::Value value);
+
+/// Follows views to the value that owns the bytes. Parts of a dsc.pack lie in it, so it owns them
+/// from the first part on; each part is the whole of a value (passes/memory/CopyKernel.h).
 StorageView storageOf(mlir::Value value);
 
 /// Whether `slice` selects one contiguous run of its operand's elements; then its offset in
@@ -30,7 +33,7 @@ public:
   explicit EntryLiveness(mlir::func::FuncOp entry);
 
   int64_t position(mlir::Operation *op) const { return positions.lookup(op); }
-  /// Position of the op that defines `root`; -1 for arguments.
+  /// Position of the op that first writes to `root`; -1 for arguments.
   int64_t first(mlir::Value root) const;
   /// Position of the last op that reads `root` or a view of it; its own position where nothing
   /// does.
@@ -41,6 +44,7 @@ public:
 private:
   llvm::DenseMap<mlir::Operation *, int64_t> positions;
   llvm::DenseMap<mlir::Value, int64_t> lastUse;
+  llvm::DenseMap<mlir::Value, int64_t> firstPart; // of packs
   int64_t endPosition = 0;
 };
 

@@ -3,10 +3,12 @@
 // Globals lie in the state (or constants) space one after another; arguments and small results in
 // io, the same name at the same place in every entry; everything else in the arena, which all
 // entries share. A result that a set_global stores is written where the global lies when no later
-// op reads the old value; a kernel's result takes the place of an operand that dies in it.
+// op reads the old value; a kernel's result takes the place of an operand that dies in it; the
+// parts of a pack are written where the pack lies.
 
 #include "passes/Passes.h"
 #include "passes/memory/ArenaPacker.h"
+#include "passes/memory/CopyKernel.h"
 #include "passes/memory/Liveness.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -38,11 +40,11 @@ struct SpaceSizes {
 } // namespace
 
 /// Parameters and what belongs to them start on a chunk of ZeRO's flat order, everything else on
-/// the alignment.
+/// the alignment. What lies within a flat global has a part of its slot.
 static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getStorage()) {
-      continue; // a part lies where its storage does
+    if (global.getStorage() || global.getWithin()) {
+      continue; // lies where its storage does
     }
     bool constant = global.getRole() == GlobalRole::constant;
     int64_t &next = constant ? sizes.constants : sizes.state;
@@ -57,6 +59,16 @@ static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
         module.getContext(), constant ? Space::constants : Space::state, next, bytes, 0, 0));
     next = dsc_align(next + bytes);
   }
+  SymbolTable symbols(module);
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (std::optional<PlaceAttr> place = global.getWithin()) {
+      RankedTensorType type = global.getTensorType();
+      SlotAttr flat = *symbols.lookup<GlobalOp>(place->getFlat().getAttr()).getSlot();
+      int64_t offset = place->getOffset() * elementBytes(type.getElementType());
+      global.setSlotAttr(SlotAttr::get(module.getContext(), flat.getSpace(),
+                                       flat.getOffset() + offset, tensorBytes(type), 0, 0));
+    }
+  }
 }
 
 namespace {
@@ -69,6 +81,7 @@ public:
 
   int64_t plan() {
     placeArguments();
+    copyUnplaceableParts(entry);
     placeResults();
     live = std::make_unique<EntryLiveness>(entry);
     storeGlobalsInPlace();
@@ -143,18 +156,6 @@ private:
     }
   }
 
-  /// A kernel that copies `value`, so that it also stands in a place of its own.
-  Value insertCopy(Value value, Operation *before) {
-    OpBuilder builder(before);
-    RankedTensorType type = tensorOf(value);
-    auto kernel =
-        builder.create<KernelOp>(value.getLoc(), TypeRange{type}, ValueRange{value},
-                                 KernelKind::elementwise, type.getShape(), 0, 0, ArrayAttr());
-    Block *block = builder.createBlock(&kernel.getBody(), {}, {type}, {value.getLoc()});
-    builder.create<YieldOp>(value.getLoc(), block->getArguments());
-    return kernel.getResult(0);
-  }
-
   /// Whether op may write `root`'s bytes while it reads them: kernels that visit each position
   /// once, where every operand that shares the bytes has the shape of the domain.
   static bool readsInPlace(Operation *op, Value root) {
@@ -216,8 +217,8 @@ private:
   bool canStoreInPlace(SetGlobalOp store) {
     StorageView view = storageOf(store.getValue());
     Operation *producer = view.root.getDefiningOp();
-    if (!producer || isa<GetGlobalOp>(producer) || view.offset != 0 || fixed.contains(view.root) ||
-        bytesOf(view.root) != bytesOf(store.getValue())) {
+    if (!producer || isa<GetGlobalOp, PackOp>(producer) || view.offset != 0 ||
+        fixed.contains(view.root) || bytesOf(view.root) != bytesOf(store.getValue())) {
       return false;
     }
     int64_t writtenAt = live->position(producer);
@@ -263,7 +264,7 @@ private:
           continue;
         }
         bufferOf[result] = buffers.size();
-        buffers.push_back({dsc_align(bytesOf(result)), position, last, 0});
+        buffers.push_back({dsc_align(bytesOf(result)), live->first(result), last, 0});
       }
       if (int64_t bytes = scratchBytes(&op)) {
         scratchOf[&op] = buffers.size();

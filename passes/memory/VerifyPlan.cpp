@@ -92,6 +92,12 @@ public:
       if (!global.getSlot()) {
         return global.emitError("global has no slot");
       }
+      if (global.getWithin()) {
+        if (failed(checkPlace(global))) {
+          return failure();
+        }
+        continue; // its bytes are the flat global's
+      }
       write(*global.getSlot(), {global.getOperation(), 0, global});
     }
     for (BlockArgument argument : entry.getArguments()) {
@@ -121,6 +127,18 @@ private:
   std::map<Space, SpaceOwners> spaces;
   llvm::DenseMap<Value, Place> places;
   llvm::DenseMap<Operation *, int64_t> globalVersion;
+
+  LogicalResult checkPlace(GlobalOp global) {
+    auto flat = symbols.lookup<GlobalOp>(global.getWithin()->getFlat().getAttr());
+    SlotAttr slot = *global.getSlot(), whole = flat.getSlot().value_or(SlotAttr());
+    int64_t offset =
+        global.getWithin()->getOffset() * elementBytes(global.getTensorType().getElementType());
+    if (whole && slot.getSpace() == whole.getSpace() &&
+        slot.getOffset() == whole.getOffset() + offset) {
+      return success();
+    }
+    return global.emitError("lies at ") << slot << ", its flat global at " << whole;
+  }
 
   void write(SlotAttr slot, const Owner &owner) {
     spaces[slot.getSpace()].write(slot.getOffset(), slot.getOffset() + slot.getBytes(), owner);
@@ -189,6 +207,9 @@ private:
     if (auto store = dyn_cast<SetGlobalOp>(op)) {
       return storeGlobal(store);
     }
+    if (auto pack = dyn_cast<PackOp>(op)) {
+      return takeParts(pack);
+    }
     if (op.getNumResults() == 0) {
       return success();
     }
@@ -241,6 +262,33 @@ private:
     for (Value result : op.getResults()) {
       write(places[result].slot, places[result].owner);
     }
+    return success();
+  }
+
+  /// The parts must already lie where the pack does, and still do as parts of it.
+  LogicalResult takeParts(PackOp pack) {
+    auto slots = pack->getAttrOfType<ArrayAttr>("dsc.slots");
+    auto type = cast<RankedTensorType>(pack.getResult().getType());
+    auto whole = slots && slots.size() == 1 ? dyn_cast<SlotAttr>(slots[0]) : SlotAttr();
+    if (!whole || whole.getBytes() != tensorBytes(type)) {
+      return pack.emitError("slot ") << slots << " has not the size of " << type;
+    }
+    const Owner owner{pack, 0, pack};
+    for (auto [part, offset] : llvm::zip(pack.getParts(), pack.getOffsets())) {
+      const Place place = places.lookup(part);
+      if (place.slot.getSpace() != whole.getSpace() ||
+          place.slot.getOffset() !=
+              whole.getOffset() + offset * elementBytes(type.getElementType())) {
+        return pack.emitError("part lies at ") << place.slot << ", the pack at " << whole;
+      }
+      for (auto &[value, other] : places) {
+        if (other.owner == place.owner) {
+          other.owner = owner;
+        }
+      }
+    }
+    places[pack.getResult()] = {whole, owner};
+    write(whole, owner);
     return success();
   }
 

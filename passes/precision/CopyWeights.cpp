@@ -64,7 +64,8 @@ GlobalOp WeightCopier::copyOf(GlobalOp global) {
                           isConstant ? GlobalRole::constant : GlobalRole::compute),
       initial, SourceAttr(), ArrayAttr(), StringAttr(),
       isConstant ? FlatSymbolRefAttr() : FlatSymbolRefAttr::get(global.getSymNameAttr()),
-      isConstant ? StringAttr() : builder.getStringAttr("compute"), SlotAttr(), StorageAttr());
+      isConstant ? StringAttr() : builder.getStringAttr("compute"), SlotAttr(), StorageAttr(),
+      PlaceAttr());
   symbols.insert(copy, std::next(Block::iterator(global)));
   return copy;
 }

@@ -144,6 +144,7 @@ ArrayRef<PrecisionRow> dsc::precisionTable() {
       untouched<SetGlobalOp>(kGlobal),
       half<GradientsOp>("gradients are rounded to the compute type once"),
       untouched<KernelOp>(kLater),
+      untouched<PackOp>(kLater),
       untouched<YieldOp>(kLater),
       untouched<LaunchOp>(kLater),
   };

@@ -18,7 +18,8 @@ GlobalOp dsc::createStoringGlobal(GlobalOp like, StringRef name, RankedTensorTyp
   auto zero = DenseElementsAttr::get(type, builder.getZeroAttr(type.getElementType()));
   return builder.create<GlobalOp>(like.getLoc(), builder.getStringAttr(unique), TypeAttr::get(type),
                                   like.getRoleAttr(), zero, SourceAttr(), ArrayAttr(), StringAttr(),
-                                  FlatSymbolRefAttr(), StringAttr(), SlotAttr(), StorageAttr());
+                                  FlatSymbolRefAttr(), StringAttr(), SlotAttr(), StorageAttr(),
+                                  PlaceAttr());
 }
 
 void dsc::storeIn(GlobalOp part, GlobalOp storing, ArrayRef<int64_t> offsets,

@@ -141,7 +141,7 @@ func.func private @weight()
 // -----
 
 // expected-error @below {{type is 'tensor<?xf32>', expected a statically shaped tensor}}
-dsc.global @global_9 : tensor<?xf32> {role = #dsc.role<trained>, source = #dsc.source<"model.onnx", "weight", "">}
+dsc.global @global_10 : tensor<?xf32> {role = #dsc.role<trained>, source = #dsc.source<"model.onnx", "weight", "">}
 
 // -----
 
@@ -280,5 +280,93 @@ dsc.global @q : tensor<8x4xf32> {role = #dsc.role<trained>, source = #dsc.source
 func.func @set_global_4(%x: tensor<8x4xf32>) {
   // expected-error @+1 {{names 'q', which is a part of @whole}}
   dsc.set_global @q, %x : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// What it lies in is a global.
+// expected-error @below {{lies within @nothing, which is no global}}
+dsc.global @global_9_missing : tensor<4xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<4xf32>, within = #dsc.place<@nothing, 0>}
+
+// -----
+
+// Of its element type.
+// expected-note @below {{global declared here}}
+dsc.global @flat : tensor<8xf64> {role = #dsc.role<state>, value = dense<0.0> : tensor<8xf64>}
+// expected-error @below {{is 'tensor<4xf32>' and lies within 'tensor<8xf64>'}}
+dsc.global @global_9_element : tensor<4xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<4xf32>, within = #dsc.place<@flat, 0>}
+
+// -----
+
+// All of it lies inside.
+dsc.global @flat : tensor<8xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<8xf32>}
+// expected-error @below {{of 6 elements at 3 ends outside of 8}}
+dsc.global @global_9_outside : tensor<2x3xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<2x3xf32>, within = #dsc.place<@flat, 3>}
+
+// -----
+
+// Flat globals lie in no other.
+dsc.global @flat : tensor<8xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<8xf32>}
+// expected-note @below {{global declared here}}
+dsc.global @middle : tensor<4xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<4xf32>, within = #dsc.place<@flat, 0>}
+// expected-error @below {{which lies within another}}
+dsc.global @global_9_nested : tensor<2xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<2xf32>, within = #dsc.place<@middle, 0>}
+
+// -----
+
+// Entries read the flat global.
+dsc.global @flat : tensor<8xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<8xf32>}
+dsc.global @part : tensor<4xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<4xf32>, within = #dsc.place<@flat, 0>}
+func.func @get_global_3_place() -> tensor<4xf32> {
+  // expected-error @below {{names 'part', which lies within @flat}}
+  %0 = dsc.get_global @part : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+// And write it.
+dsc.global @flat : tensor<8xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<8xf32>}
+dsc.global @part : tensor<4xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<4xf32>, within = #dsc.place<@flat, 0>}
+func.func @set_global_4_place(%x: tensor<4xf32>) {
+  // expected-error @below {{names 'part', which lies within @flat}}
+  dsc.set_global @part, %x : tensor<4xf32>
+  return
+}
+
+// -----
+
+// One offset a part.
+func.func @pack_1(%x: tensor<4xf32>) {
+  // expected-error @below {{has 1 parts and 2 offsets}}
+  %p = dsc.pack %x {offsets = array<i64: 0, 4>} : (tensor<4xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// Parts have the result's element type.
+func.func @pack_2(%x: tensor<4xf64>) {
+  // expected-error @below {{part is 'tensor<4xf64>', result is 'tensor<8xf32>'}}
+  %p = dsc.pack %x {offsets = array<i64: 0>} : (tensor<4xf64>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// Parts lie apart from each other.
+func.func @pack_3_apart(%x: tensor<4xf32>) {
+  // expected-error @below {{part of 4 elements at 3 begins before 4 or ends behind 8}}
+  %p = dsc.pack %x, %x {offsets = array<i64: 0, 3>} : (tensor<4xf32>, tensor<4xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// Parts lie inside the result.
+func.func @pack_3_inside(%x: tensor<2x2xf32>) {
+  // expected-error @below {{part of 4 elements at 5 begins before 0 or ends behind 8}}
+  %p = dsc.pack %x {offsets = array<i64: 5>} : (tensor<2x2xf32>) -> tensor<8xf32>
   return
 }

@@ -84,3 +84,16 @@ func.func @launch(%x: tensor<4xf32>) {
 dsc.global @qk : tensor<16x5xf32> {role = #dsc.role<trained>, value = dense<0.0> : tensor<16x5xf32>}
 dsc.global @q : tensor<8x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "q", "">, storage = #dsc.storage<@qk, [0, 0], [0, 1]>}
 dsc.global @k : tensor<4x8xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "k", "">, storage = #dsc.storage<@qk, [8, 1], [1, 0]>}
+
+// A global names the flat one that it lies in, and its first element there.
+// CHECK: dsc.global @bias : {{.*}}within = #dsc.place<@flat, 3>
+dsc.global @flat : tensor<2x4xf32> {role = #dsc.role<trained>, value = dense<0.0> : tensor<2x4xf32>}
+dsc.global @bias : tensor<5xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "b", "">, within = #dsc.place<@flat, 3>}
+
+// Two parts with a hole between them.
+// CHECK-LABEL: func.func @pack
+func.func @pack(%x: tensor<2x2xf32>, %y: tensor<3xf32>) {
+  // CHECK: dsc.pack %{{.+}}, %{{.+}} {offsets = array<i64: 0, 5>} : (tensor<2x2xf32>, tensor<3xf32>) -> tensor<2x4xf32>
+  %p = dsc.pack %x, %y {offsets = array<i64: 0, 5>} : (tensor<2x2xf32>, tensor<3xf32>) -> tensor<2x4xf32>
+  return
+}

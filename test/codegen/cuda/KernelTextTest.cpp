@@ -38,7 +38,7 @@ Resources resourcesOf(const std::string &log, const std::string &function) {
 }
 
 /// Compiles one kernel and holds it to the rules of all classes.
-DeviceKernelCase compile(const std::string &source, int launches, int registers) {
+DeviceKernelCase compile(const std::string &source, int launches, int registers, int spills = 0) {
   std::vector<DeviceKernelCase> kernels = compileForDevice(source);
   if (kernels.size() != 1) {
     ADD_FAILURE() << kernels.size() << " kernels";
@@ -50,9 +50,9 @@ DeviceKernelCase compile(const std::string &source, int launches, int registers)
   if (!kernel.log.empty()) {
     for (const dsc::KernelLaunch &launch : kernel.launches) {
       Resources resources = resourcesOf(kernel.log, launch.symbol);
-      EXPECT_EQ(resources.stack, 0) << launch.symbol << "\n" << kernel.log;
-      EXPECT_EQ(resources.spillStores, 0) << launch.symbol;
-      EXPECT_EQ(resources.spillLoads, 0) << launch.symbol;
+      EXPECT_LE(resources.stack, spills) << launch.symbol << "\n" << kernel.log;
+      EXPECT_LE(resources.spillStores, spills) << launch.symbol;
+      EXPECT_LE(resources.spillLoads, spills) << launch.symbol;
       EXPECT_LE(resources.registers, registers) << launch.symbol;
     }
   }
@@ -156,7 +156,8 @@ TEST(KernelText, LayerNormOfLongRows) {
   EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 2);
 }
 
-// A vocabulary's row does not fit registers: it is read again in each pass, 16 bytes at a time.
+// A vocabulary's row in halves stays in registers as it is stored, and is read once. nvJitLink
+// spills two words of it under the 80 registers that 768 threads leave (ptxas none).
 TEST(KernelText, SoftmaxOfVeryLongRows) {
   std::string half = "8192x50304xbf16", full = "8192x50304xf32", stat = "8192x1xf32";
   std::string f = tensor(full), n = tensor(stat);
@@ -168,10 +169,10 @@ TEST(KernelText, SoftmaxOfVeryLongRows) {
       "\n%s = dsc.reduce %e {kind = #dsc.reduce_kind<sum>, axes = array<i64: 1>} : (" + f +
       ") -> " + n + "\n%p = dsc.div %e, %s : (" + f + ", " + n + ") -> " + f +
       "\n%y = dsc.cast %p : (" + f + ") -> " + tensor(half);
-  DeviceKernelCase kernel =
-      compile(kernelModule(attributes("row", "8192, 50304", 1), {half}, body, "%y", {half}), 1, 64);
-  EXPECT_GE(count(kernel.ptx, kWideLoad), 3) << kernel.ptx;
-  EXPECT_GE(count(kernel.ptx, kWideStore), 1);
+  DeviceKernelCase kernel = compile(
+      kernelModule(attributes("row", "8192, 50304", 1), {half}, body, "%y", {half}), 1, 80, 8);
+  EXPECT_EQ(count(kernel.ptx, kWideLoad), 9) << kernel.ptx;
+  EXPECT_EQ(count(kernel.ptx, kWideStore), 9);
   EXPECT_EQ(count(kernel.ptx, kNarrow), 0);
 }
 

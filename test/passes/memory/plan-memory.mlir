@@ -96,3 +96,64 @@ func.func @eval(%x: tensor<4xf32> {dsc.name = "x"}) -> (tensor<4xf32> {dsc.name 
   return %x : tensor<4xf32>
 }
 }
+
+// -----
+
+// What lies within a flat global has a part of its slot.
+// CHECK: dsc.global @flat {{.*}}slot = #dsc.slot<state, 0, 16384, 0, 0>
+// CHECK: dsc.global @w {{.*}}slot = #dsc.slot<state, 4096, 48, 0, 0>
+module {
+dsc.global @flat : tensor<4x1024xf32> {role = #dsc.role<trained>, value = dense<0.0> : tensor<4x1024xf32>}
+dsc.global @w : tensor<4x3xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "w", "">, within = #dsc.place<@flat, 1024>}
+}
+
+// -----
+
+// The parts of a pack are computed where it lies, from the first one's op on: %b does not lie in its bytes.
+// CHECK-LABEL: func.func @last
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, [[A:[0-9]+]], 64, 0, 4>
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, {{[0-9]+}}, 64, 1, 2>
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, [[C:[0-9]+]], 64, 0, 4>
+// CHECK-NOT: dsc.kernel
+// CHECK: dsc.pack {{.*}}#dsc.slot<arena, [[A]], 192, 0, 4>
+module {
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x"}) -> (tensor<4x16xf32> {dsc.name = "y"}) {
+  %a = dsc.matmul %x, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %b = dsc.matmul %a, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %c = dsc.matmul %b, %a : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %p = dsc.pack %a, %c {offsets = array<i64: 0, 24>} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<3x16xf32>
+  %d = dsc.matmul %p, %p {transpose_a = true} : (tensor<3x16xf32>, tensor<3x16xf32>) -> tensor<16x16xf32>
+  %s = dsc.slice %d {starts = array<i64: 0, 0>, sizes = array<i64: 4, 16>, steps = array<i64: 1, 1>} : (tensor<16x16xf32>) -> tensor<4x16xf32>
+  return %s : tensor<4x16xf32>
+}
+}
+
+// -----
+
+// What lies in another place already is copied: an argument, a global, a part of something larger, a part twice.
+// CHECK-LABEL: func.func @last
+// CHECK: %[[M:.+]] = dsc.matmul
+// CHECK: %[[V:.+]] = dsc.slice
+// CHECK: %[[X:.+]] = dsc.kernel(%arg0)
+// CHECK: %[[W:.+]] = dsc.kernel(%{{.+}})
+// CHECK: %[[S:.+]] = dsc.kernel(%[[V]])
+// CHECK: %[[T:.+]] = dsc.kernel(%[[M]])
+// CHECK: dsc.pack %[[M]], %[[X]], %[[W]], %[[S]], %[[T]]
+module {
+dsc.global @w : tensor<16xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "w", "">}
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x"}) -> (tensor<f32> {dsc.name = "y"}) {
+  %w = dsc.get_global @w : tensor<16xf32>
+  %m = dsc.matmul %x, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %n = dsc.matmul %m, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %v = dsc.slice %n {starts = array<i64: 2, 0>, sizes = array<i64: 2, 4>, steps = array<i64: 1, 1>} : (tensor<4x4xf32>) -> tensor<2x4xf32>
+  %p = dsc.pack %m, %x, %w, %v, %m {offsets = array<i64: 0, 16, 32, 48, 64>}
+      : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<16xf32>, tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<80xf32>
+  %k = dsc.kernel (%p) attributes {kind = #dsc.kernel_kind<row>, domain = array<i64: 80>, row_rank = 0 : i64} {
+  ^bb0(%q: tensor<80xf32>):
+    %r = dsc.reduce %q {kind = #dsc.reduce_kind<sum>, axes = array<i64: 0>} : (tensor<80xf32>) -> tensor<1xf32>
+    dsc.yield %r : tensor<1xf32>
+  } : (tensor<80xf32>) -> tensor<1xf32>
+  %y = dsc.reshape %k : (tensor<1xf32>) -> tensor<f32>
+  return %y : tensor<f32>
+}
+}

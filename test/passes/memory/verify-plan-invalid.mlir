@@ -59,3 +59,42 @@ func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0,
   return %a : tensor<4x4xf32>
 }
 }
+
+// -----
+
+// What lies within a flat global has its bytes there.
+module {
+dsc.global @flat : tensor<16xf32> {role = #dsc.role<trained>, value = dense<0.0> : tensor<16xf32>, slot = #dsc.slot<state, 0, 64, 0, 0>}
+// expected-error @below {{lies at #dsc.slot<state, 64, 16, 0, 0>, its flat global at #dsc.slot<state, 0, 64, 0, 0>}}
+dsc.global @w : tensor<4xf32> {role = #dsc.role<trained>, source = #dsc.source<"w", "w", "">, within = #dsc.place<@flat, 12>,
+    slot = #dsc.slot<state, 64, 16, 0, 0>}
+func.func @last() {
+  return
+}
+}
+
+// -----
+
+// A part lies where its pack does.
+module {
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-error @below {{part lies at #dsc.slot<arena, 0, 64, 0, 1>, the pack at #dsc.slot<arena, 0, 128, 0, 1>}}
+  %p = dsc.pack %a {offsets = array<i64: 16>, dsc.slots = [#dsc.slot<arena, 0, 128, 0, 1>]} : (tensor<4x4xf32>) -> tensor<32xf32>
+  return
+}
+}
+
+// -----
+
+// A part that was overwritten before the pack.
+module {
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-note @below {{overwritten by this dsc.matmul}}
+  %b = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 32, 64, 1, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-error @below {{reads a value whose bytes #dsc.slot<arena, 0, 64, 0, 2> it no longer owns}}
+  %p = dsc.pack %a {offsets = array<i64: 0>, dsc.slots = [#dsc.slot<arena, 0, 128, 0, 2>]} : (tensor<4x4xf32>) -> tensor<32xf32>
+  return
+}
+}
