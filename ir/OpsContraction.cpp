@@ -82,14 +82,16 @@ static FailureOr<AttentionShape> attentionShape(StringRef name, std::optional<Lo
     }
   }
   RankedTensorType q = typeOf(qkv.front());
-  int64_t parts = qkv.size() == 1 ? heads + 2 * kvHeads : heads;
-  if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 ||
-      q.getDimSize(2) % parts != 0) { // attention_3
+  int64_t columns = q.getDimSize(2);
+  // No more heads than columns, so that their number does not overflow below.
+  bool counts = heads >= 1 && heads <= columns && kvHeads >= 1 && heads % kvHeads == 0;
+  int64_t parts = !counts ? 1 : qkv.size() == 1 ? heads + 2 * kvHeads : heads;
+  if (!counts || columns % parts != 0) { // attention_3
     return emitOptionalError(loc, "'", name, "' op ", heads, " heads and ", kvHeads,
                              " kv_heads do not divide ", q);
   }
   AttentionShape shape{q.getDimSize(0), q.getDimSize(1), q.getDimSize(1),
-                       heads,           kvHeads,         q.getDimSize(2) / parts};
+                       heads,           kvHeads,         columns / parts};
   if (qkv.size() == 3) {
     RankedTensorType k = typeOf(qkv[1]), v = typeOf(qkv[2]);
     shape.kvLength = k.getDimSize(1);
@@ -113,6 +115,14 @@ static FailureOr<AttentionShape> attentionShape(StringRef name, std::optional<Lo
   return shape;
 }
 
+/// Types of out and lse.
+static std::pair<RankedTensorType, RankedTensorType> attentionResults(const AttentionShape &shape,
+                                                                      Type element) {
+  return {
+      RankedTensorType::get({shape.batch, shape.qLength, shape.heads * shape.width}, element),
+      RankedTensorType::get({shape.batch, shape.heads, shape.qLength}, statisticsType(element))};
+}
+
 LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                             AttentionOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
@@ -122,20 +132,26 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   if (failed(shape)) {
     return failure();
   }
-  Type element = typeOf(adaptor.getQkv().front()).getElementType();
-  types.push_back(
-      RankedTensorType::get({shape->batch, shape->qLength, shape->heads * shape->width}, element));
-  types.push_back(
-      RankedTensorType::get({shape->batch, shape->heads, shape->qLength}, statisticsType(element)));
+  auto [out, lse] = attentionResults(*shape, typeOf(adaptor.getQkv().front()).getElementType());
+  types.append({out, lse});
   return success();
 }
 
 LogicalResult AttentionGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                                 AttentionGradOp::Adaptor adaptor,
                                                 SmallVectorImpl<Type> &types) {
-  if (failed(attentionShape("dsc.attention_grad", loc, adaptor.getQkv(), adaptor.getMask(),
-                            adaptor.getHeads(), adaptor.getKvHeads()))) {
+  FailureOr<AttentionShape> shape =
+      attentionShape("dsc.attention_grad", loc, adaptor.getQkv(), adaptor.getMask(),
+                     adaptor.getHeads(), adaptor.getKvHeads()); // attention_grad_1
+  if (failed(shape)) {
     return failure();
+  }
+  auto [out, lse] = attentionResults(*shape, typeOf(adaptor.getQkv().front()).getElementType());
+  if (adaptor.getOut().getType() != out || adaptor.getDout().getType() != out ||
+      adaptor.getLse().getType() != lse) { // attention_grad_2
+    return emitOptionalError(loc, "'dsc.attention_grad' op out, lse and dout are ",
+                             adaptor.getOut().getType(), ", ", adaptor.getLse().getType(), " and ",
+                             adaptor.getDout().getType(), ", attention gives ", out, " and ", lse);
   }
   llvm::append_range(types, adaptor.getQkv().getTypes());
   return success();

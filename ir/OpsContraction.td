@@ -5,14 +5,27 @@
 
 include "ir/Attrs.td"
 
+def Dsc_ContractionGroup : OpDocGroup {
+  let summary = "Contractions";
+  let description = [{
+    Matrix products and attention. They sum in f32 (f64 for f64) and become library calls.
+  }];
+}
+
+let opDocGroup = Dsc_ContractionGroup in {
+
 def Dsc_MatmulOp : Dsc_PureOp<"matmul", [AttrSizedOperandSegments]> {
   let summary = "Matrix product with optional transposes, bias, accumulator and activation.";
   let description = [{
     result[.., m, n] = activation(sum_k a[.., m, k] b[.., k, n] + bias[n] + accumulator[.., m, n]).
     Leading dimensions broadcast; transpose_a and transpose_b swap the last two of an operand. Until
     the fusion phase only a, b and the transposes are set.
-    1. Element types are equal. 2. Ranks are at least 2. 3. Inner dimensions are equal. 4. Batch
-    dimensions broadcast. 5. bias is [n]. 6. accumulator has the result's type.
+    1. Element types are equal.
+    2. Ranks are at least 2.
+    3. Inner dimensions are equal.
+    4. Batch dimensions broadcast.
+    5. bias is [n], of the operands' element type.
+    6. accumulator has the result's type.
 
     Example:
     ```mlir
@@ -41,9 +54,11 @@ def Dsc_AttentionOp : Dsc_PureOp<"attention", [AttrSizedOperandSegments]> {
     kv_len]: floats are added to the scores, booleans hide where false. causal: query i sees keys
     j <= i. A row with every key hidden gives 0. Results: out like q, and lse, the log-sum-exp of
     each row of scores [batch, heads, q_len] (f32, or f64 for f64), which the gradient needs.
-    1. One operand (packed) or three. 2. Ranks are 3. 3. heads is a multiple of kv_heads and divides
-    the last dimension. 4. batch and kv_len agree. 5. mask has rank 4, is boolean or of q's type, and
-    broadcasts.
+    1. There is one operand (packed) or there are three.
+    2. Their ranks are 3.
+    3. heads is a multiple of kv_heads and divides the last dimension.
+    4. Batch, kv_len and width of q, k and v agree.
+    5. mask has rank 4, is boolean or of q's element type, and broadcasts.
 
     Example:
     ```mlir
@@ -61,7 +76,9 @@ def Dsc_AttentionGradOp : Dsc_PureOp<"attention_grad", [AttrSizedOperandSegments
   let summary = "Gradients of attention with respect to q, k, v (packed like the forward's operands).";
   let description = [{
     Scores are recomputed from lse. There is no gradient for mask: a mask that needs one is not
-    raised to attention. The result types are those of qkv. 1. as attention.
+    raised to attention. The result types are those of qkv.
+    1. The rules of attention hold for qkv and mask.
+    2. out, lse and dout have the types that attention gives to out, lse and out.
 
     Example:
     ```mlir
@@ -77,5 +94,7 @@ def Dsc_AttentionGradOp : Dsc_PureOp<"attention_grad", [AttrSizedOperandSegments
     $qkv (`mask` $mask^)? `out` $out `,` $lse `,` $dout attr-dict `:` functional-type(operands, results)
   }];
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_CONTRACTION_TD

@@ -2,17 +2,24 @@
 
 #include "ir/Dialect.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace dsc;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// Extent of the result of sliding a window of `window` elements, `dilation` apart, by `stride`
-/// over a padded dimension; 0 or less where the window does not fit.
-static int64_t windowResult(int64_t size, int64_t pads, int64_t window, int64_t dilation,
-                            int64_t stride) {
-  int64_t extent = (window - 1) * dilation + 1;
-  return size + pads < extent ? 0 : (size + pads - extent) / stride + 1;
+/// over a padded dimension; 0 where the window does not fit, or a number does not fit 64 bits.
+static int64_t windowResult(int64_t size, int64_t begin, int64_t end, int64_t window,
+                            int64_t dilation, int64_t stride) {
+  int64_t padded = 0, reach = 0;
+  if (window < 1 || llvm::AddOverflow(size, begin, padded) ||
+      llvm::AddOverflow(padded, end, padded) || llvm::MulOverflow(window - 1, dilation, reach) ||
+      padded <= reach) {
+    return 0;
+  }
+  return (padded - reach - 1) / stride + 1;
 }
 
 static int64_t channelDim(ConvLayout layout, int64_t rank) {
@@ -35,7 +42,8 @@ static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<L
   }
   ConvLayout layout = attributes.getLayout();
   int64_t groups = attributes.getGroups(), channels = x.getDimSize(channelDim(layout, rank));
-  if (groups < 1 || channels != w.getDimSize(channelDim(layout, rank)) * groups ||
+  if (groups < 1 || channels % groups != 0 ||
+      channels / groups != w.getDimSize(channelDim(layout, rank)) ||
       w.getDimSize(0) % groups != 0) { // conv_2
     return emitOptionalError(loc, "'", name, "' op ", channels, " channels do not fit weight ", w,
                              " in ", groups, " groups");
@@ -56,7 +64,7 @@ static FailureOr<SmallVector<int64_t>> convShape(StringRef name, std::optional<L
   shape[channelDim(layout, rank)] = w.getDimSize(0);
   for (size_t i = 0; i < spatial; ++i) {
     int64_t dim = spatialDim(layout, i);
-    shape[dim] = windowResult(x.getDimSize(dim), begin[i] + end[i], w.getDimSize(dim), dilations[i],
+    shape[dim] = windowResult(x.getDimSize(dim), begin[i], end[i], w.getDimSize(dim), dilations[i],
                               strides[i]);
     if (shape[dim] < 1) { // conv_4
       return emitOptionalError(loc, "'", name, "' op window ", w.getDimSize(dim),
@@ -85,23 +93,27 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
 LogicalResult ConvGradInputOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
       convShape("dsc.conv_grad_input", getLoc(), typeOf(getDx()), typeOf(getW()), *this);
-  if (succeeded(shape) &&
-      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // conv_grad_input_1
+  if (failed(shape)) { // conv_grad_input_1
+    return failure();
+  }
+  if (typeOf(getDy()) != typeOf(getDx()).clone(*shape)) { // conv_grad_input_2
     return emitOpError("dy is ") << getDy().getType() << ", the convolution of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }
-  return LogicalResult(shape);
+  return success();
 }
 
 LogicalResult ConvGradWeightOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
       convShape("dsc.conv_grad_weight", getLoc(), typeOf(getX()), typeOf(getDw()), *this);
-  if (succeeded(shape) &&
-      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // conv_grad_weight_1
+  if (failed(shape)) { // conv_grad_weight_1
+    return failure();
+  }
+  if (typeOf(getDy()) != typeOf(getX()).clone(*shape)) { // conv_grad_weight_2
     return emitOpError("dy is ") << getDy().getType() << ", the convolution with the result gives "
                                  << typeOf(getX()).clone(*shape);
   }
-  return LogicalResult(shape);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -125,13 +137,14 @@ static FailureOr<SmallVector<int64_t>> poolShape(StringRef name, std::optional<L
   SmallVector<int64_t> shape(x.getShape());
   for (size_t i = 0; i < spatial; ++i) {
     int64_t dim = spatialDim(attributes.getLayout(), i), size = x.getDimSize(dim);
-    int64_t extent = (window[i] - 1) * dilations[i] + 1;
     bool positive =
         window[i] > 0 && strides[i] > 0 && dilations[i] > 0 && begin[i] >= 0 && end[i] >= 0;
     shape[dim] =
-        positive ? windowResult(size, begin[i] + end[i], window[i], dilations[i], strides[i]) : 0;
-    bool lastInside = (shape[dim] - 1) * strides[i] - begin[i] < size;
-    if (shape[dim] < 1 || begin[i] >= extent || !lastInside) { // max_pool_2
+        positive ? windowResult(size, begin[i], end[i], window[i], dilations[i], strides[i]) : 0;
+    // The first window reaches into the image, the last one starts in it.
+    bool inside = shape[dim] >= 1 && begin[i] <= (window[i] - 1) * dilations[i] &&
+                  (shape[dim] - 1) * strides[i] - begin[i] < size;
+    if (!inside) { // max_pool_2
       return emitOptionalError(loc, "'", name, "' op window ", window[i], " with pads ", begin[i],
                                " and ", end[i], " does not fit dimension ", dim, " of ", x);
     }
@@ -155,19 +168,44 @@ LogicalResult MaxPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Lo
 LogicalResult MaxPoolGradOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
       poolShape("dsc.max_pool_grad", getLoc(), typeOf(getDx()), *this);
-  if (succeeded(shape) &&
-      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // max_pool_grad_1
-    return emitOpError("dy is ") << getDy().getType() << ", max_pool of the result gives "
-                                 << typeOf(getDx()).clone(*shape);
+  if (failed(shape)) { // max_pool_grad_1
+    return failure();
   }
-  return LogicalResult(shape);
+  Type values = typeOf(getDx()).clone(*shape);
+  Type indices = RankedTensorType::get(*shape, IntegerType::get(getContext(), 32));
+  if (getDy().getType() != values || getIndex().getType() != indices) { // max_pool_grad_2
+    return emitOpError("dy and index are ")
+           << getDy().getType() << " and " << getIndex().getType()
+           << ", max_pool of the result gives " << values << " and " << indices;
+  }
+  return success();
+}
+
+template <typename Attributes>
+static FailureOr<SmallVector<int64_t>> avgPoolShape(StringRef name, std::optional<Location> loc,
+                                                    RankedTensorType x, Attributes attributes) {
+  FailureOr<SmallVector<int64_t>> shape = poolShape(name, loc, x, attributes); // avg_pool_1
+  std::optional<ArrayRef<int64_t>> ceil = attributes.getPadsCeil();
+  if (failed(shape) || !ceil) {
+    return shape;
+  }
+  ArrayRef<int64_t> end = attributes.getPadsEnd();
+  bool fits = ceil->size() == end.size();
+  for (size_t i = 0; fits && i < end.size(); ++i) {
+    fits = (*ceil)[i] >= 0 && (*ceil)[i] <= end[i];
+  }
+  if (!fits) { // avg_pool_2
+    return emitOptionalError(loc, "'", name, "' op pads_ceil [", *ceil,
+                             "] is no part of pads_end [", end, "]");
+  }
+  return shape;
 }
 
 LogicalResult AvgPoolOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                           AvgPoolOp::Adaptor adaptor,
                                           SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
-  FailureOr<SmallVector<int64_t>> shape = poolShape("dsc.avg_pool", loc, x, adaptor);
+  FailureOr<SmallVector<int64_t>> shape = avgPoolShape("dsc.avg_pool", loc, x, adaptor);
   if (failed(shape)) {
     return failure();
   }
@@ -177,11 +215,13 @@ LogicalResult AvgPoolOp::inferReturnTypes(MLIRContext *, std::optional<Location>
 
 LogicalResult AvgPoolGradOp::verify() {
   FailureOr<SmallVector<int64_t>> shape =
-      poolShape("dsc.avg_pool_grad", getLoc(), typeOf(getDx()), *this);
-  if (succeeded(shape) &&
-      typeOf(getDy()).getShape() != ArrayRef<int64_t>(*shape)) { // avg_pool_grad_1
+      avgPoolShape("dsc.avg_pool_grad", getLoc(), typeOf(getDx()), *this);
+  if (failed(shape)) { // avg_pool_grad_1
+    return failure();
+  }
+  if (typeOf(getDy()) != typeOf(getDx()).clone(*shape)) { // avg_pool_grad_2
     return emitOpError("dy is ") << getDy().getType() << ", avg_pool of the result gives "
                                  << typeOf(getDx()).clone(*shape);
   }
-  return LogicalResult(shape);
+  return success();
 }

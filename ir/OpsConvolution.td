@@ -1,10 +1,4 @@
 //===- Convolution and pooling ------------------------------------------===//
-//
-// Images are [N, C, spatial...] (channels_first) or [N, spatial..., C] (channels_last), and weights
-// [O, C / groups, spatial...] or [O, spatial..., C / groups]. Arrays have one entry a spatial
-// dimension.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_IR_OPS_CONVOLUTION_TD
 #define DSC_IR_OPS_CONVOLUTION_TD
@@ -15,13 +9,26 @@ defvar convAttributes = (ins DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dila
     DenseI64ArrayAttr:$pads_begin, DenseI64ArrayAttr:$pads_end, I64Attr:$groups,
     DefaultValuedAttr<Dsc_ConvLayoutAttr, "::dsc::ConvLayout::channels_first">:$layout);
 
+def Dsc_ConvolutionGroup : OpDocGroup {
+  let summary = "Convolution and pooling";
+  let description = [{
+    Images are [N, C, spatial...] (channels_first) or [N, spatial..., C] (channels_last), and weights
+    [O, C / groups, spatial...] or [O, spatial..., C / groups]. Arrays have one entry a spatial
+    dimension.
+  }];
+}
+
+let opDocGroup = Dsc_ConvolutionGroup in {
+
 def Dsc_ConvOp : Dsc_PureOp<"conv"> {
   let summary = "Convolution (cross-correlation), with optional bias and activation.";
   let description = [{
     y[n, o, p] = sum over c, r of x[n, c, p * stride + r * dilation - pad] w[o, c, r] (+ bias[o]).
-    1. Ranks of x and w are equal and 3 to 5. 2. C = w's C * groups, and groups divides O. 3. The
-    arrays have rank - 2 entries; strides and dilations are positive, pads not negative. 4. The
-    window fits the padded image. 5. bias is [O].
+    1. Element types and ranks of x and w are equal, the ranks 3 to 5.
+    2. C is w's channels times groups, and groups divides O.
+    3. The arrays have rank - 2 entries; strides and dilations are positive, pads not negative.
+    4. The window fits the padded image.
+    5. bias is [O], of x's element type.
 
     Example:
     ```mlir
@@ -37,7 +44,8 @@ def Dsc_ConvOp : Dsc_PureOp<"conv"> {
 def Dsc_ConvGradInputOp : Dsc_Op<"conv_grad_input", [Pure]> {
   let summary = "Gradient of conv with respect to x; also ONNX's ConvTranspose.";
   let description = [{
-    1. A conv of the result with w and these attributes has dy's type.
+    1. The rules of conv hold for the result and w.
+    2. Their convolution has dy's type.
 
     Example:
     ```mlir
@@ -54,7 +62,8 @@ def Dsc_ConvGradInputOp : Dsc_Op<"conv_grad_input", [Pure]> {
 def Dsc_ConvGradWeightOp : Dsc_Op<"conv_grad_weight", [Pure]> {
   let summary = "Gradient of conv with respect to w.";
   let description = [{
-    1. A conv of x with the result and these attributes has dy's type.
+    1. The rules of conv hold for x and the result.
+    2. Their convolution has dy's type.
 
     Example:
     ```mlir
@@ -77,7 +86,8 @@ def Dsc_MaxPoolOp : Dsc_PureOp<"max_pool"> {
   let description = [{
     The first largest element wins; padding never does; NaN wins over numbers. The frontend turns
     ceil_mode into larger pads_end.
-    1. The arrays have rank - 2 entries. 2. Every window holds an element of the image.
+    1. The arrays have rank - 2 entries, at least one.
+    2. Every window holds an element of the image.
 
     Example:
     ```mlir
@@ -92,7 +102,9 @@ def Dsc_MaxPoolOp : Dsc_PureOp<"max_pool"> {
 def Dsc_MaxPoolGradOp : Dsc_Op<"max_pool_grad", [Pure]> {
   let summary = "Sends each window's gradient to the element that max_pool chose.";
   let description = [{
-    Contributions to an element are added in increasing window order. 1. max_pool of the result has dy's shape.
+    Contributions to an element are added in increasing window order.
+    1. The rules of max_pool hold for the result.
+    2. dy and index have the types that max_pool gives to it.
 
     Example:
     ```mlir
@@ -110,7 +122,8 @@ def Dsc_AvgPoolOp : Dsc_PureOp<"avg_pool"> {
   let summary = "Mean of each window, over its elements of the image or, with count_include_pad, of the padded image.";
   let description = [{
     Elements past pads_end of a ceil_mode window never count (`pads_ceil`, a part of pads_end).
-    1. as max_pool.
+    1. The rules of max_pool hold.
+    2. pads_ceil has rank - 2 entries, from 0 to those of pads_end.
 
     Example:
     ```mlir
@@ -126,7 +139,8 @@ def Dsc_AvgPoolOp : Dsc_PureOp<"avg_pool"> {
 def Dsc_AvgPoolGradOp : Dsc_Op<"avg_pool_grad", [Pure]> {
   let summary = "Spreads each window's gradient evenly over the elements that avg_pool counted.";
   let description = [{
-    1. avg_pool of the result has dy's type.
+    1. The rules of avg_pool hold for the result.
+    2. avg_pool of the result has dy's type.
 
     Example:
     ```mlir
@@ -140,5 +154,7 @@ def Dsc_AvgPoolGradOp : Dsc_Op<"avg_pool_grad", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_CONVOLUTION_TD

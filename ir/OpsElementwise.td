@@ -1,9 +1,4 @@
 //===- Elementwise ops --------------------------------------------------===//
-//
-// Operands broadcast as in NumPy: shapes are aligned at the last dimension, a missing or size-1
-// dimension repeats. The IR keeps broadcasts implicit, so that kernels read each operand once.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_IR_OPS_ELEMENTWISE_TD
 #define DSC_IR_OPS_ELEMENTWISE_TD
@@ -12,14 +7,22 @@ include "ir/Attrs.td"
 
 def Dsc_Elementwise : NativeOpTrait<"Elementwise"> { let cppNamespace = "::dsc"; }
 
+/// The element type that the examples of generated pages use.
+class Dsc_ExampleElement<Type type> {
+  string name = !if(!eq(type, Dsc_IntegerTensor), "i64", "f32");
+}
+
 /// result[i] = f(operand[i]), of the operand's type.
-class Dsc_UnaryOp<string mnemonic, Type type, string formula> : Dsc_FoldableOp<mnemonic, [Dsc_Elementwise]> {
-  let summary = formula;
-  let description = "Elementwise " # formula # [{.
+class Dsc_UnaryOp<string mnemonic, Type type, string formula, string exampleAttributes = "">
+    : Dsc_FoldableOp<mnemonic, [Dsc_Elementwise]> {
+  defvar example = "tensor<4x8x" # Dsc_ExampleElement<type>.name # ">";
+  let summary = "Elementwise " # formula;
+  let description = [{
+    Elementwise }] # formula # [{.
 
     Example:
     ```mlir
-    %y = dsc.}] # mnemonic # [{ %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %y = dsc.}] # mnemonic # " %x" # exampleAttributes # " : (" # example # ") -> " # example # [{
     ```
   }];
   let arguments = (ins type:$x);
@@ -36,13 +39,16 @@ class Dsc_UnaryOp<string mnemonic, Type type, string formula> : Dsc_FoldableOp<m
 /// result[i] = f(lhs[i], rhs[i]) of the operands' common element type, broadcast.
 class Dsc_BinaryOp<string mnemonic, Type type, string formula, list<Trait> traits = []>
     : Dsc_FoldableOp<mnemonic, !listconcat([Dsc_Elementwise], traits)> {
-  let summary = formula;
-  let description = "Elementwise " # formula # [{.
-    1. The element types are equal. 2. The shapes broadcast.
+  defvar element = Dsc_ExampleElement<type>.name;
+  let summary = "Elementwise " # formula;
+  let description = [{
+    Elementwise }] # formula # [{.
+    1. The element types are equal.
+    2. The shapes broadcast.
 
     Example:
     ```mlir
-    %z = dsc.}] # mnemonic # [{ %x, %y : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %z = dsc.}] # mnemonic # " %x, %y : (tensor<4x8x" # element # ">, tensor<8x" # element # ">) -> tensor<4x8x" # element # [{>
     ```
   }];
   let arguments = (ins type:$lhs, type:$rhs);
@@ -54,6 +60,16 @@ class Dsc_BinaryOp<string mnemonic, Type type, string formula, list<Trait> trait
     }
   }];
 }
+
+def Dsc_ElementwiseGroup : OpDocGroup {
+  let summary = "Elementwise ops";
+  let description = [{
+    Operands broadcast as in NumPy: shapes are aligned at the last dimension, a missing or size-1
+    dimension repeats. The IR keeps broadcasts implicit, so that kernels read each operand once.
+  }];
+}
+
+let opDocGroup = Dsc_ElementwiseGroup in {
 
 //===----------------------------------------------------------------------===//
 // Unary
@@ -90,13 +106,15 @@ def Dsc_CeilOp : Dsc_UnaryOp<"ceil", Dsc_FloatTensor, "smallest integer >= x">;
 def Dsc_RoundOp : Dsc_UnaryOp<"round", Dsc_FloatTensor, "nearest integer, halves to even">;
 def Dsc_NotOp : Dsc_UnaryOp<"not", Dsc_IntegerTensor, "logical (i1) or bitwise complement">;
 
-def Dsc_GeluOp : Dsc_UnaryOp<"gelu", Dsc_FloatTensor, "x * Phi(x): 0.5 x (1 + erf(x / sqrt 2)) or its tanh form"> {
+def Dsc_GeluOp : Dsc_UnaryOp<"gelu", Dsc_FloatTensor, "x * Phi(x): 0.5 x (1 + erf(x / sqrt 2)) or its tanh form",
+                             " {kind = #dsc.gelu_kind<erf>}"> {
   let arguments = (ins Dsc_FloatTensor:$x, Dsc_GeluKindAttr:$kind);
 }
 
 class Dsc_TestOp<string mnemonic, string formula, dag extra = (ins)> : Dsc_FoldableOp<mnemonic, [Dsc_Elementwise]> {
-  let summary = formula;
-  let description = "Elementwise " # formula # [{.
+  let summary = "Elementwise " # formula;
+  let description = [{
+    Elementwise }] # formula # [{.
 
     Example:
     ```mlir
@@ -122,6 +140,7 @@ def Dsc_CastOp : Dsc_Op<"cast", [Pure, Dsc_Elementwise, SameOperandsAndResultSha
   let description = [{
     Float to float rounds to nearest even; float to integer truncates; to boolean: x != 0; a
     boolean is 0 or 1.
+    1. The shapes are equal.
 
     Example:
     ```mlir
@@ -158,7 +177,8 @@ def Dsc_ModOp : Dsc_BinaryOp<"mod", Dsc_Tensor, "remainder with the sign of y, o
 def Dsc_CompareOp : Dsc_FoldableOp<"compare", [Dsc_Elementwise]> {
   let summary = "Elementwise comparison; every comparison with NaN but `ne` is false.";
   let description = [{
-    1. The element types are equal. 2. The shapes broadcast.
+    1. The element types are equal.
+    2. The shapes broadcast.
 
     Example:
     ```mlir
@@ -179,7 +199,8 @@ def Dsc_CompareOp : Dsc_FoldableOp<"compare", [Dsc_Elementwise]> {
 def Dsc_SelectOp : Dsc_FoldableOp<"select", [Dsc_Elementwise]> {
   let summary = "Elementwise choice: condition ? x : y.";
   let description = [{
-    1. x and y have one element type. 2. All three shapes broadcast.
+    1. x and y have one element type.
+    2. All three shapes broadcast.
 
     Example:
     ```mlir
@@ -200,6 +221,7 @@ def Dsc_GeluGradOp : Dsc_PureOp<"gelu_grad", [Dsc_Elementwise, SameTypeOperands]
   let summary = "dy * gelu'(x)";
   let description = [{
     erf: dy (Phi(x) + x phi(x)); tanh: the derivative of the tanh form.
+    1. x and dy have one type.
 
     Example:
     ```mlir
@@ -221,7 +243,8 @@ def Dsc_IotaOp : Dsc_Op<"iota", [Pure, Dsc_Elementwise]> {
   let summary = "The index of each element along one dimension.";
   let description = [{
     An elementwise op without operands: kernels make it where they need it. The fusion phase compares it with labels.
-    1. `axis` is a dimension of the result. 2. The element type holds every index.
+    1. `axis` is a dimension of the result.
+    2. The element type holds every index.
 
     Example:
     ```mlir
@@ -233,5 +256,7 @@ def Dsc_IotaOp : Dsc_Op<"iota", [Pure, Dsc_Elementwise]> {
   let assemblyFormat = "attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_ELEMENTWISE_TD

@@ -21,7 +21,8 @@ static LogicalResult verifyPlace(GlobalOp global) {
     diagnostic.attachNote(flat.getLoc()) << "global declared here";
     return diagnostic;
   }
-  if (place.getOffset() < 0 || place.getOffset() + type.getNumElements() > whole.getNumElements()) {
+  if (place.getOffset() < 0 ||
+      place.getOffset() > whole.getNumElements() - type.getNumElements()) { // global_9
     return global.emitOpError("of ")
            << type.getNumElements() << " elements at " << place.getOffset() << " ends outside of "
            << whole.getNumElements();
@@ -73,7 +74,7 @@ static LogicalResult verifyStorage(GlobalOp part) {
 
 LogicalResult GlobalOp::verify() {
   auto type = dyn_cast<RankedTensorType>(getType());
-  if (!type || !type.hasStaticShape()) {
+  if (!type || !type.hasStaticShape()) { // global_10
     return emitOpError("type is ") << getType() << ", expected a statically shaped tensor";
   }
   if (getValue().has_value() == getSource().has_value()) { // global_1
@@ -94,7 +95,11 @@ LogicalResult GlobalOp::verify() {
   if (isCopy) { // global_5
     auto of =
         getOf() ? SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr()) : nullptr;
-    if (!of || of.getTensorType().getShape() != type.getShape()) {
+    RankedTensorType original;
+    if (of) {
+      original = dyn_cast<RankedTensorType>(of.getType());
+    }
+    if (!original || original.getShape() != type.getShape()) {
       return emitOpError("of role compute is ")
              << type << ", what it copies is " << (of ? of.getType() : Type());
     }
@@ -160,7 +165,7 @@ LogicalResult PackOp::verify() {
     if (type.getElementType() != whole.getElementType()) { // pack_2
       return emitOpError("part is ") << type << ", result is " << whole;
     }
-    if (offset < end || offset + type.getNumElements() > whole.getNumElements()) { // pack_3
+    if (offset < end || offset > whole.getNumElements() - type.getNumElements()) { // pack_3
       return emitOpError("part of ")
              << type.getNumElements() << " elements at " << offset << " begins before " << end
              << " or ends behind " << whole.getNumElements();

@@ -7,6 +7,15 @@ include "ir/Attrs.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
+def Dsc_MemoryGroup : OpDocGroup {
+  let summary = "Memory";
+  let description = [{
+    Globals outlive an entry; kernels, launches and slots are the plan of what runs where in memory.
+  }];
+}
+
+let opDocGroup = Dsc_MemoryGroup in {
+
 def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
   let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
   let description = [{
@@ -20,11 +29,16 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     Names, shapes, roles and sources stay with the parts; the storing global starts at the splat 0.
     A global that lies `within` a flat one has no storage of its own either: entries read and write the
     flat one, and the global says what these bytes are.
-    1. Exactly one of value and source is present. 2. value has the global's type. 3. State,
-    run-time values and compute globals are splats. 4. `of` names a global; 5. a compute global's has
-    its shape. 6. `storage` names a global of the same role, element type and rank that is no part
-    itself. 7. The part lies inside it. 8. A part has no slot. 9. What lies `within` a global is inside it, of its
-    element type, and that one lies in no other.
+    1. Exactly one of value and source is present.
+    2. value has the global's type.
+    3. State, run-time values and compute globals are splats.
+    4. `of` names a global.
+    5. The `of` of a compute global has its shape.
+    6. `storage` names a global of the same role, element type and rank that is no part itself.
+    7. The part lies inside it.
+    8. A part has no slot.
+    9. What lies `within` a global is inside it, of its element type, and that one lies in no other.
+    10. The type is a statically shaped tensor.
 
     Example:
     ```mlir
@@ -49,7 +63,9 @@ def Dsc_GetGlobalOp : Dsc_Op<"get_global", [DeclareOpInterfaceMethods<SymbolUser
     MemoryEffects<[MemRead]>]> {
   let summary = "The value of a global at this point of the entry.";
   let description = [{
-    1. The symbol is a global. 2. The types are equal. 3. The global is no part of another one and lies within no other.
+    1. The symbol is a global.
+    2. The types are equal.
+    3. The global is no part of another one and lies within no other.
 
     Example:
     ```mlir
@@ -66,8 +82,10 @@ def Dsc_SetGlobalOp : Dsc_Op<"set_global", [DeclareOpInterfaceMethods<SymbolUser
   let summary = "Replaces the value of a global; reads before it in the entry see the old value.";
   let description = [{
     The memory phase lets the value be written in place where no later op reads the old one.
-    1. The symbol is a global. 2. The types are equal. 3. The role is not constant. 4. The global is
-    no part of another one and lies within no other.
+    1. The symbol is a global.
+    2. The types are equal.
+    3. The role is not constant.
+    4. The global is no part of another one and lies within no other.
 
     Example:
     ```mlir
@@ -91,7 +109,7 @@ def Dsc_GradientsOp : Dsc_Op<"gradients", [MemoryEffects<[MemWrite]>]> {
     ```
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names);
-  let assemblyFormat = "$gradients attr-dict `:` type($gradients)";
+  let assemblyFormat = "$gradients attr-dict (`:` type($gradients)^)?";
   let hasVerifier = 1;
 }
 
@@ -102,8 +120,9 @@ def Dsc_PackOp : Dsc_Op<"pack", [Pure]> {
     covers is unspecified. The memory phase has the parts computed where they lie in the result, so
     that the op itself does nothing; a part that cannot be (one that lies in another place already)
     is copied.
-    1. One offset a part. 2. Parts have the result's element type. 3. They lie inside it, in order,
-    apart from each other.
+    1. There is one offset a part.
+    2. Parts have the result's element type.
+    3. They lie inside it, in order, apart from each other.
 
     Example:
     ```mlir
@@ -124,11 +143,15 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     iteration space, split into `row_rank` leading dimensions (rows) and the rest (columns). `scratch` is the number of
     bytes of arena that the schedule needs beside operands and results. `refused` lists the fusions that were not made
     with the makers of its operands, and why. docs/architecture.md has the table of kinds.
-    1. Block arguments have the operands' types. 2. Yielded types are the results'. 3. row_rank is at most the rank of
-    domain. Kinds but `loops`: 4. the body holds elementwise ops, adam, sgd, broadcasts, reductions and splats;
-    5. values broadcast to the domain; 6. a reduction combines all columns (`row`, `row_column`) or all rows (`column`,
-    `row_column`); 7. results have the domain's shape, or one element a row or column where there are such reductions;
-    9. scratch holds the partial sums of columns. 8. A `loops` kernel holds one op and yields its results.
+    1. Block arguments have the operands' types.
+    2. Yielded types are the results'.
+    3. row_rank is at most the rank of domain.
+    4. Kinds but `loops` hold elementwise ops, adam, sgd, broadcasts, reductions and splats only.
+    5. There, values broadcast to the domain.
+    6. A reduction combines all columns (`row`, `row_column`) or all rows (`column`, `row_column`).
+    7. Results have the domain's shape, or one element a row or column where there are such reductions.
+    8. A `loops` kernel holds one op and yields its results.
+    9. scratch holds the partial sums of columns.
 
     Example:
     ```mlir
@@ -154,7 +177,11 @@ def Dsc_YieldOp : Dsc_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"::ds
   let description = [{
     Example:
     ```mlir
-    dsc.yield %d : tensor<4x8xf32>
+    %y = dsc.kernel (%x) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 4, 8>, row_rank = 1 : i64} {
+    ^bb0(%a: tensor<4x8xf32>):
+      %d = dsc.tanh %a : (tensor<4x8xf32>) -> tensor<4x8xf32>
+      dsc.yield %d : tensor<4x8xf32>
+    } : (tensor<4x8xf32>) -> tensor<4x8xf32>
     ```
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$operands);
@@ -181,5 +208,7 @@ def Dsc_LaunchOp : Dsc_Op<"launch", [Pure]> {
   let assemblyFormat = "$kernels `(` $inputs `)` attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_MEMORY_TD

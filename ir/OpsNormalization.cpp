@@ -53,6 +53,26 @@ static LogicalResult checkAffine(StringRef name, std::optional<Location> loc, Ra
   return success();
 }
 
+/// The rules of the gradients of layer_norm and rms_norm.
+static LogicalResult checkRowGradient(StringRef name, std::optional<Location> loc,
+                                      RankedTensorType x, int64_t axis, ValueRange statistics,
+                                      Value g) {
+  if (failed(checkAxis(name, loc, x, axis))) { // layer_norm_grad_1, rms_norm_grad_1
+    return failure();
+  }
+  RankedTensorType expected = rowStatistics(x, axis);
+  for (Value value : statistics) {
+    if (value.getType() != expected) { // layer_norm_grad_2, rms_norm_grad_2
+      return emitOptionalError(loc, "'", name, "' op statistics are ", value.getType(),
+                               ", those of the rows of ", x, " are ", expected);
+    }
+  }
+  if (typeOf(g).getShape() != x.getShape()) { // layer_norm_grad_3, rms_norm_grad_3
+    return emitOptionalError(loc, "'", name, "' op g is ", g.getType(), ", x is ", x);
+  }
+  return success();
+}
+
 LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                             LayerNormOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
@@ -71,7 +91,8 @@ LogicalResult LayerNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Loc
                                                 LayerNormGradOp::Adaptor adaptor,
                                                 SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getX().getType());
-  return checkAxis("dsc.layer_norm_grad", loc, typeOf(adaptor.getX()), adaptor.getAxis());
+  return checkRowGradient("dsc.layer_norm_grad", loc, typeOf(adaptor.getX()), adaptor.getAxis(),
+                          {adaptor.getMean(), adaptor.getRstd()}, adaptor.getG());
 }
 
 LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
@@ -91,7 +112,8 @@ LogicalResult RmsNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Locat
                                               RmsNormGradOp::Adaptor adaptor,
                                               SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getX().getType());
-  return checkAxis("dsc.rms_norm_grad", loc, typeOf(adaptor.getX()), adaptor.getAxis());
+  return checkRowGradient("dsc.rms_norm_grad", loc, typeOf(adaptor.getX()), adaptor.getAxis(),
+                          adaptor.getRstd(), adaptor.getG());
 }
 
 /// Number of channels of x in `layout`, or failure where x has no channel dimension (batch_norm_2).
@@ -103,6 +125,18 @@ static FailureOr<int64_t> channelsOf(StringRef name, std::optional<Location> loc
   return x.getDimSize(layout == ConvLayout::channels_last ? x.getRank() - 1 : 1);
 }
 
+/// batch_norm_1, batch_norm_grad_1: one number a channel.
+static LogicalResult checkChannels(StringRef name, std::optional<Location> loc, ValueRange values,
+                                   int64_t channels) {
+  for (Value value : values) {
+    if (typeOf(value).getShape() != ArrayRef<int64_t>{channels}) {
+      return emitOptionalError(loc, "'", name, "' op operand is ", value.getType(), ", image has ",
+                               channels, " channels");
+    }
+  }
+  return success();
+}
+
 LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                             BatchNormOp::Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
@@ -111,11 +145,9 @@ LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   if (failed(channels)) {
     return failure();
   }
-  for (Value affine : {adaptor.getGamma(), adaptor.getBeta()}) {
-    if (typeOf(affine).getShape() != ArrayRef<int64_t>{*channels}) { // batch_norm_1
-      return emitOptionalError(loc, "'dsc.batch_norm' op weight is ", affine.getType(),
-                               ", image has ", *channels, " channels");
-    }
+  if (failed(checkChannels("dsc.batch_norm", loc, {adaptor.getGamma(), adaptor.getBeta()},
+                           *channels))) { // batch_norm_1
+    return failure();
   }
   auto statistics = RankedTensorType::get({*channels}, statisticsType(x.getElementType()));
   types.append({x, statistics, statistics, statistics});
@@ -127,8 +159,15 @@ LogicalResult BatchNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Loc
                                                 SmallVectorImpl<Type> &types) {
   RankedTensorType x = typeOf(adaptor.getX());
   FailureOr<int64_t> channels = channelsOf("dsc.batch_norm_grad", loc, x, adaptor.getLayout());
-  if (failed(channels)) {
+  if (failed(channels) ||
+      failed(checkChannels("dsc.batch_norm_grad", loc,
+                           {adaptor.getGamma(), adaptor.getMean(), adaptor.getRstd()},
+                           *channels))) { // batch_norm_grad_2, batch_norm_grad_1
     return failure();
+  }
+  if (typeOf(adaptor.getDy()).getShape() != x.getShape()) { // batch_norm_grad_3
+    return emitOptionalError(loc, "'dsc.batch_norm_grad' op dy is ", adaptor.getDy().getType(),
+                             ", x is ", x);
   }
   types.append({x, adaptor.getGamma().getType(), adaptor.getGamma().getType()});
   return success();
@@ -168,6 +207,16 @@ LogicalResult CrossEntropyGradOp::inferReturnTypes(MLIRContext *, std::optional<
                                                    CrossEntropyGradOp::Adaptor adaptor,
                                                    SmallVectorImpl<Type> &types) {
   types.push_back(adaptor.getLogits().getType());
-  return checkLabels("dsc.cross_entropy_grad", loc, adaptor.getLogits(), adaptor.getLabels(),
-                     adaptor.getLabelSmoothing().convertToDouble(), adaptor.getClasses());
+  if (failed(checkLabels("dsc.cross_entropy_grad", loc, adaptor.getLogits(), adaptor.getLabels(),
+                         adaptor.getLabelSmoothing().convertToDouble(), adaptor.getClasses()))) {
+    return failure();
+  }
+  for (Value value : {adaptor.getLse(), adaptor.getDloss()}) {
+    if (typeOf(value).getShape() !=
+        typeOf(adaptor.getLabels()).getShape()) { // cross_entropy_grad_3
+      return emitOptionalError(loc, "'dsc.cross_entropy_grad' op lse or dloss is ", value.getType(),
+                               ", labels are ", adaptor.getLabels().getType());
+    }
+  }
+  return success();
 }

@@ -1,9 +1,4 @@
 //===- Normalization, softmax and losses --------------------------------===//
-//
-// The fusion phase expands these into elementwise ops and reductions inside kernels; before that,
-// passes see them whole. Statistics and losses are f32 (f64 for f64).
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_IR_OPS_NORMALIZATION_TD
 #define DSC_IR_OPS_NORMALIZATION_TD
@@ -12,7 +7,9 @@ include "ir/Attrs.td"
 
 class Dsc_SoftmaxLikeOp<string mnemonic, string formula> : Dsc_FoldableOp<mnemonic> {
   let summary = formula;
-  let description = formula # [{. 1. `axis` is a dimension of the operand.
+  let description = [{
+    }] # formula # [{.
+    1. `axis` is a dimension of the operand.
 
     Example:
     ```mlir
@@ -22,6 +19,16 @@ class Dsc_SoftmaxLikeOp<string mnemonic, string formula> : Dsc_FoldableOp<mnemon
   let arguments = (ins Dsc_FloatTensor:$x, I64Attr:$axis);
   let results = (outs Dsc_FloatTensor:$y);
 }
+def Dsc_NormalizationGroup : OpDocGroup {
+  let summary = "Normalization, softmax and losses";
+  let description = [{
+    The fusion phase expands these into elementwise ops and reductions inside kernels; before that,
+    passes see them whole. Statistics and losses are f32 (f64 for f64).
+  }];
+}
+
+let opDocGroup = Dsc_NormalizationGroup in {
+
 def Dsc_SoftmaxOp : Dsc_SoftmaxLikeOp<"softmax", "e^(x - max) / sum e^(x - max) along one axis">;
 def Dsc_LogSoftmaxOp : Dsc_SoftmaxLikeOp<"log_softmax", "x - max - log sum e^(x - max) along one axis">;
 
@@ -30,7 +37,8 @@ def Dsc_LayerNormOp : Dsc_PureOp<"layer_norm", [AttrSizedOperandSegments]> {
   let description = [{
     mean and rstd = 1 / sqrt(var + epsilon) have x's shape with the normalized dimensions 1; var is
     the mean of squared distances from the mean (two passes over the row).
-    1. `axis` is a dimension. 2. gamma and beta broadcast to x within the normalized dimensions.
+    1. `axis` is a dimension.
+    2. gamma and beta broadcast to x within the normalized dimensions.
 
     Example:
     ```mlir
@@ -48,7 +56,10 @@ def Dsc_LayerNormGradOp : Dsc_PureOp<"layer_norm_grad"> {
   let summary = "Gradient of layer_norm with respect to x; g = dy * gamma.";
   let description = [{
     dx = rstd (g - mean(g) - xhat mean(g xhat)), xhat = (x - mean) rstd. The gradients of gamma and
-    beta are sums of dy xhat and dy, written as ops of their own by autodiff. 1. as layer_norm.
+    beta are sums of dy xhat and dy, written as ops of their own by autodiff.
+    1. `axis` is a dimension.
+    2. mean and rstd have the types that layer_norm gives them.
+    3. g has x's shape.
 
     Example:
     ```mlir
@@ -63,7 +74,8 @@ def Dsc_LayerNormGradOp : Dsc_PureOp<"layer_norm_grad"> {
 def Dsc_RmsNormOp : Dsc_PureOp<"rms_norm"> {
   let summary = "x * rstd * gamma over the dimensions from axis on, rstd = 1 / sqrt(mean(x^2) + epsilon).";
   let description = [{
-    1. as layer_norm.
+    1. `axis` is a dimension.
+    2. gamma broadcasts to x within the normalized dimensions.
 
     Example:
     ```mlir
@@ -78,7 +90,9 @@ def Dsc_RmsNormOp : Dsc_PureOp<"rms_norm"> {
 def Dsc_RmsNormGradOp : Dsc_PureOp<"rms_norm_grad"> {
   let summary = "Gradient of rms_norm with respect to x; g = dy * gamma: dx = rstd (g - x rstd^2 mean(g x)).";
   let description = [{
-    1. as layer_norm.
+    1. `axis` is a dimension.
+    2. rstd has the type that rms_norm gives it.
+    3. g has x's shape.
 
     Example:
     ```mlir
@@ -96,7 +110,8 @@ def Dsc_BatchNormOp : Dsc_PureOp<"batch_norm"> {
     Over all dimensions but channels (dimension 1, or the last for channels_last): mean, var
     (population), y = (x - mean) rstd gamma + beta. Results: y, mean [C], var [C], rstd [C].
     Running statistics are updated by ordinary ops from mean and var.
-    1. gamma and beta are [C]. 2. x has rank at least 2.
+    1. gamma and beta are [C].
+    2. x has rank at least 2.
 
     Example:
     ```mlir
@@ -113,7 +128,10 @@ def Dsc_BatchNormGradOp : Dsc_PureOp<"batch_norm_grad"> {
   let summary = "Gradients of batch_norm with respect to x, gamma and beta.";
   let description = [{
     dbeta = sum(dy), dgamma = sum(dy xhat), dx = gamma rstd (dy - dbeta / M - xhat dgamma / M), M the
-    number of elements a channel. 1. as batch_norm.
+    number of elements a channel.
+    1. gamma, mean and rstd are [C].
+    2. x has rank at least 2.
+    3. dy has x's shape.
 
     Example:
     ```mlir
@@ -132,8 +150,9 @@ def Dsc_CrossEntropyOp : Dsc_PureOp<"cross_entropy"> {
     Classes are the last dimension; with `classes` its first so many elements, and what is behind
     pads the rows and counts for nothing. With label smoothing s: (1 - s) (lse - logits[label]) +
     s (lse - mean(logits)) (torch.nn.CrossEntropyLoss). Results: loss and lse, of labels' shape.
-    1. labels has logits' shape without the last dimension. 2. 0 <= s <= 1. 3. classes is positive
-    and at most the last dimension.
+    1. labels has logits' shape without the last dimension.
+    2. s is at least 0 and at most 1.
+    3. classes is positive and at most the last dimension.
 
     Example:
     ```mlir
@@ -149,7 +168,11 @@ def Dsc_CrossEntropyOp : Dsc_PureOp<"cross_entropy"> {
 def Dsc_CrossEntropyGradOp : Dsc_PureOp<"cross_entropy_grad"> {
   let summary = "dloss * (softmax(logits) - target), 0 where ignored.";
   let description = [{
-    dloss has labels' shape. The gradient of padding is 0. 1. as cross_entropy.
+    The gradient of padding is 0.
+    1. labels has logits' shape without the last dimension.
+    2. The label smoothing is at least 0 and at most 1.
+    3. lse and dloss have the shape of labels.
+    4. classes is positive and at most the last dimension.
 
     Example:
     ```mlir
@@ -161,5 +184,7 @@ def Dsc_CrossEntropyGradOp : Dsc_PureOp<"cross_entropy_grad"> {
                        I64Attr:$ignore_index, F64Attr:$label_smoothing, OptionalAttr<I64Attr>:$classes);
   let results = (outs Dsc_FloatTensor:$dlogits);
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_NORMALIZATION_TD

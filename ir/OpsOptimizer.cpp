@@ -18,8 +18,9 @@ LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::option
   return success();
 }
 
-/// adam_1, sgd_1: the state tensors and their results have one type, and grad has its shape.
-/// adam_2, sgd_2: the copy has that shape in a narrower type.
+/// The rules of adam and sgd: 1. one type of state and results, 2. the copy has that shape in a
+/// narrower type, 3. grad has its shape, 4. the operands behind `state` are scalars, 5. the type is
+/// of f32 or f64.
 static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state,
                                  Value copy) {
   for (Value value : state) {
@@ -34,6 +35,9 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
              << value.getType() << ", parameter is " << param.getType();
     }
   }
+  if (Type element = typeOf(param).getElementType(); !element.isF32() && !element.isF64()) {
+    return op->emitOpError("updates ") << param.getType() << ", expected f32 or f64";
+  }
   if (copy && (typeOf(copy).getShape() != typeOf(param).getShape() ||
                elementBytes(typeOf(copy).getElementType()) >=
                    elementBytes(typeOf(param).getElementType()))) {
@@ -42,6 +46,11 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
   if (typeOf(grad).getShape() != typeOf(param).getShape()) {
     return op->emitOpError("gradient is ")
            << grad.getType() << ", parameter is " << param.getType();
+  }
+  for (Value value : op->getOperands().drop_front(2 + state.size())) {
+    if (typeOf(value).getRank() != 0) {
+      return op->emitOpError("takes scalars, not ") << value.getType();
+    }
   }
   return success();
 }

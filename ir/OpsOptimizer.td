@@ -1,16 +1,21 @@
 //===- Optimizer ops ----------------------------------------------------===//
-//
-// Pure like all others: new values are results, written back by set_global. `ok` (i1 scalar)
-// predicates the update: where false, the results are the operands, bit for bit. The gradient is
-// multiplied by `scale` first (clipping and unscaling). Scalars are f32. With mixed precision the last
-// result is the new parameter rounded to the compute type, so that no step reads a parameter to cast it.
-//
-//===----------------------------------------------------------------------===//
 
 #ifndef DSC_IR_OPS_OPTIMIZER_TD
 #define DSC_IR_OPS_OPTIMIZER_TD
 
 include "ir/Attrs.td"
+
+def Dsc_OptimizerGroup : OpDocGroup {
+  let summary = "Optimizer ops";
+  let description = [{
+    Pure like all others: new values are results, written back by set_global. `ok` (i1 scalar)
+    predicates the update: where false, the results are the operands, bit for bit. The gradient is
+    multiplied by `scale` first (clipping and unscaling). Scalars are f32. With mixed precision the last
+    result is the new parameter rounded to the compute type, so that no step reads a parameter to cast it.
+  }];
+}
+
+let opDocGroup = Dsc_OptimizerGroup in {
 
 def Dsc_ChunkSquaresOp : Dsc_PureOp<"chunk_squares"> {
   let summary = "Sum of squares of each chunk of 1024 elements, in f32: the parts of the gradient norm.";
@@ -33,8 +38,11 @@ def Dsc_AdamOp : Dsc_Op<"adam", [Pure]> {
     v' = beta2 v + (1 - beta2) g g; p' = p (1 - lr weight_decay, if decoupled)
     - lr / bias1 * m' / (sqrt(v') / sqrt(bias2) + epsilon), with bias_i = 1 - beta_i^t computed from
     the step count `t` (f32, from 1). As torch.optim.Adam and AdamW.
-    1. param, m and v have one shape and are f32 (or f64); grad has that shape. 2. `copy`, where it is asked for,
-    has that shape and a narrower float type.
+    1. param, m, v and the results have one type.
+    2. `copy`, where it is asked for, has its shape and a narrower float type.
+    3. grad has its shape.
+    4. The other operands are scalars.
+    5. The type is of f32, or f64.
 
     Example:
     ```mlir
@@ -58,8 +66,11 @@ def Dsc_SgdOp : Dsc_Op<"sgd", [Pure]> {
   let description = [{
     g = scale grad + weight_decay param; b' = t == 1 ? g : momentum b + (1 - dampening) g;
     p' = p - lr (nesterov ? g + momentum b' : b').
-    1. param and buffer have one shape and are f32 (or f64); grad has that shape. 2. `copy`, where it is asked for,
-    has that shape and a narrower float type.
+    1. param, buffer and the results have one type.
+    2. `copy`, where it is asked for, has its shape and a narrower float type.
+    3. grad has its shape.
+    4. The other operands are scalars.
+    5. The type is of f32, or f64.
 
     Example:
     ```mlir
@@ -75,5 +86,7 @@ def Dsc_SgdOp : Dsc_Op<"sgd", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_OPTIMIZER_TD

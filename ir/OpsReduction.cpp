@@ -16,7 +16,7 @@ LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                                axis, " after ", previous, ", rank is ", type.getRank());
     }
     ReduceKind kind = adaptor.getKind();
-    if (shape[axis] == 0 && (kind == ReduceKind::max || kind == ReduceKind::min)) {
+    if (shape[axis] == 0 && (kind == ReduceKind::max || kind == ReduceKind::min)) { // reduce_2
       return emitOptionalError(
           loc, "'dsc.reduce' op has no neutral element for the empty dimension ", axis);
     }
@@ -40,6 +40,10 @@ LogicalResult ArgReduceOp::inferReturnTypes(MLIRContext *context, std::optional<
   if (kind != ReduceKind::max && kind != ReduceKind::min) { // arg_reduce_2
     return emitOptionalError(loc, "'dsc.arg_reduce' op kind is ", stringifyReduceKind(kind),
                              ", only max and min have an index");
+  }
+  if (type.getDimSize(axis) == 0) { // arg_reduce_3
+    return emitOptionalError(loc, "'dsc.arg_reduce' op finds no element in the empty dimension ",
+                             axis);
   }
   SmallVector<int64_t> shape(type.getShape());
   shape[axis] = 1;

@@ -5,12 +5,22 @@
 
 include "ir/Attrs.td"
 
+def Dsc_ReductionGroup : OpDocGroup {
+  let summary = "Reductions";
+  let description = [{
+    The reduced dimension stays, with size 1, so that results broadcast back to their operands.
+  }];
+}
+
+let opDocGroup = Dsc_ReductionGroup in {
+
 def Dsc_ReduceOp : Dsc_FoldableOp<"reduce"> {
   let summary = "Combines all elements along axes; the reduced dimensions stay, with size 1.";
   let description = [{
     The order of additions is a function of shape and axes only. Sums of f16 and bf16 accumulate in
-    f32. An empty reduction gives the kind's neutral element (an error for max and min).
+    f32. An empty reduction gives the kind's neutral element.
     1. Axes are increasing dimensions of the operand.
+    2. max and min, which have no neutral element, reduce no dimension of size 0.
 
     Example:
     ```mlir
@@ -24,7 +34,10 @@ def Dsc_ReduceOp : Dsc_FoldableOp<"reduce"> {
 def Dsc_ArgReduceOp : Dsc_FoldableOp<"arg_reduce"> {
   let summary = "Index (i64) of the largest (kind max) or smallest (min) element along axis, which stays with size 1.";
   let description = [{
-    The first one wins, or the last with `select_last`. 1. `axis` is a dimension. 2. `kind` is max or min.
+    The first one wins, or the last with `select_last`.
+    1. `axis` is a dimension.
+    2. `kind` is max or min.
+    3. The dimension is not empty.
 
     Example:
     ```mlir
@@ -39,7 +52,9 @@ def Dsc_ArgReduceOp : Dsc_FoldableOp<"arg_reduce"> {
 def Dsc_CumulativeOp : Dsc_FoldableOp<"cumulative"> {
   let summary = "Running sum or product along axis (ONNX CumSum, CumProd).";
   let description = [{
-    1. `axis` is a dimension. 2. `kind` is sum or prod.
+    `exclusive` leaves each element out of its own result; `reverse` runs from the end.
+    1. `axis` is a dimension.
+    2. `kind` is sum or prod.
 
     Example:
     ```mlir
@@ -51,5 +66,7 @@ def Dsc_CumulativeOp : Dsc_FoldableOp<"cumulative"> {
                        DefaultValuedAttr<BoolAttr, "false">:$reverse);
   let results = (outs Dsc_Tensor:$y);
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_REDUCTION_TD

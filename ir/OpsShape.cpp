@@ -2,6 +2,8 @@
 
 #include "ir/Dialect.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace dsc;
 
@@ -97,12 +99,15 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> l
     if (steps[i] == 0) { // slice_2
       return emitOptionalError(loc, "'dsc.slice' op step of dimension ", i, " is 0");
     }
-    int64_t last = sizes[i] > 0 ? starts[i] + (sizes[i] - 1) * steps[i] : 0;
-    bool inside =
-        starts[i] >= 0 && starts[i] < type.getDimSize(i) && last >= 0 && last < type.getDimSize(i);
+    int64_t last = 0;
+    bool overflows = sizes[i] > 0 && (llvm::MulOverflow(sizes[i] - 1, steps[i], last) ||
+                                      llvm::AddOverflow(starts[i], last, last));
+    bool inside = !overflows && starts[i] >= 0 && starts[i] < type.getDimSize(i) && last >= 0 &&
+                  last < type.getDimSize(i);
     if (sizes[i] < 0 || (sizes[i] > 0 && !inside)) { // slice_3
-      return emitOptionalError(loc, "'dsc.slice' op dimension ", i, " reads elements ", starts[i],
-                               " to ", last, ", operand has ", type.getDimSize(i));
+      return emitOptionalError(loc, "'dsc.slice' op reads ", sizes[i], " elements from ", starts[i],
+                               " by ", steps[i], " in dimension ", i, ", operand has ",
+                               type.getDimSize(i));
     }
   }
   types.push_back(type.clone(sizes));
@@ -126,8 +131,13 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc
       return emitOptionalError(loc, "'dsc.pad' op dimension ", i, " has a negative pad: ", low[i],
                                ", ", high[i], ", ", interior[i]);
     }
-    int64_t size = type.getDimSize(i);
-    shape.push_back(low[i] + size + std::max<int64_t>(size - 1, 0) * interior[i] + high[i]);
+    int64_t size = type.getDimSize(i), inner = 0;
+    if (llvm::MulOverflow(std::max<int64_t>(size - 1, 0), interior[i], inner) ||
+        llvm::AddOverflow(size, inner, size) || llvm::AddOverflow(size, low[i], size) ||
+        llvm::AddOverflow(size, high[i], size)) { // pad_3
+      return emitOptionalError(loc, "'dsc.pad' op dimension ", i, " is too large");
+    }
+    shape.push_back(size);
   }
   types.push_back(type.clone(shape));
   return success();
@@ -151,7 +161,7 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
     for (int64_t i = 0; fits && i < type.getRank(); ++i) {
       fits = i == axis || type.getDimSize(i) == first.getDimSize(i);
     }
-    if (!fits) { // concat_1, concat_3
+    if (!fits) { // concat_3
       return emitOptionalError(loc, "'dsc.concat' op operands do not join along axis ", axis, ": ",
                                first, " and ", type);
     }
@@ -189,13 +199,26 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 LogicalResult GatherGradOp::verify() {
   auto table = typeOf(getDdata());
   int64_t axis = getAxis();
-  if (axis < 0 || axis >= table.getRank()) {
+  if (axis < 0 || axis >= table.getRank()) { // gather_grad_1
     return emitOpError("axis is ") << axis << ", rank is " << table.getRank();
   }
   auto expected = table.clone(gatherShape(table.getShape(), typeOf(getIndices()).getShape(), axis));
-  if (expected != getDy().getType()) { // gather_grad_1
+  if (expected != getDy().getType()) { // gather_grad_2
     return emitOpError("dy is ") << getDy().getType() << ", a gather from " << table << " gives "
                                  << expected;
+  }
+  return success();
+}
+
+/// gather_elements_2, scatter_elements_4: what an index does not choose lies within data.
+static LogicalResult checkIndexShape(StringRef name, std::optional<Location> loc,
+                                     RankedTensorType data, RankedTensorType indices,
+                                     int64_t axis) {
+  for (int64_t i = 0; i < data.getRank(); ++i) {
+    if (i != axis && indices.getDimSize(i) > data.getDimSize(i)) {
+      return emitOptionalError(loc, "'", name, "' op dimension ", i, " of indices is ",
+                               indices.getDimSize(i), ", of data ", data.getDimSize(i));
+    }
   }
   return success();
 }
@@ -211,11 +234,8 @@ LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, std::optional<Lo
     return emitOptionalError(loc, "'dsc.gather_elements' op data is ", data, ", indices are ",
                              indices, ", axis is ", axis);
   }
-  for (int64_t i = 0; i < data.getRank(); ++i) {
-    if (i != axis && indices.getDimSize(i) > data.getDimSize(i)) { // gather_elements_2
-      return emitOptionalError(loc, "'dsc.gather_elements' op dimension ", i, " of indices is ",
-                               indices.getDimSize(i), ", of data ", data.getDimSize(i));
-    }
+  if (failed(checkIndexShape("dsc.gather_elements", loc, data, indices, axis))) {
+    return failure();
   }
   types.push_back(data.clone(indices.getShape()));
   return success();
@@ -240,6 +260,9 @@ LogicalResult ScatterElementsOp::inferReturnTypes(MLIRContext *, std::optional<L
   if (data.getElementType() != updates.getElementType()) { // scatter_elements_3
     return emitOptionalError(loc, "'dsc.scatter_elements' op element types differ: data ", data,
                              ", updates ", updates);
+  }
+  if (failed(checkIndexShape("dsc.scatter_elements", loc, data, indices, axis))) {
+    return failure();
   }
   types.push_back(data);
   return success();
@@ -273,18 +296,18 @@ LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   auto data = cast<RankedTensorType>(adaptor.getData().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   auto updates = cast<RankedTensorType>(adaptor.getUpdates().getType());
-  if (indices.getRank() < 1 || indices.getShape().back() > data.getRank()) {
+  if (indices.getRank() < 1 || indices.getShape().back() > data.getRank()) { // scatter_nd_1
     return emitOptionalError(loc, "'dsc.scatter_nd' op index tuples of ", indices,
                              " do not fit data ", data);
   }
   SmallVector<int64_t> shape(indices.getShape().drop_back());
   ArrayRef<int64_t> rest = data.getShape().drop_front(indices.getShape().back());
   shape.append(rest.begin(), rest.end());
-  if (updates.getShape() != ArrayRef<int64_t>(shape)) { // scatter_nd_1
+  if (updates.getShape() != ArrayRef<int64_t>(shape)) { // scatter_nd_2
     return emitOptionalError(loc, "'dsc.scatter_nd' op updates are ", updates, ", indices ask for ",
                              data.clone(shape));
   }
-  if (data.getElementType() != updates.getElementType()) { // scatter_nd_2
+  if (data.getElementType() != updates.getElementType()) { // scatter_nd_3
     return emitOptionalError(loc, "'dsc.scatter_nd' op element types differ: data ", data,
                              ", updates ", updates);
   }

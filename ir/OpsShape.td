@@ -5,6 +5,16 @@
 
 include "ir/Attrs.td"
 
+def Dsc_ShapeGroup : OpDocGroup {
+  let summary = "Shape ops";
+  let description = [{
+    Constants, views, data movement and indexing. Indices are integers in [-size, size): negative ones
+    count from the end; the frontend bounds what it can, kernels clamp the rest.
+  }];
+}
+
+let opDocGroup = Dsc_ShapeGroup in {
+
 def Dsc_ConstantOp : Dsc_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "A tensor known at compile time.";
   let description = [{
@@ -24,7 +34,8 @@ def Dsc_ConstantOp : Dsc_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["val
 def Dsc_ReshapeOp : Dsc_Op<"reshape", [Pure]> {
   let summary = "The same elements in row-major order under another shape; never a copy.";
   let description = [{
-    1. Element types are equal. 2. Element counts are equal.
+    1. Element types are equal.
+    2. Element counts are equal.
 
     Example:
     ```mlir
@@ -41,7 +52,8 @@ def Dsc_ReshapeOp : Dsc_Op<"reshape", [Pure]> {
 def Dsc_TransposeOp : Dsc_FoldableOp<"transpose"> {
   let summary = "Permutes dimensions: result dimension i is operand dimension permutation[i].";
   let description = [{
-    1. `permutation` has one entry a dimension. 2. It names each dimension once.
+    1. `permutation` has one entry a dimension.
+    2. It names each dimension once.
 
     Example:
     ```mlir
@@ -56,7 +68,8 @@ def Dsc_BroadcastOp : Dsc_Op<"broadcast", [Pure]> {
   let summary = "Repeats an operand to a larger shape by the broadcasting rule.";
   let description = [{
     Elementwise ops broadcast by themselves; this op is for consumers that need the full shape.
-    1. Element types are equal. 2. The operand's shape broadcasts to the result's.
+    1. Element types are equal.
+    2. The operand's shape broadcasts to the result's.
 
     Example:
     ```mlir
@@ -74,8 +87,9 @@ def Dsc_SliceOp : Dsc_FoldableOp<"slice"> {
   let summary = "result[i] = x[start + i * step] in each dimension.";
   let description = [{
     A negative step walks backwards from `starts`.
-    1. The three arrays have one entry a dimension. 2. No step is 0. 3. First and last index of each
-    dimension lie within the operand.
+    1. The three arrays have one entry a dimension.
+    2. No step is 0.
+    3. First and last index of each dimension lie within the operand.
 
     Example:
     ```mlir
@@ -93,7 +107,9 @@ def Dsc_PadOp : Dsc_FoldableOp<"pad"> {
   let description = [{
     Result dimension = low + size + (size - 1) * interior + high; the gradient of `slice`. Negative
     low or high is not allowed: use `slice`.
-    1. The three arrays have one entry a dimension. 2. No entry is negative.
+    1. The three arrays have one entry a dimension.
+    2. No entry is negative.
+    3. The result's dimensions fit 64 bits.
 
     Example:
     ```mlir
@@ -109,8 +125,9 @@ def Dsc_PadOp : Dsc_FoldableOp<"pad"> {
 def Dsc_ConcatOp : Dsc_FoldableOp<"concat"> {
   let summary = "Joins tensors along one dimension.";
   let description = [{
-    1. At least one operand, of one element type. 2. `axis` is a dimension. 3. All other dimensions
-    are equal.
+    1. There is at least one operand.
+    2. `axis` is a dimension.
+    3. Element types, ranks and all other dimensions are equal.
 
     Example:
     ```mlir
@@ -122,15 +139,14 @@ def Dsc_ConcatOp : Dsc_FoldableOp<"concat"> {
 }
 
 //===----------------------------------------------------------------------===//
-// Indexing. Indices are integers in [-size, size): negative ones count from the end; the frontend
-// bounds what it can, kernels clamp the rest.
+// Indexing
 //===----------------------------------------------------------------------===//
 
 def Dsc_GatherOp : Dsc_FoldableOp<"gather"> {
   let summary = "Rows of a table by index: result[.., i.., ..] = data[.., indices[i..], ..] along axis.";
   let description = [{
-    1. `axis` is a dimension of data. The result's shape is data's with dimension `axis` replaced by
-    the shape of indices.
+    The result's shape is data's with dimension `axis` replaced by the shape of indices.
+    1. `axis` is a dimension of data.
 
     Example:
     ```mlir
@@ -145,7 +161,8 @@ def Dsc_GatherGradOp : Dsc_Op<"gather_grad", [Pure]> {
   let summary = "Gradient of gather with respect to its table: sums rows with equal index in position order.";
   let description = [{
     Deterministic: contributions to a row are added in increasing position of the index.
-    1. dy has gather's result shape for a table of the result's shape.
+    1. `axis` is a dimension of the result.
+    2. dy has the type of a gather from a table of the result's type.
 
     Example:
     ```mlir
@@ -161,7 +178,8 @@ def Dsc_GatherGradOp : Dsc_Op<"gather_grad", [Pure]> {
 def Dsc_GatherElementsOp : Dsc_FoldableOp<"gather_elements"> {
   let summary = "result[i, j, ..] = data[indices[i, j, ..], j, ..] for axis 0 (ONNX GatherElements).";
   let description = [{
-    1. Ranks are equal and `axis` is a dimension. 2. Other dimensions of indices are at most data's.
+    1. Ranks are equal and `axis` is a dimension.
+    2. Other dimensions of indices are at most data's.
 
     Example:
     ```mlir
@@ -175,8 +193,11 @@ def Dsc_GatherElementsOp : Dsc_FoldableOp<"gather_elements"> {
 def Dsc_ScatterElementsOp : Dsc_FoldableOp<"scatter_elements"> {
   let summary = "A copy of data with updates written or combined at indices along axis (ONNX ScatterElements).";
   let description = [{
-    Updates are applied in row-major order. 1. indices and updates have one shape. 2. Ranks are
-    equal and `axis` is a dimension. 3. data and updates have one element type.
+    Updates are applied in row-major order.
+    1. indices and updates have one shape.
+    2. Ranks are equal and `axis` is a dimension.
+    3. data and updates have one element type.
+    4. Other dimensions of indices are at most data's.
 
     Example:
     ```mlir
@@ -192,8 +213,8 @@ def Dsc_ScatterElementsOp : Dsc_FoldableOp<"scatter_elements"> {
 def Dsc_GatherNdOp : Dsc_FoldableOp<"gather_nd"> {
   let summary = "Slices of data by index tuples (ONNX GatherND).";
   let description = [{
-    1. The last dimension of indices is at most rank(data) - batch_dims. 2. The leading batch_dims
-    dimensions of both are equal.
+    1. The last dimension of indices is at most rank(data) - batch_dims.
+    2. The leading batch_dims dimensions of both are equal.
 
     Example:
     ```mlir
@@ -207,8 +228,10 @@ def Dsc_GatherNdOp : Dsc_FoldableOp<"gather_nd"> {
 def Dsc_ScatterNdOp : Dsc_FoldableOp<"scatter_nd"> {
   let summary = "A copy of data with slices written or combined at index tuples (ONNX ScatterND).";
   let description = [{
-    Updates are applied in row-major order of the tuples. 1. updates has shape
-    indices[:-1] + data[indices[-1]:]. 2. data and updates have one element type.
+    Updates are applied in row-major order of the tuples.
+    1. The last dimension of indices is at most the rank of data.
+    2. updates has shape indices[:-1] + data[indices[-1]:].
+    3. data and updates have one element type.
 
     Example:
     ```mlir
@@ -220,5 +243,7 @@ def Dsc_ScatterNdOp : Dsc_FoldableOp<"scatter_nd"> {
                        Dsc_ScatterKindAttr:$kind);
   let results = (outs Dsc_Tensor:$result);
 }
+
+} // opDocGroup
 
 #endif // DSC_IR_OPS_SHAPE_TD

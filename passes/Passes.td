@@ -16,8 +16,8 @@ def CanonicalizeViews : Pass<"dsc-canonicalize-views", "::mlir::ModuleOp"> {
   let summary = "Removes changes of layout that undo each other, and ops that change nothing";
   let options = [limitOption];
   let description = [{
-    Reshapes and transposes that leave the elements in order become one reshape; transposes and slices of their own
-    kind become one; x * 1, x / 1, x + 0, x - 0, whole slices, pads by nothing go.
+    Assumes: nothing. Guarantees: reshapes and transposes that leave the elements in order are one reshape; transposes
+    and slices of their own kind are one; x * 1, x / 1, x + 0, x - 0, whole slices and pads by nothing are gone.
 
     Before:
     ```mlir
@@ -33,6 +33,9 @@ def CanonicalizeContractions : Pass<"dsc-canonicalize-contractions", "::mlir::Mo
   let summary = "Transposes of operands become flags of matrix products; flattened rows get their dimensions back";
   let options = [limitOption];
   let description = [{
+    Assumes: nothing. Guarantees: no product has an operand that is a transpose of its last two dimensions; a product
+    of rows that were flattened for it alone has the dimensions that they had before.
+
     Before:
     ```mlir
     %f = dsc.reshape %x : (tensor<2x3x8xf32>) -> tensor<6x8xf32>
@@ -53,8 +56,9 @@ def RaiseNormalization : Pass<"dsc-raise-normalization", "::mlir::ModuleOp"> {
   let summary = "Layer and RMS norms written out become dsc.layer_norm and dsc.rms_norm";
   let options = [limitOption];
   let description = [{
-    Means over the last dimensions only. The square may be a product or a power, the division a product with the
-    reciprocal; weight and bias may stand on either side.
+    Assumes: after dsc-canonicalize-views. Guarantees: a norm over the last dimensions is one op; the square may be a
+    product or a power, the division a product with the reciprocal; weight and bias may stand on either side. Near
+    misses are in `dsc.patterns`, with what differed.
 
     Before:
     ```mlir
@@ -78,6 +82,9 @@ def RaiseActivation : Pass<"dsc-raise-activation", "::mlir::ModuleOp"> {
   let summary = "GELU written out around erf or tanh becomes dsc.gelu";
   let options = [limitOption];
   let description = [{
+    Assumes: after dsc-canonicalize-views. Guarantees: 0.5 x (1 + erf(x / sqrt 2)) and its tanh form are one op, in
+    whatever order the factors stand. Near misses are in `dsc.patterns`, with what differed.
+
     Before:
     ```mlir
     %u = dsc.div %x, %sqrt2 : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
@@ -97,8 +104,8 @@ def RaiseAttention : Pass<"dsc-raise-attention", "::mlir::ModuleOp"> {
   let summary = "softmax(scale q k^T + mask) v becomes dsc.attention";
   let options = [limitOption];
   let description = [{
-    Assumes: after dsc-canonicalize-contractions. Scales may stand on q, on k or on the scores; masks may be added or
-    chosen. Not raised, with the reason in `dsc.patterns`: probabilities that are used elsewhere or go through a
+    Assumes: after dsc-canonicalize-contractions. Guarantees: attention is one op, and so no scores are in memory.
+    Scales may stand on q, on k or on the scores; masks may be added or chosen. Not raised, with the reason in `dsc.patterns`: probabilities that are used elsewhere or go through a
     dropout, masks that are trained, a softmax over another dimension.
 
     Before:
@@ -119,8 +126,9 @@ def RaiseAttention : Pass<"dsc-raise-attention", "::mlir::ModuleOp"> {
 def MergeProducts : Pass<"dsc-merge-products", "::mlir::ModuleOp"> {
   let summary = "Matrix products of one value with several parameters become one";
   let description = [{
-    The projections of one attention that read the same value; with `all`, every group of such products. The parameters
-    become parts of one that the product reads, in all functions alike. Not merged: parameters of different roles (one is
+    Assumes: after dsc-raise-attention. Guarantees: the projections of one attention that read the same value are one
+    product; with `all`, every group of such products. The parameters are parts of one that the product reads, in all
+    functions alike. Not merged: parameters of different roles (one is
     frozen), or read by other ops too.
 
     Before:
@@ -147,7 +155,7 @@ def MergeProducts : Pass<"dsc-merge-products", "::mlir::ModuleOp"> {
 def PadProducts : Pass<"dsc-pad-products", "::mlir::ModuleOp"> {
   let summary = "Gives the last matrix product of a classifier a width that the machine likes";
   let description = [{
-    A parameter whose product with the last hidden value is a result of the model (logits), or what a cross-entropy
+    Assumes: nothing. Guarantees: a parameter whose product with the last hidden value is a result of the model (logits), or what a cross-entropy
     reads, is stored with more classes than it has: the next multiple of `Target::gemmAlignment`. The classes that are
     added have weights and biases of 0, which stay 0: the loss does not see their logits (`classes` of
     dsc.cross_entropy), so their gradients are 0.
@@ -176,7 +184,7 @@ def PadProducts : Pass<"dsc-pad-products", "::mlir::ModuleOp"> {
 def ChooseLayout : Pass<"dsc-choose-layout", "::mlir::ModuleOp"> {
   let summary = "Convolutions and what stands between them take the layout that the machine prefers";
   let description = [{
-    Where `Target::convLayout` is channels_last: convolutions, pools and batch norms become channels_last, and elementwise
+    Assumes: images are channels_first. Guarantees: where `Target::convLayout` is channels_last, convolutions, pools and batch norms become channels_last, and elementwise
     ops, spatial means and concatenations between them follow, so that images are transposed only where they enter or leave
     such an island. Weights become parts that are stored channels-last (`storage`).
 
@@ -201,8 +209,9 @@ def PackAttention : Pass<"dsc-pack-attention", "::mlir::ModuleOp"> {
   let summary = "Attention reads q, k, v where the projections wrote them";
   let options = [limitOption];
   let description = [{
-    Head splits and merges, however they are written, slices of one projection, keys repeated for several heads,
-    constant factors and constant masks become attributes of the op and its choice of operands.
+    Assumes: after dsc-raise-attention. Guarantees: head splits and merges, however they are written, slices of one
+    projection, keys repeated for several heads, constant factors and constant masks are attributes of the op and its
+    choice of operands.
 
     Before:
     ```mlir
@@ -224,6 +233,9 @@ def RaiseCrossEntropy : Pass<"dsc-raise-cross-entropy", "::mlir::ModuleOp"> {
   let summary = "An element of log_softmax a row becomes dsc.cross_entropy";
   let options = [limitOption];
   let description = [{
+    Assumes: after dsc-canonicalize-views. Guarantees: a model that picks its labels' log-probabilities itself does so
+    by the one op that needs no log_softmax in memory.
+
     Before:
     ```mlir
     %l = dsc.log_softmax %x {axis = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
@@ -244,11 +256,58 @@ def RaiseCrossEntropy : Pass<"dsc-raise-cross-entropy", "::mlir::ModuleOp"> {
 
 def BuildEntries : Pass<"dsc-build-entries", "::mlir::ModuleOp"> {
   let summary = "Adds loss, backward pass and optimizer: @forward and @inference become @micro, @last, @eval, @gather";
+  let description = [{
+    Assumes: `dsc.options` on the module names loss, optimizer and accumulation; trained parameters are globals of role
+    `trained`. Guarantees: @micro runs forward and backward and accumulates; @last the same, then averages, measures
+    the gradient norm, clips and updates; @eval runs forward as in inference; @gather gathers sharded weights. State and
+    run-time values are globals. A step that is not finite leaves every global as it was. Error: a parameter that
+    reaches the loss through an op without a gradient.
+
+    Before:
+    ```mlir
+    func.func @forward(%x: tensor<4x10xf32>) -> tensor<4x1xf32> {
+      %w = dsc.get_global @weight : tensor<1x10xf32>
+      %y = dsc.matmul %x, %w {transpose_b = true} : (tensor<4x10xf32>, tensor<1x10xf32>) -> tensor<4x1xf32>
+      return %y : tensor<4x1xf32>
+    }
+    ```
+    ==> (of @last, with the mean of y as the loss, without accumulation)
+    ```mlir
+    %w = dsc.get_global @weight : tensor<1x10xf32>
+    %y = dsc.matmul %x, %w {transpose_b = true} : (tensor<4x10xf32>, tensor<1x10xf32>) -> tensor<4x1xf32>
+    ... %loss = mean(%y), %dy = 1/4 ...
+    %dw = dsc.matmul %dy, %x {transpose_a = true} : (tensor<4x1xf32>, tensor<4x10xf32>) -> tensor<1x10xf32>
+    dsc.gradients %dw {names = ["weight"]} : tensor<1x10xf32>
+    ... %ok, %scale from the sums of squares of the chunks of %dw ...
+    %w1, %m1, %v1 = dsc.adam %w, %dw, %m, %v, %t, %lr, %b1, %b2, %eps, %wd, %scale, %ok {decoupled = true} : ...
+    dsc.set_global @weight, %w1 : tensor<1x10xf32>
+    ```
+  }];
   let dependentDialects = ["::dsc::DscDialect"];
 }
 
 def DifferentiateFunctions : Pass<"dsc-differentiate", "::mlir::ModuleOp"> {
   let summary = "Appends to every function the gradients of its arguments (for reading and tests)";
+  let description = [{
+    Assumes: nothing; it is no part of the pipeline. Guarantees: f(x..) -> y.. is f(x.., dy..) -> y.., dx.. for float
+    arguments and results. An argument that no result depends on differentiably has the gradient 0.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %y = dsc.exp %x : (tensor<4xf32>) -> tensor<4xf32>
+      return %y : tensor<4xf32>
+    }
+    ```
+    ==>
+    ```mlir
+    func.func @f(%x: tensor<4xf32>, %dy: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+      %y = dsc.exp %x : (tensor<4xf32>) -> tensor<4xf32>
+      %dx = dsc.mul %dy, %y : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+      return %y, %dx : tensor<4xf32>, tensor<4xf32>
+    }
+    ```
+  }];
   let dependentDialects = ["::dsc::DscDialect"];
 }
 
@@ -286,7 +345,7 @@ def InsertCasts : Pass<"dsc-insert-casts", "::mlir::ModuleOp"> {
 def ElideCasts : Pass<"dsc-elide-casts", "::mlir::ModuleOp"> {
   let summary = "Removes casts of casts that lose nothing, and duplicates; moves casts to the narrow side of views";
   let description = [{
-    Guarantees: the same values, bit for bit; no cast reads a widened value; each value is rounded once; a widening cast
+    Assumes: after dsc-insert-casts. Guarantees: the same values, bit for bit; no cast reads a widened value; each value is rounded once; a widening cast
     stands right before its one user, so that kernels read the narrow value.
 
     Before:
@@ -366,7 +425,7 @@ def FormBuckets : Pass<"dsc-form-buckets", "::mlir::ModuleOp"> {
 def ExpandNormalization : Pass<"dsc-expand-normalization", "::mlir::func::FuncOp"> {
   let summary = "Writes softmax and norms as elementwise ops and reductions";
   let description = [{
-    Guarantees: no softmax, log_softmax, layer_norm, rms_norm, batch_norm or gradient of one is left. Statistics are
+    Assumes: nothing. Guarantees: no softmax, log_softmax, layer_norm, rms_norm, batch_norm or gradient of one is left. Statistics are
     f32 (f64 for f64), variances take two passes.
 
     Before:
@@ -387,7 +446,7 @@ def ExpandNormalization : Pass<"dsc-expand-normalization", "::mlir::func::FuncOp
 def ExpandLosses : Pass<"dsc-expand-losses", "::mlir::func::FuncOp"> {
   let summary = "Writes softmax cross-entropy and its gradient as ops over rows of logits";
   let description = [{
-    Guarantees: no cross_entropy or cross_entropy_grad is left. The label is found by comparing it with dsc.iota, so
+    Assumes: nothing. Guarantees: no cross_entropy or cross_entropy_grad is left. The label is found by comparing it with dsc.iota, so
     loss and gradient can be one row kernel.
 
     Before:
@@ -410,7 +469,7 @@ def ExpandLosses : Pass<"dsc-expand-losses", "::mlir::func::FuncOp"> {
 def ExpandAttention : Pass<"dsc-expand-attention", "::mlir::func::FuncOp"> {
   let summary = "Expands attention that no library of the target computes";
   let description = [{
-    Guarantees: every attention and attention_grad left is one that `Target::takesAttention`. The others are batched
+    Assumes: nothing. Guarantees: every attention and attention_grad left is one that `Target::takesAttention`. The others are batched
     products around a softmax over the keys, which is computed in the type of statistics; a row with every key hidden
     gives 0.
 
@@ -431,7 +490,7 @@ def ExpandAttention : Pass<"dsc-expand-attention", "::mlir::func::FuncOp"> {
 def SplitReductions : Pass<"dsc-split-reductions", "::mlir::func::FuncOp"> {
   let summary = "Splits reductions that no kernel does in one go";
   let description = [{
-    Guarantees: a reduction over leading and trailing dimensions is one over the trailing ones and then one over the
+    Assumes: composite ops are expanded. Guarantees: a reduction over leading and trailing dimensions is one over the trailing ones and then one over the
     leading ones; one over 16,384 elements and more is one over parts of at least 1,024 and then one over the parts
     (where its trailing dimensions give such parts). Reductions over dimensions of size 1 vanish.
 
@@ -450,7 +509,7 @@ def SplitReductions : Pass<"dsc-split-reductions", "::mlir::func::FuncOp"> {
 def OutlineConstants : Pass<"dsc-outline-constants", "::mlir::ModuleOp"> {
   let summary = "Moves constants that kernels cannot make into globals";
   let description = [{
-    Guarantees: the only constants left are splats that elementwise ops, broadcasts or reductions read; kernels make
+    Assumes: nothing. Guarantees: the only constants left are splats that elementwise ops, broadcasts or reductions read; kernels make
     those. A large splat that others read becomes a broadcast.
 
     Before:
@@ -538,9 +597,10 @@ def PlanMemory : Pass<"dsc-plan-memory", "::mlir::ModuleOp"> {
 def VerifyPlan : Pass<"dsc-verify-plan", "::mlir::ModuleOp"> {
   let summary = "Checks a memory plan by following which value owns each byte";
   let description = [{
-    Assumes: after dsc-plan-memory, of which it uses nothing but the slots. Walks each entry in order: an op's
-    operands must still own all their bytes when it runs; its results then own theirs. An op writes over its own
-    operand only where kernels may. Errors name the value that was lost and the op that overwrote it.
+    Assumes: after dsc-plan-memory, of which it uses nothing but the slots. Guarantees: no value is overwritten before
+    its last reader; it rewrites nothing. Walks each entry in order: an op's operands must still own all their bytes
+    when it runs; its results then own theirs. An op writes over its own operand only where kernels may. Errors name
+    the value that was lost and the op that overwrote it.
   }];
 }
 

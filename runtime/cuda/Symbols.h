@@ -1,7 +1,7 @@
 // NVIDIA's libraries, loaded at start.
 // Tables of the functions that the runtime calls, filled by dlopen: the driver (libcuda), cuBLASLt
-// and, when the first plan needs it, cuDNN. Looked for in DSC_CUDA_PATH, LD_LIBRARY_PATH, the nvidia
-// packages of the Pythons in sight and the system's folders, in this order.
+// and, when the first plan needs it, cuDNN. Looked for in DSC_CUDA_PATH, LD_LIBRARY_PATH, the
+// nvidia packages of the Pythons in sight and the system's folders, in this order.
 
 #ifndef DSC_RUNTIME_CUDA_SYMBOLS_H
 #define DSC_RUNTIME_CUDA_SYMBOLS_H

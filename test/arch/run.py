@@ -26,9 +26,9 @@ def problems_of(check, files):
         return check(SourceTree(folder))
 
 
-def cases(root):
+def cases(root, build_dir):
     """Yields (name, function that returns problems) for every check and its self-tests."""
-    tree = SourceTree(root)
+    tree = SourceTree(root, build_dir)
     for path in sorted(HERE.glob("*.py")):
         if path.stem in ("run", "source_tree"):
             continue
@@ -49,13 +49,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=HERE.parent.parent, help="the tree to check")
     parser.add_argument("--filter", default="", help="only cases whose name matches this regular expression")
+    parser.add_argument("--build-dir", type=Path, help="where dsc is built, for the checks that ask it")
     # What tools/test gives to every suite; nothing here depends on it.
-    parser.add_argument("--build-dir")
     parser.add_argument("--full", action="store_true")
     arguments = parser.parse_args()
 
     passed = failed = 0
-    for name, run in cases(arguments.root):
+    for name, run in cases(arguments.root, arguments.build_dir):
         if not re.search(arguments.filter, name):
             continue
         problems = run()

@@ -1,13 +1,18 @@
 """The files of a source tree as the architecture checks see them: what git knows, or everything but build output."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
+LLVM = Path("/usr/lib/llvm-19")
+
 
 class SourceTree:
-    def __init__(self, root):
+    def __init__(self, root, build_dir=None):
         self.root = Path(root)
+        # Where programs of this tree are built, for checks that need one; None where nothing is built.
+        self.build_dir = Path(build_dir) if build_dir else None
         self.files = sorted(self._list())
 
     def _list(self):
@@ -27,3 +32,12 @@ class SourceTree:
 
     def lines(self, name):
         return (self.root / name).read_text(encoding="utf-8", errors="replace").splitlines()
+
+    def records(self, name):
+        """The TableGen records of a file, as llvm-tblgen writes them in JSON."""
+        includes = ["-I.", f"-I{LLVM}/include"]
+        command = [str(LLVM / "bin/llvm-tblgen"), "--dump-json", *includes, name]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=self.root)
+        if run.returncode != 0:
+            raise ValueError(f"llvm-tblgen does not read {name}: {run.stderr}")
+        return json.loads(run.stdout)

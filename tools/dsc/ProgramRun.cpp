@@ -107,7 +107,8 @@ std::optional<TensorView> ProgramRun::result(const char *entry, const std::strin
   if (!tensor) {
     return std::nullopt;
   }
-  return TensorView{tensor->name, tensor->dtype, tensor->shape, state->session->hostAddress(*tensor),
+  return TensorView{tensor->name, tensor->dtype, tensor->shape,
+                    state->session->hostAddress(*tensor),
                     byteCount(tensor->dtype, tensor->shape).value_or(0)};
 }
 

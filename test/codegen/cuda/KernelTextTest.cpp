@@ -156,8 +156,8 @@ TEST(KernelText, LayerNormOfLongRows) {
   EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 2);
 }
 
-// A vocabulary's row in halves stays in registers as it is stored, and is read once. nvJitLink spills
-// two words of it under the 80 registers that 768 threads leave (ptxas none).
+// A vocabulary's row in halves stays in registers as it is stored, and is read once. nvJitLink
+// spills two words of it under the 80 registers that 768 threads leave (ptxas none).
 TEST(KernelText, SoftmaxOfVeryLongRows) {
   std::string half = "8192x50304xbf16", full = "8192x50304xf32", stat = "8192x1xf32";
   std::string f = tensor(full), n = tensor(stat);
