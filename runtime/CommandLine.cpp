@@ -72,7 +72,6 @@ constexpr LaterFlag laterFlags[] = {
     {"--tensorboard", true, "TensorBoard logs"},
     {"--no-decay", true, "parameter groups"},
     {"--groups", true, "parameter groups"},
-    {"--loss-scale", true, "mixed precision"},
 };
 
 /// Flags of `dsc compile` that change the program.

@@ -5,23 +5,24 @@
 using namespace dsc;
 using llvm::StringRef;
 
-/// The phase that may be left out as a whole.
-static constexpr llvm::StringLiteral kRaise = "raise";
+/// Phases that may be left out as a whole.
+static constexpr StringRef kPhases[] = {"raise", "parallel"};
 
 void dsc::addPassFlags(FlagTable &table, PassFlags &flags) {
-  table.text("disable", "PASS,..", flags.disable,
-             "leave out passes that only improve the program, or all of the phase raise: raise, " +
-                 llvm::join(limitedPasses(), ", "));
+  table.text(
+      "disable", "PASS,..", flags.disable,
+      "leave out passes that only improve the program, or all of a phase: raise, parallel, " +
+          llvm::join(limitedPasses(), ", "));
   table.text("pass-limit", "PASS:N,..", flags.limits,
              "at most N rewrites of a pass that --disable could leave out");
 }
 
 /// What to say about a name that is none of a limited pass; empty where it is one.
 static std::string checkName(StringRef flag, StringRef name, bool orPhase) {
-  if (llvm::is_contained(limitedPasses(), name) || (orPhase && name == kRaise)) {
+  if (llvm::is_contained(limitedPasses(), name) || (orPhase && llvm::is_contained(kPhases, name))) {
     return "";
   }
-  StringRef nearest = orPhase ? StringRef(kRaise) : limitedPasses().front();
+  StringRef nearest = orPhase ? kPhases[0] : limitedPasses().front();
   for (StringRef known : limitedPasses()) {
     if (name.edit_distance(known) < name.edit_distance(nearest)) {
       nearest = known;
@@ -39,7 +40,7 @@ std::string dsc::applyPassFlags(const PassFlags &flags, PhaseRun &run) {
     if (std::string wrong = checkName("--disable", name, /*orPhase=*/true); !wrong.empty()) {
       return wrong;
     }
-    if (name == kRaise) {
+    if (llvm::is_contained(kPhases, name)) {
       run.disabled.insert(name);
     } else {
       run.limits[name] = 0;

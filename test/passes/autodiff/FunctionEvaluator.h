@@ -24,10 +24,12 @@ public:
   /// evaluation.
   Tensors run(llvm::StringRef name, const Tensors &arguments);
 
+  /// The value of a global, with its parts' values where it stores others.
+  EvaluatedTensor read(mlir::StringAttr name);
+
   std::map<std::string, EvaluatedTensor> globals;
 
 private:
-  EvaluatedTensor read(mlir::StringAttr name);
   void write(mlir::StringAttr name, const EvaluatedTensor &value);
   Tensors run(mlir::Block &body, const Tensors &arguments);
 

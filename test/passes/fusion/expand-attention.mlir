@@ -28,15 +28,6 @@ module attributes {dsc.options = {target = "cuda"}} {
         : (tensor<2x5x24xf32>, tensor<2x1x1x5xf32>, tensor<2x5x8xf32>, tensor<2x2x5xf32>, tensor<2x5x8xf32>) -> tensor<2x5x24xf32>
     return %o, %d : tensor<2x5x8xf32>, tensor<2x5x24xf32>
   }
-
-  // cuDNN takes half types.
-  // CHECK-LABEL: @half
-  // CHECK: dsc.attention
-  func.func @half(%qkv: tensor<2x5x48xbf16>) -> tensor<2x5x16xbf16> {
-    %o, %lse = dsc.attention %qkv {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64, causal = true}
-        : (tensor<2x5x48xbf16>) -> (tensor<2x5x16xbf16>, tensor<2x2x5xf32>)
-    return %o : tensor<2x5x16xbf16>
-  }
 }
 
 // -----

@@ -71,7 +71,7 @@ void fill(FunctionEvaluator &program, ModuleOp module) {
   for (auto global : module.getOps<GlobalOp>()) {
     if (global.getRole() == GlobalRole::compute) {
       EvaluatedTensor &copy = program.globals.at(global.getSymName().str());
-      copy.floats = program.globals.at(global.getOf()->str()).floats;
+      copy.floats = program.read(global.getOfAttr().getAttr()).floats;
       copy.roundToType();
     }
   }
