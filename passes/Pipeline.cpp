@@ -3,6 +3,7 @@
 #include "passes/Pipeline.h"
 
 #include "passes/Passes.h"
+#include "passes/recompute/Passes.h"
 
 #include "mlir/Transforms/Passes.h"
 
@@ -38,7 +39,7 @@ static void buildFusion(OpPassManager &manager) {
   // Behind the expansions, whose statistics of channels it splits.
   manager.addNestedPass<func::FuncOp>(createSplitReductions());
   // No CSE: a value that forward and backward both compute would have to be kept from the one to
-  // the other.
+  // the other. (Copies of the recompute phase stand behind dsc.after and would stay.)
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addPass(createOutlineConstants());
   // Before kernels are formed, or a bias would be part of one.
@@ -57,12 +58,14 @@ void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase) {
     return buildRaise(manager);
   case Phase::Autodiff:
     return buildAutodiff(manager);
+  case Phase::Recompute:
+    manager.addPass(createRecompute());
+    return;
   case Phase::Fusion:
     return buildFusion(manager);
   case Phase::Memory:
     return buildMemory(manager);
   case Phase::Precision: // one precision so far
-  case Phase::Recompute: // everything is saved so far
   case Phase::Parallel:  // one rank so far
   case Phase::Import:    // frontend/
   case Phase::Kernels:   // codegen/

@@ -3,6 +3,7 @@
 
 #include "passes/autodiff/GradTable.h"
 
+#include "ir/OpsOrder.h"
 #include "passes/autodiff/GradRules.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -138,6 +139,7 @@ ArrayRef<GradRow> dsc::gradTable() {
       zero<GetGlobalOp>("is where gradients end"),
       zero<SetGlobalOp>("has no result"),
       never<GradientsOp>(kUpdate),
+      never<AfterOp>(kLater),
       never<KernelOp>(kLater),
       never<YieldOp>(kLater),
       never<LaunchOp>(kLater),

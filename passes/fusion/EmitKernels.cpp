@@ -5,6 +5,7 @@
 #include "passes/fusion/EmitKernels.h"
 
 #include "ir/KernelSchedule.h"
+#include "ir/OpsOrder.h"
 #include "passes/memory/Liveness.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -22,7 +23,8 @@ static bool isView(Operation *op) {
 
 bool dsc::staysOutside(Operation *op) {
   return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp,
-             ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, func::ReturnOp>(op) ||
+             ReshapeOp, ConstantOp, AfterOp, GetGlobalOp, SetGlobalOp, GradientsOp,
+             func::ReturnOp>(op) ||
          isView(op);
 }
 

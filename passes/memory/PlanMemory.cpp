@@ -10,6 +10,7 @@
 #include "passes/memory/Liveness.h"
 
 #include "ir/KernelSchedule.h"
+#include "ir/OpsOrder.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -343,6 +344,11 @@ private:
 class PlanMemory : public dsc::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    // From here on the order of ops is the schedule.
+    module.walk([](AfterOp op) {
+      op.getY().replaceAllUsesWith(op.getX());
+      op.erase();
+    });
     SymbolTable symbols(module);
     SpaceSizes sizes;
     llvm::StringMap<int64_t> ioOffsets;

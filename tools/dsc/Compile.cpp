@@ -3,6 +3,8 @@
 #include "codegen/ExecutableWriter.h"
 #include "codegen/Pipeline.h"
 #include "ir/Options.h"
+#include "ir/Recompute.h"
+#include "tools/dsc/ArenaLimit.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/ModelFlags.h"
@@ -24,7 +26,7 @@ namespace {
 /// What the command line asked for.
 struct CompileRequest {
   ImportOptions import;
-  std::string output, from, emit, dumpPhases, dumpPasses, disable, init = "model";
+  std::string output, from, emit, dumpPhases, dumpPasses, disable, memory, init = "model";
   std::string diagnostics = "text";
   bool force = false, help = false;
 };
@@ -38,6 +40,14 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.boolean("force", request.force, "overwrite a file that dsc did not write");
   addImportFlags(table, request.import);
   addTrainingFlags(table, request.import.options);
+  table.add({"memory", "SIZE",
+             "what --recompute=auto may plan for, e.g. 80GiB (default: nine tenths of this "
+             "machine's memory)",
+             [&](StringRef given) {
+               request.memory = given.str();
+               return parseBytes(given) ? std::string()
+                                        : "is '" + given.str() + "', expected bytes such as 80GiB";
+             }});
   table.section("Reading what the compiler does");
   table.text("dump-phases", "DIR", request.dumpPhases,
              "write the program after each of the ten phases");
@@ -122,6 +132,31 @@ static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
   out << "\n";
 }
 
+/// Prints what recomputation saves and costs, for the entry that ends a step.
+static void printRecomputation(ModuleOp module, llvm::raw_ostream &out) {
+  auto last = module.lookupSymbol<func::FuncOp>("last");
+  auto report = last ? last->getAttrOfType<DictionaryAttr>("dsc.recompute") : nullptr;
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  if (!report || failed(options)) {
+    return;
+  }
+  auto number = [&](StringRef key) {
+    auto value = dyn_cast_if_present<IntegerAttr>(report.get(key));
+    return value ? static_cast<double>(value.getInt()) : 0;
+  };
+  auto blocks = dyn_cast_if_present<ArrayAttr>(report.get("blocks"));
+  double saved = number("saved_bytes"), freed = number("freed_bytes");
+  double flops = number("added_flops"), step = number("step_flops");
+  StringRef mode = StringRef(options->recompute).split(':').first;
+  out << llvm::formatv("recompute: {0}, {1} of {2} kept for backward ({3:f0}% less), {4:f3} GFLOP "
+                       "computed again (+{5:f1}%), {6} {7}\n",
+                       mode, megabytes(static_cast<int64_t>(saved)),
+                       megabytes(static_cast<int64_t>(saved + freed)),
+                       saved + freed > 0 ? 100 * freed / (saved + freed) : 0, flops * 1e-9,
+                       step > 0 ? 100 * flops / step : 0, blocks ? blocks.size() : 0,
+                       blocks && blocks.size() == 1 ? "block" : "blocks");
+}
+
 namespace {
 /// One run of the command.
 class Compilation {
@@ -158,8 +193,9 @@ public:
     }
     Phase failedPhase = Phase::Import;
     if (failed(runPhases(*module, phases, failedPhase))) {
-      return failedPhase == Phase::Autodiff ? int(kUserError)
-                                            : reportInternal(*module, failedPhase);
+      // A loss that cannot be, a bound on memory that cannot be kept: the user's.
+      bool isUsers = failedPhase == Phase::Autodiff || failedPhase == Phase::Recompute;
+      return isUsers ? int(kUserError) : reportInternal(*module, failedPhase);
     }
     if (!request.emit.empty()) {
       return printModule(*module);
@@ -272,6 +308,7 @@ private:
     double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     printChoices(module, llvm::outs());
+    printRecomputation(module, llvm::outs());
     int64_t state = memoryBytes(module, "state"), arena = memoryBytes(module, "arena");
     int64_t constants = memoryBytes(module, "constants"), io = memoryBytes(module, "io");
     llvm::outs() << llvm::formatv(
@@ -303,6 +340,14 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
     options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
   }
   options.target = options.target == "auto" ? "cpu" : options.target;
+  if (wrong.empty() && !request.memory.empty() && options.recompute != "auto") {
+    wrong = "flag '--memory' bounds what --recompute=auto chooses, and --recompute is " +
+            options.recompute;
+  }
+  if (options.recompute == "auto") {
+    std::optional<int64_t> given = parseBytes(request.memory);
+    options.recompute = "auto:" + std::to_string(given.value_or(machineMemory()));
+  }
   if (wrong.empty()) {
     wrong = checkOptions(options);
   }

@@ -4,6 +4,7 @@
 
 #include "codegen/Pipeline.h"
 #include "passes/Pipeline.h"
+#include "tools/dsc/ArenaLimit.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
@@ -247,7 +248,7 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run)
   return manager.run(module);
 }
 
-LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, Phase &failedPhase) {
+LogicalResult dsc::runPhasesPlain(ModuleOp module, const PhaseRun &run, Phase &failedPhase) {
   std::optional<Phase> done = phaseOf(module);
   for (const PhaseInfo &info : allPhases()) {
     if ((done && info.phase <= *done) || info.phase > run.last) {
@@ -264,4 +265,26 @@ LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, Phase &failed
     }
   }
   return success();
+}
+
+LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, Phase &failedPhase) {
+  std::optional<Phase> done = phaseOf(module);
+  std::optional<ArenaLimit> limit = ArenaLimit::of(module);
+  if (!limit || run.last < Phase::Recompute) {
+    return runPhasesPlain(module, run, failedPhase);
+  }
+  if (!done || *done < Phase::Recompute) {
+    PhaseRun before = run;
+    before.last = Phase::Precision;
+    if (failed(runPhasesPlain(module, before, failedPhase)) ||
+        failed(planWithinLimit(module, *limit, run, failedPhase))) {
+      return failure();
+    }
+  }
+  if (failed(runPhasesPlain(module, run, failedPhase))) {
+    return failure();
+  }
+  // A dump behind the recompute phase may have been edited, or its limit.
+  failedPhase = Phase::Recompute;
+  return run.last < Phase::Memory || limit->holds(module) ? success() : limit->refuse(module);
 }

@@ -33,9 +33,13 @@ struct PhaseRun {
   Phase last = Phase::Device;    // --emit: the last phase to run
 };
 
-/// Runs the phases after the module's own up to `run.last`, verifying and dumping each. The module
-/// must be at `import` or later; a failure leaves `failedPhase` at the phase that failed.
+/// Runs the phases after the module's own up to `run.last`, verifying and dumping each; where the
+/// options bound the arena (--recompute=BYTES|auto), with the rounds that takes (ArenaLimit.h). The
+/// module must be at `import` or later; a failure leaves `failedPhase` at the phase that failed.
 mlir::LogicalResult runPhases(mlir::ModuleOp module, const PhaseRun &run, Phase &failedPhase);
+
+/// The same with no regard to bounds: each phase once.
+mlir::LogicalResult runPhasesPlain(mlir::ModuleOp module, const PhaseRun &run, Phase &failedPhase);
 
 /// Reads a dump, with its constants.
 mlir::OwningOpRef<mlir::ModuleOp> readDump(mlir::MLIRContext &context, llvm::StringRef path);
