@@ -7,6 +7,7 @@ Each case trains one model in four ways: with buckets of the default size, of on
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -74,6 +75,9 @@ class Buckets:
             assert changed != text, "the dump has no option bucket_bytes"
             edited.write_text(changed)
             self.run(self.suite.dsc, "compile", f"--from={edited}", "-o", program, "--force")
+            # A dump carries no weights: they are those of the program that it is a dump of.
+            weights = flat.with_name(flat.name + ".weights.safetensors")
+            shutil.copyfile(weights, program.with_name(program.name + ".weights.safetensors"))
             told[f"{chunks} chunks"] = self.results(program, entry, accumulate)
         for size, (steps, weights, gradients) in told.items():
             assert steps == expected[0], f"buckets of {size}: losses and norms {steps} instead of {expected[0]}"
