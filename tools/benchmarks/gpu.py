@@ -34,11 +34,10 @@ def program_name(model, batch, length, precision):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def make_graph(torch, model, batch, length, path):
-    """The export's graph alone: weights are made by --init=random, so a large model travels as its graph."""
+def make_model(torch, model, batch, length, path):
+    """The export, with its weights in a file beside it."""
     module = models.make_gpt(torch, models.SHAPES[model])
     models.export(torch, module, torch.zeros(batch, length, dtype=torch.int64), path, external_data=True)
-    path.with_name(path.name + ".data").unlink(missing_ok=True)
 
 
 def make_programs(torch, arguments, build):
@@ -49,9 +48,9 @@ def make_programs(torch, arguments, build):
         name = program_name(model, batch, length, arguments.precision)
         graph = folder / f"{model}-{batch}x{length}.onnx"
         if not graph.exists():
-            make_graph(torch, model, batch, length, graph)
+            make_model(torch, model, batch, length, graph)
         command = [build / "bin/dsc", "compile", graph, "-o", folder / name, "--target=cuda", f"--{arguments.precision}",
-                   "--init=random", "--clip=1.0", "--force", *arguments.compile_flags.split()]
+                   "--clip=1.0", "--force", *arguments.compile_flags.split()]
         begin = time.perf_counter()
         subprocess.run(command, check=True)
         print(f"{name}: compiled in {time.perf_counter() - begin:.1f} s", flush=True)
