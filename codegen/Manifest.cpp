@@ -102,6 +102,11 @@ static void describeGlobal(GlobalOp global, llvm::json::Object &object) {
   }
   if (auto source = global.getSource()) {
     object["init"] = llvm::json::Object{{"weights", source->getName().str()}};
+  } else if (auto init = global->getAttrOfType<DictionaryAttr>("dsc.init")) {
+    for (NamedAttribute entry : init) { // uniform or normal, and how wide
+      object["init"] = llvm::json::Object{
+          {entry.getName().getValue(), cast<FloatAttr>(entry.getValue()).getValueAsDouble()}};
+    }
   } else if (auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr());
              value && value.isSplat()) {
     double fill = isa<FloatType>(global.getTensorType().getElementType())
@@ -192,27 +197,39 @@ static llvm::json::Array resultsOf(func::FuncOp entry) {
   return results;
 }
 
-/// Gradients at the end of backward, where the entry keeps them.
-static llvm::json::Array gradientsOf(func::FuncOp entry) {
-  llvm::json::Array gradients;
+/// What stands at the end of backward: gradients of parameters, or (`kept`) what --keep-values
+/// kept.
+static llvm::json::Array gradientsOf(func::FuncOp entry, bool kept) {
+  llvm::json::Array list;
   llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts =
       storedParts(entry->getParentOfType<ModuleOp>());
   for (auto boundary : entry.getOps<GradientsOp>()) {
-    for (auto [value, name] :
-         llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
-      auto result = cast<OpResult>(value);
-      auto slots = result.getOwner()->getAttrOfType<ArrayAttr>("dsc.slots");
-      auto slot = cast<SlotAttr>(slots[result.getResultNumber()]);
-      auto type = cast<RankedTensorType>(value.getType());
-      for (GlobalOp part : parts.lookup(name)) {
-        gradients.push_back(partObject(part.getSymName(), part, type, slot));
+    auto keptCount = boundary->getAttrOfType<IntegerAttr>("dsc.kept");
+    size_t parameters = boundary.getGradients().size() - (keptCount ? keptCount.getInt() : 0);
+    for (auto [i, value] : llvm::enumerate(boundary.getGradients())) {
+      if ((i >= parameters) != kept) {
+        continue;
       }
-      if (!parts.contains(name)) {
-        gradients.push_back(tensorObject(name.getValue(), type, slot));
+      SlotAttr slot;
+      if (auto argument = dyn_cast<BlockArgument>(value)) {
+        slot = entry.getArgAttrOfType<SlotAttr>(argument.getArgNumber(), "dsc.slot");
+      } else {
+        auto result = cast<OpResult>(value);
+        auto slots = result.getOwner()->getAttrOfType<ArrayAttr>("dsc.slots");
+        slot = cast<SlotAttr>(slots[result.getResultNumber()]);
+      }
+      auto name = cast<StringAttr>(boundary.getNames()[i]);
+      auto type = cast<RankedTensorType>(value.getType());
+      if (kept || !parts.contains(name)) {
+        list.push_back(tensorObject(name.getValue(), type, slot));
+        continue;
+      }
+      for (GlobalOp part : parts.lookup(name)) {
+        list.push_back(partObject(part.getSymName(), part, type, slot));
       }
     }
   }
-  return gradients;
+  return list;
 }
 
 static llvm::json::Array opsOf(ModuleOp module) {
@@ -369,12 +386,13 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
   }
   llvm::json::Array entries;
   llvm::json::Object results;
-  llvm::json::Array gradients;
+  llvm::json::Array gradients, values;
   for (func::FuncOp entry : entriesOf(module)) {
     entries.push_back(entry.getName().str());
     results[entry.getName()] = resultsOf(entry);
     if (entry.getName() == "last") {
-      gradients = gradientsOf(entry);
+      gradients = gradientsOf(entry, /*kept=*/false);
+      values = gradientsOf(entry, /*kept=*/true);
     }
   }
   llvm::json::Array inputs = inputsOf(module);
@@ -420,6 +438,7 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"inputs", std::move(inputs)},
       {"results", std::move(results)},
       {"gradients", std::move(gradients)},
+      {"values", std::move(values)},
       {"globals", globalsOf(module)},
       {"run_time_values", runTimeValuesOf(module)},
       {"schedule", options->schedule},
@@ -428,7 +447,8 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
                                   {"shift_labels", options->shiftLabels},
                                   {"mean", options->lossMean}}},
       {"ops", opsOf(module)},
-      {"weights", llvm::json::Object{{"sha256", text("dsc.weights_sha256")}}},
+      {"weights", llvm::json::Object{{"file", text("dsc.weights_file")},
+                                     {"sha256", text("dsc.weights_sha256")}}},
   };
   std::string json;
   llvm::raw_string_ostream stream(json);

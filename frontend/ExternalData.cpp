@@ -67,6 +67,11 @@ std::string ExternalData::open(const std::string &location, std::shared_ptr<Data
                   "Face caches hold links; "
                   "copy with cp -rL)";
   }
+  if (descriptor < 0 && errno == ENOENT && allowMissing) {
+    ++missing[location];
+    file = nullptr;
+    return "";
+  }
   if (descriptor < 0) {
     return what + " cannot be opened: " + std::strerror(errno);
   }
@@ -119,6 +124,10 @@ std::string ExternalData::locate(const std::vector<std::pair<std::string, std::s
   std::string fault = open(*location, file);
   if (!fault.empty()) {
     return fault;
+  }
+  if (!file) {
+    tensor.isMissing = true;
+    return "";
   }
   if (bytes > file->size || from > file->size - bytes) {
     return "external data ends at byte " + std::to_string(from) + " + " + std::to_string(bytes) +

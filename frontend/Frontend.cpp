@@ -4,9 +4,11 @@
 
 #include "frontend/FunctionExpander.h"
 #include "frontend/Importer.h"
+#include "frontend/InitialValues.h"
 #include "frontend/OnnxReader.h"
 #include "frontend/OpTable.h"
 #include "frontend/WeightsWriter.h"
+#include "ir/Diagnostic.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/Path.h"
@@ -28,8 +30,8 @@ static Location fileLocation(MLIRContext &context, const ImportOptions &options)
 FailureOr<ImportedModel> dsc::importModel(MLIRContext &context, const ImportOptions &options) {
   context.loadDialect<DscDialect, func::FuncDialect>();
   Location loc = fileLocation(context, options);
-  FailureOr<std::unique_ptr<Model>> model =
-      readModel(context, options.path, {options.allowSymlinks});
+  FailureOr<std::unique_ptr<Model>> model = readModel(
+      context, options.path, {options.allowSymlinks, options.randomStart || options.namesOnly});
   if (failed(model)) {
     return failure();
   }
@@ -37,6 +39,14 @@ FailureOr<ImportedModel> dsc::importModel(MLIRContext &context, const ImportOpti
       ParameterTable::decide(**model, options, loc);
   if (failed(parameters)) {
     return failure();
+  }
+  for (const Parameter &parameter : (*parameters)->parameters()) {
+    if (parameter.tensor->isMissing && !parameter.start && !parameter.folds) {
+      return dsc::emitError(loc, ErrorId::ModelWeights)
+             << stringifyGlobalRole(parameter.role) << " '" << parameter.name
+             << "' starts at the file's values, and their external data is not there: put the file "
+                "beside the model, or start parameters with --init=random";
+    }
   }
   FailureOr<ImportResult> imported = importGraph(context, **model, **parameters, options);
   if (failed(imported) || failed(verify(*imported->module))) {
@@ -73,8 +83,8 @@ static ValueDeclaration declare(const ValueInfo &info) {
 
 FailureOr<ModelInfo> dsc::inspectModel(MLIRContext &context, const ImportOptions &options) {
   context.loadDialect<DscDialect>();
-  FailureOr<std::unique_ptr<Model>> model =
-      readModel(context, options.path, {options.allowSymlinks});
+  FailureOr<std::unique_ptr<Model>> model = readModel(
+      context, options.path, {options.allowSymlinks, options.randomStart || options.namesOnly});
   if (failed(model)) {
     return failure();
   }
@@ -96,7 +106,8 @@ FailureOr<ModelInfo> dsc::inspectModel(MLIRContext &context, const ImportOptions
   for (const Parameter &parameter : (*parameters)->parameters()) {
     info.parameters.push_back({parameter.name, parameter.onnxNames, parameter.dims,
                                nameOf(parameter.tensor->type),
-                               stringifyGlobalRole(parameter.role).str(), parameter.reason});
+                               stringifyGlobalRole(parameter.role).str(), parameter.reason,
+                               parameter.start ? describe(*parameter.start) : ""});
   }
   llvm::append_range(info.parameters, (*parameters)->constants());
   std::map<std::pair<std::string, std::string>, OpCount> ops;
@@ -110,7 +121,8 @@ FailureOr<ModelInfo> dsc::inspectModel(MLIRContext &context, const ImportOptions
   for (auto &entry : ops) {
     info.ops.push_back(entry.second);
   }
-  info.notices = (*parameters)->notices;
+  info.notices = (*model)->notices;
+  llvm::append_range(info.notices, (*parameters)->notices);
   return info;
 }
 
@@ -172,9 +184,10 @@ static StringRef severityName(DiagnosticSeverity severity) {
   return "";
 }
 
-void dsc::printDiagnostic(Diagnostic &diagnostic, llvm::raw_ostream &out) {
+void dsc::printDiagnostic(Diagnostic &diagnostic, llvm::raw_ostream &out, StringRef id) {
   printLocation(diagnostic.getLocation(), out);
-  out << severityName(diagnostic.getSeverity()) << ": " << diagnostic << "\n";
+  out << severityName(diagnostic.getSeverity()) << ": " << diagnostic;
+  out << (id.empty() ? "" : " [") << id << (id.empty() ? "\n" : "]\n");
   for (Diagnostic &note : diagnostic.getNotes()) {
     printDiagnostic(note, out);
   }

@@ -26,6 +26,9 @@ struct ImportOptions {
   std::string trainRegex, freezeRegex; // --train, --freeze
   bool noTie = false;                  // --no-tie
   bool allowSymlinks = false; // external data through links inside the model's resolved folder
+  std::string keepValues;     // --keep-values: a regular expression of ONNX value names
+  bool randomStart = false;   // --init=random: parameters need no data in the file
+  bool namesOnly = false;     // inspect: missing external data is a notice
   CompileOptions options;
 };
 
@@ -37,6 +40,7 @@ struct ParameterInfo {
   std::string type;   // "f32"
   std::string role;   // "trained", "buffer", "constant"
   std::string reason; // which rule decided
+  std::string start;  // --init=random: how the runner makes it; "" where the file has it
 };
 
 /// A graph input or output as the file declares it.
@@ -83,8 +87,8 @@ struct WrittenWeights {
   uint64_t bytes = 0;
 };
 
-/// Streams all trained and buffer tensors to `path` (safetensors): written aside, renamed when
-/// whole.
+/// Streams all trained and buffer tensors that the runner does not make to `path` (safetensors):
+/// written aside, renamed when whole. Without any there is no file, and the hash is empty.
 mlir::FailureOr<WrittenWeights> writeWeights(const WeightsWriter &weights, mlir::Location loc,
                                              const std::string &path);
 
@@ -100,8 +104,8 @@ struct SupportedOp {
 std::vector<SupportedOp> supportedOps();
 
 /// Prints a diagnostic as `model.onnx: node "encoder/0/MatMul" (MatMul, #17): error: ...`, with its
-/// notes.
-void printDiagnostic(mlir::Diagnostic &diagnostic, llvm::raw_ostream &out);
+/// notes, and `id` in brackets behind it where it is not empty.
+void printDiagnostic(mlir::Diagnostic &diagnostic, llvm::raw_ostream &out, llvm::StringRef id = "");
 
 } // namespace dsc
 

@@ -75,11 +75,8 @@ static LogicalResult importExtreme(NodeImport &n, ReduceKind kind) {
     return n.result(r->x);
   }
   Type element = Emitter::elementOf(r->x);
-  if (element.isInteger(1)) {
-    Value wide = n.e.convert(r->x, n.e.builder.getI32Type());
-    return n.result(n.e.convert(n.e.reduce(kind, wide, r->axes, r->keepDims), element));
-  }
-  if (Emitter::typeOf(r->x).getNumElements() == 0 && isa<FloatType>(element)) {
+  if (Emitter::typeOf(r->x).getNumElements() == 0 &&
+      (isa<FloatType>(element) || element.isInteger(1))) {
     SmallVector<int64_t> shape;
     for (auto [i, dim] : llvm::enumerate(Emitter::shapeOf(r->x))) {
       bool reduced = llvm::is_contained(r->axes, static_cast<int64_t>(i));
@@ -87,8 +84,13 @@ static LogicalResult importExtreme(NodeImport &n, ReduceKind kind) {
         shape.push_back(reduced ? 1 : dim);
       }
     }
-    double infinity = std::numeric_limits<double>::infinity();
-    return n.result(n.e.splat(element, shape, kind == ReduceKind::max ? -infinity : infinity));
+    double most = element.isInteger(1) ? 1 : std::numeric_limits<double>::infinity();
+    double least = element.isInteger(1) ? 0 : -most;
+    return n.result(n.e.splat(element, shape, kind == ReduceKind::max ? least : most));
+  }
+  if (element.isInteger(1)) {
+    Value wide = n.e.convert(r->x, n.e.builder.getI32Type());
+    return n.result(n.e.convert(n.e.reduce(kind, wide, r->axes, r->keepDims), element));
   }
   return n.result(n.e.reduce(kind, r->x, r->axes, r->keepDims));
 }

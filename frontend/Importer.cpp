@@ -4,13 +4,16 @@
 #include "frontend/Importer.h"
 
 #include "frontend/FunctionExpander.h"
+#include "frontend/InitialValues.h"
 #include "frontend/OpTable.h"
+#include "ir/Diagnostic.h"
 #include "ir/Phase.h"
 
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Regex.h"
 
 #include <map>
 
@@ -49,6 +52,8 @@ struct ModuleState {
   llvm::StringSet<> read; // names that a node or an output of the graph reads
   int64_t nodes = 0;
   FoldMemo folds;
+  std::optional<llvm::Regex> keepValues; // --keep-values
+  bool isMissingData = false;            // an error about it has been emitted
 };
 
 struct Entry {
@@ -74,10 +79,13 @@ public:
   FailureOr<SmallVector<Value>> outputs();
 
   Emitter &getEmitter() { return emitter; }
+  /// Values that --keep-values asks for, in the order of the graph.
+  ArrayRef<std::pair<std::string, Value>> keptValues() const { return kept; }
   ImportState &getState() { return state; }
 
 private:
   LogicalResult importNode(const Node &node, int64_t position, Scope &scope, int depth);
+  void keep(StringRef name, const Entry &entry);
   LogicalResult expandNode(const Node &node, NodeImport &import, int depth);
   Entry operand(const Node &node, int64_t position, unsigned slot, Scope &scope);
   Value initializer(const ParameterUse &use);
@@ -88,6 +96,7 @@ private:
   Emitter emitter;
   ImportState state;
   Scope main;
+  SmallVector<std::pair<std::string, Value>> kept;
 };
 
 } // namespace
@@ -134,6 +143,15 @@ Value FunctionImporter::initializer(const ParameterUse &use) {
     value = parameter->transposed ? emitter.transpose(value, {1, 0})
                                   : emitter.reshape(value, parameter->tensor->dims);
   } else {
+    if (tensor.isMissing) {
+      dsc::emitError(emitter.loc, ErrorId::ModelWeights)
+          << "needs the values of the initializer \"" << tensor.name << "\" ("
+          << (parameter ? parameter->reason : "a constant")
+          << "), whose external data is not there: put the file beside the model, or "
+             "export without external data; only parameters' values may be missing";
+      shared.isMissingData = true;
+      return {};
+    }
     DenseElementsAttr &elements = shared.constantValues[tensor.name];
     if (!elements) {
       elements = toElements(&shared.context, tensor);
@@ -152,6 +170,9 @@ Entry FunctionImporter::operand(const Node &node, int64_t position, unsigned slo
     ParameterUse use = shared.parameters.use(name, position, slot);
     if (use.tensor) {
       Value value = initializer(use);
+      if (!value && shared.isMissingData) {
+        return {{}, false, true};
+      }
       if (!value) {
         recordUnsupported(node,
                           "its operand '" + name + "' is of type " + nameOf(use.tensor->type));
@@ -225,9 +246,20 @@ LogicalResult FunctionImporter::importNode(const Node &node, int64_t position, S
       if (!scope.isMain || shared.read.contains(node.outputs[i])) {
         recordUnsupported(node, "its output " + std::to_string(i) + " is not supported");
       }
+    } else if (scope.isMain) {
+      keep(node.outputs[i], entry);
     }
   }
   return success();
+}
+
+/// Marks a value of the training function that --keep-values asks for.
+void FunctionImporter::keep(StringRef name, const Entry &entry) {
+  if (!shared.keepValues || state.mode != Mode::Train || entry.values.size() != 1 ||
+      entry.isSequence || !shared.keepValues->match(name)) {
+    return;
+  }
+  kept.emplace_back(name.str(), entry.values.front());
 }
 
 LogicalResult FunctionImporter::expandNode(const Node &node, NodeImport &import, int depth) {
@@ -288,9 +320,10 @@ LogicalResult FunctionImporter::importGraph(ArrayRef<Value> arguments,
   main.isMain = true;
   for (auto [value, info] : llvm::zip_equal(arguments, infos)) {
     main.entries[info->name].values = {value};
+    keep(info->name, main.entries[info->name]);
   }
   for (auto [position, node] : llvm::enumerate(shared.model.graph.nodes)) {
-    if (failed(importNode(node, position, main, 0))) {
+    if (failed(importNode(node, position, main, 0)) || shared.isMissingData) {
       return failure();
     }
   }
@@ -329,7 +362,7 @@ static LogicalResult reportUnsupported(const ModuleState &shared, Location loc) 
     out << "  " << key.first << ", " << (key.second.empty() ? "ai.onnx" : key.second) << ", "
         << entry.count << ", \"" << entry.firstNode << "\", " << entry.why << "\n";
   }
-  return emitError(loc) << StringRef(text).rtrim();
+  return dsc::emitError(loc, ErrorId::ImportUnsupported) << StringRef(text).rtrim();
 }
 
 /// Removes ops whose results nothing uses; constants and reads of globals too.
@@ -346,27 +379,31 @@ static FailureOr<RankedTensorType> boundType(const ValueInfo &input, const Impor
                                              Location loc, MLIRContext &context) {
   Type element = input.isTensor ? elementType(&context, input.type) : Type();
   if (!element) {
-    return emitError(loc) << "input \"" << input.name << "\" is of type "
-                          << (input.isTensor ? nameOf(input.type) : "sequence, map or optional")
-                          << ", which dsc does not have";
+    return dsc::emitError(loc, ErrorId::ImportDims)
+           << "input \"" << input.name << "\" is of type "
+           << (input.isTensor ? nameOf(input.type) : "sequence, map or optional")
+           << ", which dsc does not have";
   }
   auto given = options.inputs.find(input.name);
   SmallVector<int64_t> shape;
   if (given != options.inputs.end()) {
     if (input.hasShape && given->second.size() != input.dims.size()) {
-      return emitError(loc) << "--input " << input.name << " has " << given->second.size()
-                            << " dimensions, the model's input has " << input.dims.size();
+      return dsc::emitError(loc, ErrorId::ImportDims)
+             << "--input " << input.name << " has " << given->second.size()
+             << " dimensions, the model's input has " << input.dims.size();
     }
     for (int64_t dim : given->second) {
       if (dim < 0) {
-        return emitError(loc) << "--input " << input.name << " has the negative dimension " << dim;
+        return dsc::emitError(loc, ErrorId::ImportDims)
+               << "--input " << input.name << " has the negative dimension " << dim;
       }
     }
     return RankedTensorType::get(given->second, element);
   }
   if (!input.hasShape) {
-    return emitError(loc) << "input \"" << input.name << "\" has no shape in the file: add --input "
-                          << input.name << "=DIMxDIM..";
+    return dsc::emitError(loc, ErrorId::ImportDims)
+           << "input \"" << input.name << "\" has no shape in the file: add --input " << input.name
+           << "=DIMxDIM..";
   }
   std::string flags, pattern;
   for (const Dim &dim : input.dims) {
@@ -385,8 +422,9 @@ static FailureOr<RankedTensorType> boundType(const ValueInfo &input, const Impor
   if (llvm::is_contained(shape, -1)) {
     bool allNamed =
         llvm::all_of(input.dims, [](const Dim &dim) { return dim.size || !dim.name.empty(); });
-    return emitError(loc) << "input \"" << input.name << "\" has unbound dimensions: add"
-                          << (allNamed ? flags : " --input " + input.name + "=" + pattern);
+    return dsc::emitError(loc, ErrorId::ImportDims)
+           << "input \"" << input.name << "\" has unbound dimensions: add"
+           << (allNamed ? flags : " --input " + input.name + "=" + pattern);
   }
   return RankedTensorType::get(shape, element);
 }
@@ -397,8 +435,8 @@ static FailureOr<DenseElementsAttr> boundValue(StringRef name, StringRef text,
   SmallVector<StringRef> parts;
   text.split(parts, ',');
   if (parts.size() != 1 && static_cast<int64_t>(parts.size()) != type.getNumElements()) {
-    return emitError(loc) << "--bind " << name << " gives " << parts.size()
-                          << " values, the input is " << type;
+    return dsc::emitError(loc, ErrorId::ImportName)
+           << "--bind " << name << " gives " << parts.size() << " values, the input is " << type;
   }
   SmallVector<Attribute> values;
   for (StringRef part : parts) {
@@ -406,7 +444,8 @@ static FailureOr<DenseElementsAttr> boundValue(StringRef name, StringRef text,
     if (part == "true" || part == "false") {
       number = part == "true";
     } else if (part.trim().getAsDouble(number)) {
-      return emitError(loc) << "--bind " << name << ": '" << part << "' is not a number";
+      return dsc::emitError(loc, ErrorId::ImportName)
+             << "--bind " << name << ": '" << part << "' is not a number";
     }
     Type element = type.getElementType();
     if (isa<FloatType>(element)) {
@@ -469,15 +508,16 @@ LogicalResult ModuleBuilder::bindInputs() {
   }
   for (const auto &entry : shared.options.dims) {
     if (!dims.contains(entry.first())) {
-      return emitError(loc) << "--dim " << entry.first()
-                            << ": no input has a dimension of that name";
+      return dsc::emitError(loc, ErrorId::ImportName)
+             << "--dim " << entry.first() << ": no input has a dimension of that name";
     }
   }
   auto checkInput = [&](StringRef flag, StringRef name) -> LogicalResult {
     if (names.contains(name)) {
       return success();
     }
-    return emitError(loc) << flag << " " << name << ": the model has no input of that name";
+    return dsc::emitError(loc, ErrorId::ImportName)
+           << flag << " " << name << ": the model has no input of that name";
   };
   for (const auto &entry : shared.options.inputs) {
     if (failed(checkInput("--input", entry.first()))) {
@@ -512,6 +552,15 @@ FailureOr<func::FuncOp> ModuleBuilder::buildFunction(ModuleOp module, StringRef 
   if (failed(results)) {
     return failure();
   }
+  if (shared.keepValues && mode == Mode::Train && importer.keptValues().empty()) {
+    return dsc::emitError(loc, ErrorId::ImportName)
+           << "--keep-values '" << shared.options.keepValues
+           << "' matches no input and no node's output of the graph (parameters are in the weights "
+              "file, their gradients come from `./model gradients`)";
+  }
+  for (const auto &[keptName, value] : importer.keptValues()) {
+    results->push_back(value);
+  }
   Emitter &emitter = importer.getEmitter();
   for (const StatisticUpdate &update : importer.getState().updates) {
     auto source = update.running.getDefiningOp<GetGlobalOp>();
@@ -525,9 +574,23 @@ FailureOr<func::FuncOp> ModuleBuilder::buildFunction(ModuleOp module, StringRef 
   for (auto [i, info] : llvm::enumerate(shared.model.graph.outputs)) {
     function.setResultAttr(i, "dsc.name", builder.getStringAttr(info.name));
   }
+  for (auto [i, kept] : llvm::enumerate(importer.keptValues())) {
+    unsigned result = shared.model.graph.outputs.size() + i;
+    function.setResultAttr(result, "dsc.name", builder.getStringAttr(kept.first));
+    function.setResultAttr(result, "dsc.keep", builder.getUnitAttr());
+  }
   removeDeadOps(*block);
   llvm::append_range(notices, importer.getState().notices);
   return function;
+}
+
+/// A tensor of one number.
+static DenseElementsAttr splatOf(RankedTensorType type, double number) {
+  Type element = type.getElementType();
+  if (isa<FloatType>(element)) {
+    return DenseElementsAttr::get(type, FloatAttr::get(element, number));
+  }
+  return DenseElementsAttr::get(type, IntegerAttr::get(element, static_cast<int64_t>(number)));
 }
 
 /// Declares parameters and buffers in the file's order, then the run-time values that random ops
@@ -542,13 +605,34 @@ void ModuleBuilder::addGlobals(ModuleOp module) {
     }
     Location place = NameLoc::get(builder.getStringAttr(parameter.name));
     SmallVector<StringRef> names(parameter.onnxNames.begin(), parameter.onnxNames.end());
-    auto source = SourceAttr::get(&shared.context,
-                                  parameter.tensor->file ? parameter.tensor->file->path : file,
-                                  parameter.tensor->name, "");
-    builder.create<GlobalOp>(place, parameter.name, RankedTensorType::get(parameter.dims, element),
-                             parameter.role, ElementsAttr(), source, builder.getStrArrayAttr(names),
-                             builder.getStringAttr(parameter.reason), FlatSymbolRefAttr(),
-                             StringAttr(), SlotAttr(), StorageAttr(), PlaceAttr());
+    auto type = RankedTensorType::get(parameter.dims, element);
+    SourceAttr source;
+    ElementsAttr fill;
+    DictionaryAttr random;
+    std::string reason = parameter.reason;
+    if (!parameter.start) {
+      source = SourceAttr::get(&shared.context,
+                               parameter.tensor->file ? parameter.tensor->file->path : file,
+                               parameter.tensor->name, "");
+    } else if (parameter.start->kind == InitialValue::Kind::Fill) {
+      fill = splatOf(type, parameter.start->number);
+    } else {
+      // The runner makes the numbers; the value is not used.
+      bool isUniform = parameter.start->kind == InitialValue::Kind::Uniform;
+      fill = splatOf(type, 0);
+      random = builder.getDictionaryAttr(builder.getNamedAttr(
+          isUniform ? "uniform" : "normal", builder.getF64FloatAttr(parameter.start->number)));
+    }
+    if (parameter.start) {
+      reason += "; starts at " + describe(*parameter.start);
+    }
+    auto global = builder.create<GlobalOp>(place, parameter.name, type, parameter.role, fill,
+                                           source, builder.getStrArrayAttr(names),
+                                           builder.getStringAttr(reason), FlatSymbolRefAttr(),
+                                           StringAttr(), SlotAttr(), StorageAttr(), PlaceAttr());
+    if (random) {
+      global->setAttr("dsc.init", random);
+    }
   }
   auto scalar = RankedTensorType::get({}, builder.getI64Type());
   for (StringRef name : {"rt.seed", "rt.step", "rt.sample_base"}) {
@@ -636,7 +720,7 @@ FailureOr<OwningOpRef<ModuleOp>> ModuleBuilder::build(std::vector<std::string> &
 FailureOr<ImportResult> dsc::importGraph(MLIRContext &context, const Model &model,
                                          const ParameterTable &parameters,
                                          const ImportOptions &options) {
-  ModuleState shared{context, model, parameters, options, {}, {}, {}, 0, FoldMemo()};
+  ModuleState shared{context, model, parameters, options, {}, {}, {}, 0, FoldMemo(), {}, false};
   for (const Node &node : model.graph.nodes) {
     for (const std::string &name : node.inputs) {
       shared.read.insert(name);
@@ -646,6 +730,14 @@ FailureOr<ImportResult> dsc::importGraph(MLIRContext &context, const Model &mode
     shared.read.insert(output.name);
   }
   Location loc = FileLineColLoc::get(&context, llvm::sys::path::filename(model.path), 0, 0);
+  if (!options.keepValues.empty()) {
+    shared.keepValues.emplace(options.keepValues);
+    std::string fault;
+    if (!shared.keepValues->isValid(fault)) {
+      return dsc::emitError(loc, ErrorId::FlagValue) << "--keep-values '" << options.keepValues
+                                                     << "' is not a regular expression: " << fault;
+    }
+  }
   ImportResult result;
   FailureOr<OwningOpRef<ModuleOp>> module = ModuleBuilder(shared, loc).build(result.notices);
   if (failed(module)) {

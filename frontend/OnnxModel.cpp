@@ -55,7 +55,7 @@ int64_t Tensor::elements() const {
 }
 
 bool Tensor::read(uint64_t from, llvm::MutableArrayRef<char> out) const {
-  if (from > byteCount() || out.size() > byteCount() - from) {
+  if (isMissing || from > byteCount() || out.size() > byteCount() - from) {
     return false;
   }
   if (!file) {

@@ -65,6 +65,7 @@ struct Tensor {
   std::string bytes;
   std::shared_ptr<DataFile> file;
   uint64_t offset = 0;
+  bool isMissing = false; // its external data is not there: read() fails
 
   int64_t elements() const;
   uint64_t byteCount() const { return static_cast<uint64_t>(elements()) * bytesOf(type); }

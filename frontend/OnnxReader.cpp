@@ -7,6 +7,7 @@
 #include "frontend/ExternalData.h"
 #include "frontend/OnnxCheck.h"
 #include "frontend/OnnxConversion.h"
+#include "ir/Diagnostic.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
@@ -44,12 +45,15 @@ constexpr size_t kSmallTensor = 1024;
 
 class Reader {
 public:
-  Reader(Location loc, const std::string &folder, bool allowSymlinks)
-      : loc(loc), external(folder, allowSymlinks), model(std::make_unique<Model>()) {
+  Reader(Location loc, const std::string &folder, const ReadOptions &options)
+      : loc(loc), external(folder, options.allowSymlinks, options.allowMissing),
+        model(std::make_unique<Model>()) {
     model->folder = folder;
   }
 
-  LogicalResult fail(const std::string &text) { return emitError(loc) << text; }
+  LogicalResult fail(const std::string &text, ErrorId id = ErrorId::ModelInvalid) {
+    return dsc::emitError(loc, id) << text;
+  }
 
   LogicalResult parseFile(const std::string &path);
   LogicalResult parseBytes(StringRef bytes);
@@ -84,13 +88,13 @@ private:
 LogicalResult Reader::parseFile(const std::string &path) {
   int descriptor = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) {
-    return fail(std::string("cannot be opened: ") + std::strerror(errno));
+    return fail(std::string("cannot be opened: ") + std::strerror(errno), ErrorId::FileUnreadable);
   }
   google::protobuf::io::FileInputStream stream(descriptor);
   stream.SetCloseOnDelete(true);
   struct stat info;
   if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
-    return fail("is not a regular file");
+    return fail("is not a regular file", ErrorId::FileUnreadable);
   }
   if (info.st_size == 0) {
     return fail("is empty");
@@ -190,7 +194,8 @@ LogicalResult Reader::takeWeights() {
       fault = external.locate(entries, plain);
     }
     if (!fault.empty()) {
-      return fail("initializer \"" + printable(tensor.name()) + "\": " + fault);
+      return fail("initializer \"" + printable(tensor.name()) + "\": " + fault,
+                  isExternal ? ErrorId::ModelWeights : ErrorId::ModelInvalid);
     }
     if (!inputs.contains(plain.name)) {
       onnx::ValueInfoProto &input = *graph.add_input();
@@ -203,6 +208,11 @@ LogicalResult Reader::takeWeights() {
     }
   }
   graph.mutable_initializer()->Swap(&visible);
+  for (const auto &[file, count] : external.missingFiles()) {
+    model->notices.push_back("external data file \"" + printable(file) +
+                             "\" is not there: " + std::to_string(count) +
+                             " tensors have no values, and ties between them cannot be seen");
+  }
   return success();
 }
 
@@ -369,7 +379,7 @@ FailureOr<std::unique_ptr<Model>> dsc::readModel(MLIRContext &context, StringRef
                                                  const ReadOptions &options) {
   StringRef folder = llvm::sys::path::parent_path(path);
   Location loc = FileLineColLoc::get(&context, llvm::sys::path::filename(path), 0, 0);
-  Reader reader(loc, folder.empty() ? "." : folder.str(), options.allowSymlinks);
+  Reader reader(loc, folder.empty() ? "." : folder.str(), options);
   if (failed(reader.parseFile(path.str()))) {
     return failure();
   }
@@ -381,7 +391,7 @@ FailureOr<std::unique_ptr<Model>> dsc::readModel(MLIRContext &context, StringRef
 }
 
 FailureOr<std::unique_ptr<Model>> dsc::readModelFromBytes(MLIRContext &context, StringRef bytes) {
-  Reader reader(FileLineColLoc::get(&context, "bytes", 0, 0), "/nonexistent", false);
+  Reader reader(FileLineColLoc::get(&context, "bytes", 0, 0), "/nonexistent", ReadOptions());
   if (failed(reader.parseBytes(bytes))) {
     return failure();
   }

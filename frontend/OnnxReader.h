@@ -13,6 +13,7 @@ namespace dsc {
 
 struct ReadOptions {
   bool allowSymlinks = false;
+  bool allowMissing = false; // external data that is not there: tensors without values
 };
 
 /// Reads, checks, inlines local functions and converts to the newest opset. Errors are emitted at

@@ -4,8 +4,10 @@
 
 #include "frontend/ParameterRule.h"
 
+#include "frontend/InitialValues.h"
 #include "frontend/NodeImport.h"
 #include "frontend/WeightTies.h"
+#include "ir/Diagnostic.h"
 
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Regex.h"
@@ -344,11 +346,11 @@ LogicalResult ParameterRule::classifyFolded(Candidate &candidate, StringRef list
   bool wide =
       candidate.tensor->type == DataType::Float || candidate.tensor->type == DataType::Double;
   if (wide && facts.distinct > 1 && facts.elements >= 4 && facts.distinct * 2 <= facts.elements) {
-    return emitError(loc) << "initializer \"" << candidate.value
-                          << "\" holds copies of the parameter '" << sources[0] << "' ("
-                          << facts.elements << " elements, " << facts.distinct
-                          << " different ones), made by the exporter's folding; they cannot be "
-                             "trained: export with optimize=False";
+    return dsc::emitError(loc, ErrorId::ImportCopies)
+           << "initializer \"" << candidate.value << "\" holds copies of the parameter '"
+           << sources[0] << "' (" << facts.elements << " elements, " << facts.distinct
+           << " different ones), made by the exporter's folding; they cannot be "
+              "trained: export with optimize=False";
   }
   candidate.role = GlobalRole::trained;
   if (sources.size() == 1) {
@@ -365,11 +367,12 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
   bool channelVector =
       rank == 3 && candidate.tensor->dims[1] == 1 && candidate.tensor->dims[2] == 1;
   if (matches(name, "^onnx::Add_[0-9]+$") && rank == 4 && candidate.tensor->dims[0] == 1) {
-    return emitError(loc) << "initializer \"" << name
-                          << "\" of rank 4 holds copies of a table of position biases, made "
-                          << "by the exporter's folding; they cannot be trained: export with "
-                             "do_constant_folding=False "
-                          << "(or dynamo=True, optimize=False)";
+    return dsc::emitError(loc, ErrorId::ImportCopies)
+           << "initializer \"" << name
+           << "\" of rank 4 holds copies of a table of position biases, made "
+           << "by the exporter's folding; they cannot be trained: export with "
+              "do_constant_folding=False "
+           << "(or dynamo=True, optimize=False)";
   }
   if (matches(name, "^onnx::(MatMul|Gemm|Conv|ConvTranspose|LSTM|GRU|RNN)_[0-9]+$") ||
       (matches(name, "^onnx::(Mul|Add)_[0-9]+$") && channelVector)) {
@@ -680,8 +683,8 @@ LogicalResult ParameterRule::applyFlags() {
     }
     llvm::Regex regex(pattern);
     if (!regex.isValid(fault)) {
-      return emitError(loc) << flag << " '" << pattern
-                            << "' is not a regular expression: " << fault;
+      return dsc::emitError(loc, ErrorId::FlagValue)
+             << flag << " '" << pattern << "' is not a regular expression: " << fault;
     }
     bool train = StringRef(flag) == "--train";
     bool any = false;
@@ -695,8 +698,8 @@ LogicalResult ParameterRule::applyFlags() {
       parameter.folds = false;
     }
     if (!any) {
-      return emitError(loc) << flag << " '" << pattern
-                            << "' matches no parameter; 'dsc inspect' lists them";
+      return dsc::emitError(loc, ErrorId::ImportName)
+             << flag << " '" << pattern << "' matches no parameter; 'dsc inspect' lists them";
     }
   }
   return success();
@@ -715,9 +718,13 @@ FailureOr<std::unique_ptr<ParameterTable>> ParameterRule::run() {
     }
     if (!candidate.role) {
       result->places[candidate.value] = {candidate.tensor, -1, false};
-      ParameterInfo row{
-          candidate.name, {candidate.value}, candidate.tensor->dims, nameOf(candidate.tensor->type),
-          "constant",     candidate.reason};
+      ParameterInfo row{candidate.name,
+                        {candidate.value},
+                        candidate.tensor->dims,
+                        nameOf(candidate.tensor->type),
+                        "constant",
+                        candidate.reason,
+                        ""};
       result->constantRows.push_back(std::move(row));
       continue;
     }
@@ -744,6 +751,9 @@ FailureOr<std::unique_ptr<ParameterTable>> ParameterRule::run() {
   }
   if (failed(applyFlags())) {
     return failure();
+  }
+  if (options.randomStart) {
+    chooseInitialValues(model, *result, result->table);
   }
   if (splitCount > 0) {
     result->notices.push_back(std::to_string(splitCount) +

@@ -10,8 +10,17 @@
 #include "llvm/ADT/DenseMap.h"
 
 #include <map>
+#include <optional>
 
 namespace dsc {
+
+/// What the runner fills a parameter with under --init=random.
+struct InitialValue {
+  enum class Kind { Fill, Uniform, Normal };
+  Kind kind = Kind::Fill;
+  double number = 0; // the fill, half the width of the interval, or the standard deviation
+  std::string why;
+};
 
 struct Parameter {
   std::string name;                   // as PyTorch knows it, where the file still says so
@@ -22,6 +31,7 @@ struct Parameter {
   GlobalRole role = GlobalRole::trained;
   std::string reason;
   bool folds = false; // a buffer that nothing writes: its value is known while importing
+  std::optional<InitialValue> start; // --init=random; none: the file's data
 };
 
 /// What an operand that is an initializer stands for.

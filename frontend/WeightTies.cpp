@@ -20,7 +20,11 @@ static bool isRepeated(llvm::ArrayRef<char> bytes, size_t element) {
 }
 
 static std::vector<char> readAll(const Tensor &tensor) {
-  std::vector<char> bytes(tensor.byteCount());
+  std::vector<char> bytes;
+  if (tensor.isMissing) {
+    return bytes;
+  }
+  bytes.resize(tensor.byteCount());
   if (!tensor.read(0, bytes)) {
     bytes.clear();
   }
@@ -34,7 +38,7 @@ bool dsc::isFill(const Tensor &tensor) {
 
 bool dsc::isZero(const Tensor &tensor) {
   std::vector<char> bytes = readAll(tensor);
-  return llvm::all_of(bytes, [](char byte) { return byte == 0; });
+  return !tensor.isMissing && llvm::all_of(bytes, [](char byte) { return byte == 0; });
 }
 
 /// Elements [0, count) as doubles; half types by their bits, which is enough to compare.

@@ -4,6 +4,8 @@
 
 #include "frontend/WeightsWriter.h"
 
+#include "ir/Diagnostic.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
@@ -174,14 +176,17 @@ FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Locati
                                             const std::string &path) {
   SmallVector<const Parameter *> parameters;
   for (const Parameter &parameter : weights.parameters->parameters()) {
-    if (!safetensorsType(parameter.tensor->type).empty()) {
+    if (!parameter.start && !safetensorsType(parameter.tensor->type).empty()) {
       parameters.push_back(&parameter);
     }
   }
+  if (parameters.empty()) {
+    return WrittenWeights(); // --init=random
+  }
   HashedFile file(path);
   auto fail = [&](const char *what) {
-    return emitError(loc) << "weights file '" << path << "' cannot be " << what << ": "
-                          << std::strerror(errno);
+    return dsc::emitError(loc, ErrorId::FileUnreadable)
+           << "weights file '" << path << "' cannot be " << what << ": " << std::strerror(errno);
   };
   if (!file.isOpen()) {
     return fail("created");
@@ -196,16 +201,16 @@ FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Locati
     const Tensor &tensor = *parameter->tensor;
     whole.clear();
     if (parameter->transposed && !readTransposed(tensor, whole)) {
-      return emitError(loc) << "weights of '" << parameter->name
-                            << "' cannot be read: their file has changed";
+      return dsc::emitError(loc, ErrorId::ModelWeights)
+             << "weights of '" << parameter->name << "' cannot be read: their file has changed";
     }
     for (uint64_t from = 0, total = tensor.byteCount(); from < total;) {
       MutableArrayRef<char> piece(buffer.data(), std::min<uint64_t>(buffer.size(), total - from));
       if (parameter->transposed) {
         std::memcpy(piece.data(), whole.data() + from, piece.size());
       } else if (!tensor.read(from, piece)) {
-        return emitError(loc) << "weights of '" << parameter->name
-                              << "' cannot be read: their file has changed";
+        return dsc::emitError(loc, ErrorId::ModelWeights)
+               << "weights of '" << parameter->name << "' cannot be read: their file has changed";
       }
       hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(piece.data()), piece.size()));
       if (!file.write(piece)) {

@@ -45,7 +45,8 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--accumulate", "N", "train gradients values bench", "micro-batches a step"},
     {"--schedule", "NAME,key=value,..", "train gradients values bench lr",
      "learning rate over the run: constant, linear or cosine, with warmup=, total=, end="},
-    {"--seed", "N", "train gradients values bench", "seed of the order of samples and of dropout"},
+    {"--seed", "N", DSC_RUNS " bench",
+     "seed of the order of samples, of dropout and of weights that start at random"},
     {"--ranks", "N", "train eval", "number of processes; this version runs with 1"},
     {"--threads", "N", DSC_RUNS " bench", "threads; all cores without it"},
     {"--json", nullptr, "eval info bench", "print JSON"},
@@ -254,7 +255,7 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
   }
   if (!known) {
     return Status::user("\"" + line.name + "\" is not a command" + nearest(line.name, commands) +
-                        " --help lists them");
+                        "; --help lists them");
   }
 
   for (; at < arguments.size(); ++at) {

@@ -120,8 +120,13 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
   }
   std::vector<TensorToWrite> out;
   for (const PlannedTensor &tensor : tensors) {
-    out.push_back(areGradients ? gradientTensor(session, tensor, 1 / lossScale->value_or(1))
-                               : storedTensor(session, tensor));
+    const std::string ending = ".grad"; // what --keep-values calls gradients
+    const size_t size = tensor.name.size();
+    bool isGradient =
+        areGradients || (size > ending.size() &&
+                         tensor.name.compare(size - ending.size(), ending.size(), ending) == 0);
+    out.push_back(isGradient ? gradientTensor(session, tensor, 1 / lossScale->value_or(1))
+                             : storedTensor(session, tensor));
   }
   DSC_RETURN_IF_FAILED(writeSafetensors(path, out, {{"model", manifest.name}}));
   Result<std::optional<double>> loss = session.scalar("last", "loss");

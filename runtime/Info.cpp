@@ -8,15 +8,43 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 using namespace dsc;
 
-Status dsc::runInfo(Executable &executable, const CommandLine &line) {
-  const Manifest &manifest = executable.manifest();
-  if (line.has("--json")) {
-    std::printf("%s\n", manifest.text.c_str());
-    return {};
+/// Bytes of the globals of one role and kind, and how many there are.
+static std::string stateRow(const Manifest &manifest, GlobalRole role, const std::string &kind,
+                            const char *title) {
+  int64_t bytes = 0, count = 0;
+  for (const GlobalSpec &global : manifest.globals) {
+    if (global.role == role && (role != GlobalRole::State || global.kind == kind)) {
+      bytes += global.bytes;
+      ++count;
+    }
   }
+  return count ? format("    %-24s%14lld bytes in %lld tensors\n", title,
+                        static_cast<long long>(bytes), static_cast<long long>(count))
+               : "";
+}
+
+/// What the state space holds.
+static std::string stateRows(const Manifest &manifest) {
+  std::string text = stateRow(manifest, GlobalRole::Trained, "", "parameters") +
+                     stateRow(manifest, GlobalRole::Buffer, "", "buffers");
+  std::set<std::string> kinds;
+  for (const GlobalSpec &global : manifest.globals) {
+    if (global.role == GlobalRole::State) {
+      kinds.insert(global.kind);
+    }
+  }
+  for (const std::string &kind : kinds) {
+    text += stateRow(manifest, GlobalRole::State, kind, kind.empty() ? "counters" : kind.c_str());
+  }
+  return text;
+}
+
+std::string dsc::describe(const Executable &executable) {
+  const Manifest &manifest = executable.manifest();
   std::string text = format("%s, compiled by dsc %s for %s\n", manifest.name.c_str(),
                             manifest.version.c_str(), manifest.targetKind.c_str());
   if (!manifest.targetFeatures.empty()) {
@@ -61,6 +89,7 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
     sum += manifest.spaceBytes[i];
     text +=
         format("  %-10s%14lld bytes\n", names[i], static_cast<long long>(manifest.spaceBytes[i]));
+    text += i == DSC_SPACE_STATE ? stateRows(manifest) : "";
   }
   text += format("  %-10s%14lld bytes\n", "together", static_cast<long long>(sum));
   text += "\nruns on:\n";
@@ -77,7 +106,27 @@ Status dsc::runInfo(Executable &executable, const CommandLine &line) {
   if (!manifest.weightsFile.empty()) {
     text += "weights: " + manifest.weightsFile + "\n";
   }
-  std::printf("%s", printable(text).c_str());
+  return text;
+}
+
+std::string dsc::learningRateTable(const std::string &schedule, int64_t steps,
+                                   const std::function<double(int64_t)> &rateOfStep) {
+  std::string text =
+      format("schedule %s over %lld steps\n", schedule.c_str(), static_cast<long long>(steps));
+  const int64_t rows = std::min<int64_t>(steps, 21);
+  for (int64_t row = 0; row < rows; ++row) {
+    int64_t step = rows == 1 ? 1 : 1 + row * (steps - 1) / (rows - 1);
+    text += format("%12lld  %.6g\n", static_cast<long long>(step), rateOfStep(step));
+  }
+  return text;
+}
+
+Status dsc::runInfo(Executable &executable, const CommandLine &line) {
+  if (line.has("--json")) {
+    std::printf("%s\n", executable.manifest().text.c_str());
+  } else {
+    std::printf("%s", printable(describe(executable)).c_str());
+  }
   return {};
 }
 
@@ -90,13 +139,8 @@ Status dsc::runLearningRates(Executable &executable, const CommandLine &line) {
   if (steps.failed() || *steps == 0) {
     return steps.failed() ? steps.status() : Status::user("lr needs --steps N");
   }
-  std::printf("schedule %s over %lld steps\n", printable(values->schedule()).c_str(),
-              static_cast<long long>(*steps));
-  // At most 21 rows, the first and the last step among them.
-  const int64_t rows = std::min<int64_t>(*steps, 21);
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t step = rows == 1 ? 1 : 1 + row * (*steps - 1) / (rows - 1);
-    std::printf("%12lld  %.6g\n", static_cast<long long>(step), values->learningRate(step, *steps));
-  }
+  std::printf("%s", printable(learningRateTable(values->schedule(), *steps, [&](int64_t step) {
+                      return values->learningRate(step, *steps);
+                    })).c_str());
   return {};
 }

@@ -189,8 +189,18 @@ static void readGlobals(Fields &root, Manifest &manifest) {
     Fields init = fields.object("init");
     global.weightsKey = init.string("weights", "");
     global.fill = init.number("fill", 0.0);
-    bool fromFile = global.role == GlobalRole::Trained || global.role == GlobalRole::Buffer;
-    if (fromFile && global.weightsKey.empty() && !init.has("fill")) {
+    for (auto [key, kind] :
+         {std::pair("uniform", Randomness::Uniform), std::pair("normal", Randomness::Normal)}) {
+      if (init.has(key)) {
+        global.random = kind;
+        global.scale = init.number(key);
+      }
+    }
+    if (global.random != Randomness::None && (!global.isWeight() || !isFloat(global.dtype))) {
+      fields.fail("init", "only weights of floats start at random numbers");
+    }
+    if (global.isWeight() && global.weightsKey.empty() && !init.has("fill") &&
+        global.random == Randomness::None) {
       global.weightsKey = global.name;
     }
     if (global.role == GlobalRole::Runtime && !global.shape.empty()) {

@@ -39,14 +39,25 @@ struct InputSpec : PlannedTensor {
 /// Compute: `of`, rounded to the compute type; made when weights are loaded, saved nowhere.
 enum class GlobalRole { Trained, Buffer, State, Runtime, Compute };
 
+/// Random numbers that a parameter starts at (--init=random).
+enum class Randomness { None, Uniform, Normal };
+
 struct GlobalSpec : PlannedTensor {
   GlobalRole role = GlobalRole::State;
   std::vector<std::string> onnxNames;
   std::string reason;
   std::string of, kind;
-  /// The key in the weights file; empty if `fill` applies.
+  /// The key in the weights file; empty if the start is `fill` or random.
   std::string weightsKey;
   double fill = 0;
+  /// How a random start is spread: half the width of the interval, or the standard deviation.
+  Randomness random = Randomness::None;
+  double scale = 0;
+
+  /// Whether it is saved with the weights.
+  bool isWeight() const { return role == GlobalRole::Trained || role == GlobalRole::Buffer; }
+  /// The name that weights files give it.
+  const std::string &weightsName() const { return weightsKey.empty() ? name : weightsKey; }
 };
 
 struct RunTimeValue {

@@ -2,6 +2,7 @@
 
 #include "runtime/Startup.h"
 
+#include "runtime/RunTimeValues.h"
 #include "runtime/Weights.h"
 
 #include <cstdio>
@@ -77,14 +78,18 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
   if (session.failed()) {
     return session.status();
   }
+  Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
+  if (values.failed()) {
+    return values.status();
+  }
   if (!line.has("--weights")) {
-    DSC_RETURN_IF_FAILED(loadInitialWeights(**session));
+    DSC_RETURN_IF_FAILED(loadInitialWeights(**session, values->seed()));
     DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
     return session;
   }
   std::vector<std::string> notes;
   DSC_RETURN_IF_FAILED(
-      loadWeights(**session, line.text("--weights"), line.has("--partial"), notes));
+      loadWeights(**session, line.text("--weights"), line.has("--partial"), values->seed(), notes));
   DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
   for (const std::string &note : notes) {
     printNote(note);

@@ -3,6 +3,7 @@
 #include "runtime/Weights.h"
 
 #include "runtime/Convert.h"
+#include "runtime/InitialValues.h"
 #include "runtime/Json.h"
 #include "runtime/Sha256.h"
 #include "runtime/StridedRuns.h"
@@ -137,32 +138,57 @@ static Status store(Session &session, const GlobalSpec &spec, const TensorView &
   });
 }
 
-Status dsc::loadInitialWeights(Session &session) {
+/// Opens the file that was written with the executable: under the name it had, also where the
+/// executable was renamed, or beside it under the executable's own, where both were.
+static Result<Safetensors> openOwnWeights(const Session &session) {
   const Manifest &manifest = session.manifest();
+  const std::string own = session.file().name() + ".weights.safetensors";
+  const std::string &given = manifest.weightsFile;
+  std::vector<std::string> names = {given.empty() ? own : given};
+  if (names[0] != own) {
+    names.push_back(own);
+  }
+  std::string tried, different;
+  for (const std::string &name : names) {
+    std::string path = session.file().folder() + "/" + name;
+    tried += (tried.empty() ? "" : " or ") + path;
+    if (!exists(path)) {
+      continue;
+    }
+    Result<Safetensors> file = Safetensors::open(path);
+    if (file.failed()) {
+      return file.status();
+    }
+    const MappedFile &mapped = file->mapped();
+    if (manifest.weightsHash.empty() ||
+        Sha256::hex(mapped.data(), static_cast<size_t>(mapped.size())) == manifest.weightsHash) {
+      return file;
+    }
+    different = path;
+  }
+  if (!different.empty()) {
+    return Status::user(different +
+                        ": is not the file that was written with this executable (its SHA-256 "
+                        "differs); compile again, or give these weights with --weights");
+  }
+  return Status::user(tried +
+                      ": the weights that belong to this executable are not beside it; move "
+                      "the two together, or start from others with --weights");
+}
+
+Status dsc::loadInitialWeights(Session &session, int64_t seed) {
+  const Manifest &manifest = session.manifest();
+  DSC_RETURN_IF_FAILED(fillRandomWeights(session, seed));
   bool needed = std::any_of(manifest.globals.begin(), manifest.globals.end(),
                             [](const GlobalSpec &spec) { return !spec.weightsKey.empty(); });
   if (!needed) {
     return {};
   }
-  std::string path = session.file().folder() + "/" +
-                     (manifest.weightsFile.empty() ? session.file().name() + ".weights.safetensors"
-                                                   : manifest.weightsFile);
-  if (!exists(path)) {
-    return Status::user(path +
-                        ": the weights that belong to this executable are not beside it; move "
-                        "the two together, or start from others with --weights");
-  }
-  Result<Safetensors> file = Safetensors::open(path);
+  Result<Safetensors> file = openOwnWeights(session);
   if (file.failed()) {
     return file.status();
   }
-  const MappedFile &mapped = file->mapped();
-  if (!manifest.weightsHash.empty() &&
-      Sha256::hex(mapped.data(), static_cast<size_t>(mapped.size())) != manifest.weightsHash) {
-    return Status::user(path +
-                        ": is not the file that was written with this executable (its SHA-256 "
-                        "differs); compile again, or give these weights with --weights");
-  }
+  const std::string path = file->path();
   for (const GlobalSpec &spec : manifest.globals) {
     if (spec.weightsKey.empty()) {
       continue;
@@ -194,7 +220,7 @@ static std::string listed(const char *title, const std::vector<std::string> &nam
   return text + (names.size() > 20 ? ", ..." : "");
 }
 
-Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
+Status dsc::loadWeights(Session &session, const std::string &path, bool partial, int64_t seed,
                         std::vector<std::string> &notes) {
   const Manifest &manifest = session.manifest();
   Result<TensorSet> set = TensorSet::open(path);
@@ -202,7 +228,7 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
     return set.status();
   }
   if (partial) {
-    DSC_RETURN_IF_FAILED(loadInitialWeights(session));
+    DSC_RETURN_IF_FAILED(loadInitialWeights(session, seed));
   }
   std::vector<std::string> missing, misshaped, unexpected;
   std::set<std::string> used;
@@ -213,10 +239,10 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
     ownNames.insert(spec.name);
   }
   for (const GlobalSpec &spec : manifest.globals) {
-    if (spec.weightsKey.empty()) {
+    if (!spec.isWeight()) {
       continue;
     }
-    std::vector<std::string> names = {spec.weightsKey, spec.name};
+    std::vector<std::string> names = {spec.weightsName(), spec.name};
     std::copy_if(spec.onnxNames.begin(), spec.onnxNames.end(), std::back_inserter(names),
                  [&](const std::string &name) { return !ownNames.count(name); });
     const TensorView *chosen = nullptr;
@@ -236,7 +262,7 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
       chosen = chosen ? chosen : tensor;
     }
     if (!chosen) {
-      missing.push_back(spec.weightsKey);
+      missing.push_back(spec.weightsName());
     } else if (chosen->shape != spec.shape || !converts(chosen->dtype, spec.dtype)) {
       misshaped.push_back(format("%s is %s %s there and %s %s here", chosen->name.c_str(),
                                  dtypeName(chosen->dtype), shapeText(chosen->shape).c_str(),
@@ -308,11 +334,11 @@ Status dsc::fillComputeCopies(Session &session) {
 Status dsc::saveWeights(Session &session, const std::string &path, int64_t step) {
   std::vector<TensorToWrite> tensors;
   for (const GlobalSpec &spec : session.manifest().globals) {
-    if (spec.role != GlobalRole::Trained && spec.role != GlobalRole::Buffer) {
+    if (!spec.isWeight()) {
       continue;
     }
     TensorToWrite tensor;
-    tensor.name = spec.weightsKey.empty() ? spec.name : spec.weightsKey;
+    tensor.name = spec.weightsName();
     tensor.dtype = spec.dtype;
     tensor.shape = spec.shape;
     tensor.fill = [&session, &spec](FileWriter &writer) {

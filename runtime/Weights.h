@@ -32,12 +32,13 @@ private:
   std::map<std::string, TensorView> byName;
 };
 
-/// Loads the file that the compiler wrote beside the executable.
-Status loadInitialWeights(Session &session);
+/// Loads the file that the compiler wrote beside the executable, found by its name in the manifest
+/// or the executable's and checked by its hash; makes weights that start at random from `seed`.
+Status loadInitialWeights(Session &session, int64_t seed);
 
 /// Loads from the user's `path`. Names that are missing, unexpected or of another shape are listed;
-/// with `partial` they keep their initial values and the list goes to `notes`.
-Status loadWeights(Session &session, const std::string &path, bool partial,
+/// with `partial` they keep their initial values (of `seed`) and the list goes to `notes`.
+Status loadWeights(Session &session, const std::string &path, bool partial, int64_t seed,
                    std::vector<std::string> &notes);
 
 /// Rounds the weights to the copies that forward and backward read; call whenever weights were

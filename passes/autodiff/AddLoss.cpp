@@ -4,6 +4,7 @@
 // V]); a loss whose output has no batch dimension counts as one for all samples.
 
 #include "passes/autodiff/AddLoss.h"
+#include "ir/Diagnostic.h"
 
 #include <limits>
 
@@ -16,9 +17,9 @@ FailureOr<int64_t> dsc::batchSize(func::FuncOp forward) {
     auto type = cast<RankedTensorType>(forward.getArgumentTypes()[i]);
     auto nameOf = [&](unsigned k) { return forward.getArgAttrOfType<StringAttr>(k, "dsc.name"); };
     if (type.getRank() == 0) {
-      return forward.emitError() << "input " << nameOf(i)
-                                 << " is a scalar, but a batch has one row a sample; make it "
-                                 << "a constant with --bind";
+      return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+             << "input " << nameOf(i) << " is a scalar, but a batch has one row a sample; make it "
+             << "a constant with --bind";
     }
     if (!first) {
       first = i;
@@ -26,14 +27,15 @@ FailureOr<int64_t> dsc::batchSize(func::FuncOp forward) {
     }
     auto other = cast<RankedTensorType>(forward.getArgumentTypes()[*first]);
     if (other.getDimSize(0) != type.getDimSize(0)) {
-      return forward.emitError()
+      return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
              << "inputs " << nameOf(*first) << " (" << other << ") and " << nameOf(i) << " ("
              << type << ") have different numbers of samples; make the one that is no data a "
              << "constant with --bind";
     }
   }
   if (!first) {
-    return forward.emitError() << "the model has no input, so there is nothing to train on";
+    return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+           << "the model has no input, so there is nothing to train on";
   }
   return cast<RankedTensorType>(forward.getArgumentTypes()[*first]).getDimSize(0);
 }
@@ -85,9 +87,9 @@ FailureOr<LabelsInfo> dsc::labelsInfo(func::FuncOp forward, const LossChoice &ch
   SmallVector<int64_t> positions(output.getShape());
   if (choice.hasClasses()) {
     if (output.getRank() < 2) {
-      return forward.emitError() << "--loss=" << lossName(choice.kind)
-                                 << " needs an output [samples, .., classes], '"
-                                 << choice.outputName << "' is " << output;
+      return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+             << "--loss=" << lossName(choice.kind) << " needs an output [samples, .., classes], '"
+             << choice.outputName << "' is " << output;
     }
     int64_t dim = classDim(output.getShape(), given ? given.getShape() : ArrayRef<int64_t>());
     info.classes = positions[dim];
@@ -101,21 +103,20 @@ FailureOr<LabelsInfo> dsc::labelsInfo(func::FuncOp forward, const LossChoice &ch
     bool fits = elements(given.getShape()) == elements(positions) &&
                 (!choice.hasClasses() || isa<IntegerType>(given.getElementType()));
     if (!fits) {
-      return forward.emitError() << "input '" << options.labels << "' is " << given
-                                 << " and cannot be the labels of '" << choice.outputName << "' ("
-                                 << output << "), which are " << info.type
-                                 << "; name the labels otherwise with --labels";
+      return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+             << "input '" << options.labels << "' is " << given << " and cannot be the labels of '"
+             << choice.outputName << "' (" << output << "), which are " << info.type
+             << "; name the labels otherwise with --labels";
     }
     info.type = given;
   } else if (shape.empty() || shape[0] != batch) {
-    return forward.emitError() << "output '" << choice.outputName << "' is " << output
-                               << ", a batch has " << batch
-                               << " samples: --loss=" << lossName(choice.kind)
-                               << " needs an output whose first "
-                               << "dimension is the samples; --loss=mean or --loss=sum take any";
+    return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+           << "output '" << choice.outputName << "' is " << output << ", a batch has " << batch
+           << " samples: --loss=" << lossName(choice.kind) << " needs an output whose first "
+           << "dimension is the samples; --loss=mean or --loss=sum take any";
   }
   if (options.shiftLabels && (!choice.hasClasses() || info.type.getRank() < 2)) {
-    return forward.emitError()
+    return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
            << "--shift-labels shifts labels along positions, but those of --loss="
            << lossName(choice.kind) << " are " << info.type;
   }

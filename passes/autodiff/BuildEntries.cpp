@@ -14,6 +14,7 @@
 #include "ir/Storage.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/MapVector.h"
 
 #include <limits>
@@ -30,12 +31,18 @@ namespace {
 
 enum class EntryKind { Micro, Last, Eval };
 
+/// A value that --keep-values asks for, and the loss's gradient by it where there is one.
+struct KeptValue {
+  std::string name;
+  Value value, gradient;
+};
+
 class EntryBuilder {
 public:
   EntryBuilder(ModuleOp module, func::FuncOp forward, func::FuncOp inference,
-               const CompileOptions &options)
-      : module(module), forward(forward), inference(inference), options(options), globals(module),
-        builder(module.getContext()) {}
+               ArrayRef<KeptValue> kept, const CompileOptions &options)
+      : module(module), forward(forward), inference(inference), kept(kept), options(options),
+        globals(module), builder(module.getContext()) {}
 
   LogicalResult run();
 
@@ -48,6 +55,7 @@ private:
     Value labels, sampleWeight;
     Value isFirst; // i1: the first micro-batch of the step; null without accumulation
     llvm::MapVector<GlobalOp, Value> written; // buffers and their new values
+    SmallVector<KeptValue> kept;              // @last only
     SmallVector<std::pair<StringRef, Value>> results;
   };
 
@@ -73,6 +81,7 @@ private:
 
   ModuleOp module;
   func::FuncOp forward, inference;
+  ArrayRef<KeptValue> kept; // values of forward, in the order of the graph
   CompileOptions options;
   TrainingGlobals globals;
   OpBuilder builder;
@@ -185,6 +194,9 @@ void EntryBuilder::cloneBody(Entry &entry, func::FuncOp source) {
   for (Value output : body.getTerminator()->getOperands()) {
     entry.outputs.push_back(mapping.lookup(output));
   }
+  for (const KeptValue &value : entry.kind == EntryKind::Last ? kept : ArrayRef<KeptValue>()) {
+    entry.kept.push_back({value.name, mapping.lookup(value.value), {}});
+  }
 }
 
 /// Returns `results` and gives them their names.
@@ -224,6 +236,13 @@ FailureOr<SmallVector<ParameterGradient>> EntryBuilder::gradientsOf(Entry &entry
       leaves.push_back(get.getResult());
     }
   }
+  llvm::DenseMap<Value, Value> keptGradients;
+  for (const KeptValue &value : entry.kept) {
+    if (isa<FloatType>(tensorType(value.value).getElementType()) &&
+        !llvm::is_contained(leaves, value.value) && keptGradients.try_emplace(value.value).second) {
+      leaves.push_back(value.value);
+    }
+  }
   ValueBuilder b(builder, NameLoc::get(builder.getStringAttr("loss")));
   RankedTensorType type = tensorType(loss);
   Value seed =
@@ -236,10 +255,17 @@ FailureOr<SmallVector<ParameterGradient>> EntryBuilder::gradientsOf(Entry &entry
   // A parameter read twice gets the sum; it is finished when its last part is.
   DenseMap<GlobalOp, std::pair<Value, size_t>> sums;
   for (auto [i, part] : llvm::enumerate(*gradients)) {
+    if (auto found = keptGradients.find(part.value); found != keptGradients.end()) {
+      found->second = part.gradient;
+      continue;
+    }
     GlobalOp global = globals.lookup(part.value.getDefiningOp<GetGlobalOp>().getName());
     auto &[sum, last] = sums[global];
     sum = sum ? b.add(sum, part.gradient) : part.gradient;
     last = i;
+  }
+  for (KeptValue &value : entry.kept) {
+    value.gradient = keptGradients.lookup(value.value);
   }
   SmallVector<ParameterGradient> parameters;
   for (auto &[global, values] : reads) {
@@ -339,7 +365,7 @@ LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const Loss
     loss = b.select(counted, loss, b.scalar(std::numeric_limits<double>::quiet_NaN(), loss));
   }
   SmallVector<Value> gradients;
-  SmallVector<StringRef> names;
+  SmallVector<std::string> names;
   for (ParameterGradient &parameter : parameters) {
     b.loc = NameLoc::get(parameter.parameter.getSymNameAttr());
     Type wide = statisticsType(tensorType(parameter.gradient).getElementType());
@@ -351,10 +377,25 @@ LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const Loss
       parameter.gradient = b.mul(b.cast(parameter.gradient, wide), b.cast(average, wide));
     }
     gradients.push_back(parameter.gradient);
-    names.push_back(parameter.parameter.getSymName());
+    names.push_back(parameter.parameter.getSymName().str());
   }
-  builder.create<GradientsOp>(NameLoc::get(builder.getStringAttr("gradients")), gradients,
-                              builder.getStrArrayAttr(names));
+  const size_t parameterCount = gradients.size();
+  for (const KeptValue &value : entry.kept) {
+    gradients.push_back(value.value);
+    names.push_back(value.name);
+  }
+  for (const KeptValue &value : llvm::reverse(entry.kept)) { // backward meets the last one first
+    if (value.gradient) {
+      gradients.push_back(value.gradient);
+      names.push_back(value.name + ".grad");
+    }
+  }
+  SmallVector<StringRef> nameRefs(names.begin(), names.end());
+  auto boundary = builder.create<GradientsOp>(NameLoc::get(builder.getStringAttr("gradients")),
+                                              gradients, builder.getStrArrayAttr(nameRefs));
+  if (gradients.size() != parameterCount) {
+    boundary->setAttr("dsc.kept", builder.getI64IntegerAttr(gradients.size() - parameterCount));
+  }
   UpdateResult update = appendOptimizer(builder, globals, options, parameters, loss, scale);
   b.loc = NameLoc::get(builder.getStringAttr("buffers"));
   for (auto &[buffer, value] : entry.written) {
@@ -522,6 +563,24 @@ LogicalResult EntryBuilder::run() {
   return success();
 }
 
+/// Takes the results that --keep-values added to the model's off @forward.
+static SmallVector<KeptValue> takeKeptValues(func::FuncOp forward) {
+  SmallVector<KeptValue> kept;
+  Operation *terminator = forward.getBody().front().getTerminator();
+  llvm::BitVector taken(forward.getNumResults());
+  for (unsigned i = 0; i < forward.getNumResults(); ++i) {
+    if (forward.getResultAttr(i, "dsc.keep")) {
+      taken.set(i);
+      kept.push_back({forward.getResultAttrOfType<StringAttr>(i, "dsc.name").str(),
+                      terminator->getOperand(i),
+                      {}});
+    }
+  }
+  forward.eraseResults(taken);
+  terminator->eraseOperands(taken);
+  return kept;
+}
+
 namespace {
 struct BuildEntries : dsc::impl::BuildEntriesBase<BuildEntries> {
   void runOnOperation() override {
@@ -540,12 +599,13 @@ struct BuildEntries : dsc::impl::BuildEntriesBase<BuildEntries> {
         return signalPassFailure();
       }
     }
+    SmallVector<KeptValue> kept = takeKeptValues(functions[0]);
     if (functions[0].getFunctionType() != functions[1].getFunctionType()) {
       functions[1].emitError() << "is " << functions[1].getFunctionType() << ", 'forward' is "
                                << functions[0].getFunctionType();
       return signalPassFailure();
     }
-    if (failed(EntryBuilder(module, functions[0], functions[1], *options).run())) {
+    if (failed(EntryBuilder(module, functions[0], functions[1], kept, *options).run())) {
       signalPassFailure();
     }
   }

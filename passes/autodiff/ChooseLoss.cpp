@@ -1,5 +1,6 @@
 // Which loss a model gets: the options' word, or what its outputs look like.
 
+#include "ir/Diagnostic.h"
 #include "passes/autodiff/AddLoss.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -57,8 +58,8 @@ static FailureOr<unsigned> findOutput(func::FuncOp forward, StringRef name, Stri
       return i;
     }
   }
-  return forward.emitError() << flag << " names the output '" << name << "', the model has "
-                             << listOutputs(forward);
+  return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+         << flag << " names the output '" << name << "', the model has " << listOutputs(forward);
 }
 
 /// Whether `value` is a parameter, perhaps in another shape.
@@ -120,7 +121,7 @@ static FailureOr<LossChoice> chooseByOutputs(func::FuncOp forward, ArrayRef<unsi
     }
   }
   InFlightDiagnostic error =
-      forward.emitError()
+      dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
       << "no loss was given, and no output is a scalar or looks like logits; the model has "
       << listOutputs(forward) << "; choose " << kChoices;
   for (unsigned i : candidates) {
@@ -136,7 +137,8 @@ static FailureOr<LossChoice> chooseByOutputs(func::FuncOp forward, ArrayRef<unsi
 
 FailureOr<LossChoice> dsc::chooseLoss(func::FuncOp forward, const CompileOptions &options) {
   if (forward.getNumResults() == 0) {
-    return forward.emitError() << "the model has no output, so it has no loss";
+    return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+           << "the model has no output, so it has no loss";
   }
   StringRef loss = options.loss;
   std::optional<unsigned> asked;
@@ -160,22 +162,22 @@ FailureOr<LossChoice> dsc::chooseLoss(func::FuncOp forward, const CompileOptions
     }
     choice = {LossKind::Output, *found, loss.str(), "--loss"};
     if (resultType(forward, *found).getNumElements() != 1) {
-      return forward.emitError() << "--loss=output:" << loss << ": the output is "
-                                 << resultType(forward, *found)
-                                 << ", not one number; --loss=mean --output=" << loss
-                                 << " takes its mean";
+      return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+             << "--loss=output:" << loss << ": the output is " << resultType(forward, *found)
+             << ", not one number; --loss=mean --output=" << loss << " takes its mean";
     }
   } else {
     const auto *entry =
         llvm::find_if(kNames, [&](const auto &name) { return name.second == loss; });
     if (entry == std::end(kNames) || entry->first == LossKind::Output) {
-      return forward.emitError() << "unknown loss '" << loss << "'; choose " << kChoices;
+      return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
+             << "unknown loss '" << loss << "'; choose " << kChoices;
     }
     unsigned output = asked.value_or(0);
     choice = {entry->first, output, resultName(forward, output).str(), "--loss"};
   }
   if (!isFloat(resultType(forward, choice.output))) {
-    return forward.emitError()
+    return dsc::emitError(forward.getLoc(), ErrorId::TrainLoss)
            << "output '" << choice.outputName << "' is " << resultType(forward, choice.output)
            << ", a loss needs floats; name another with --output, the model has "
            << listOutputs(forward);

@@ -22,7 +22,11 @@ static bool isFusable(Operation *op) {
   if (auto reshape = dyn_cast<ReshapeOp>(op)) {
     return llvm::all_of(reshape->getUsers(), isFusable);
   }
-  return op->hasTrait<Elementwise>() || isa<BroadcastOp, ReduceOp>(op);
+  // What makes no element is in a kernel of its own, which holds no constants.
+  bool isEmpty = llvm::any_of(op->getResultTypes(), [](Type type) {
+    return cast<RankedTensorType>(type).getNumElements() == 0;
+  });
+  return !isEmpty && (op->hasTrait<Elementwise>() || isa<BroadcastOp, ReduceOp>(op));
 }
 
 namespace {

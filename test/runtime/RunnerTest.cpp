@@ -310,6 +310,43 @@ TEST_F(RunnerTest, FindsItsWeightsThroughALink) {
   EXPECT_EQ(run({link, "eval", "--data", folder / "data.npz"}).code, 0);
 }
 
+TEST_F(RunnerTest, FindsItsWeightsWhenRenamed) {
+  // The executable alone, then both, moved to another folder.
+  std::string renamed = folder / "other";
+  ASSERT_EQ(rename(model.c_str(), renamed.c_str()), 0);
+  EXPECT_EQ(run({renamed, "eval", "--data", folder / "data.npz"}).code, 0);
+  TemporaryFolder elsewhere;
+  writeFile(elsewhere / "best.weights.safetensors", readFile(folder / "model.weights.safetensors"));
+  std::string moved = elsewhere / "best";
+  ASSERT_EQ(rename(renamed.c_str(), moved.c_str()), 0);
+  EXPECT_EQ(run({moved, "eval", "--data", folder / "data.npz"}).code, 0);
+  ASSERT_EQ(unlink((elsewhere / "best.weights.safetensors").c_str()), 0);
+  RunResult result = run({moved, "eval", "--data", folder / "data.npz"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("model.weights.safetensors or "));
+  EXPECT_THAT(result.err, HasSubstr("best.weights.safetensors: the weights that belong"));
+}
+
+TEST_F(RunnerTest, StartsAtRandomWithoutAWeightsFile) {
+  OrderedJson manifest = fakeManifest();
+  manifest["globals"][0]["init"] = {{"uniform", 0.5}};
+  manifest["globals"][1]["init"] = {{"normal", 0.02}};
+  model = makeExecutable(folder, manifest);
+  ASSERT_EQ(unlink((folder / "model.weights.safetensors").c_str()), 0);
+  auto initial = [&](const char *seed, const char *threads) {
+    std::string save = folder / (std::string("init") + seed + threads);
+    RunResult result = run({model, "train", "--data", folder / "data.npz", "--steps", "0", "--save",
+                            save, "--seed", seed, "--threads", threads});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return readFile(save + "/weights.safetensors");
+  };
+  EXPECT_EQ(initial("3", "1"), initial("3", "2"));
+  EXPECT_NE(initial("3", "1"), initial("4", "1"));
+  // What was saved is what training starts from again.
+  std::string saved = folder / "init31/weights.safetensors";
+  EXPECT_EQ(model_({"eval", "--data", folder / "data.npz", "--weights", saved}).code, 0);
+}
+
 TEST_F(RunnerTest, StopsOnASignalWithWeightsOnDisk) {
   RunResult result = model_(
       {"train", "--data", folder / "data.npz", "--steps", "1000000000", "--log-every=100000000"},

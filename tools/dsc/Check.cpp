@@ -49,11 +49,13 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
   table.text("filter", "REGEX", batch.filter, "batch: only models whose name matches");
   table.integer("jobs", "N", jobs, "batch: processes (default: 2)");
   addPassFlags(table, options.passes);
+  std::string diagnostics;
+  table.choice("diagnostics", {"text", "json"}, diagnostics, "how errors are printed");
   table.boolean("help", help, "this help");
   addImportFlags(table, options.import);
   addTrainingFlags(table, options.import.options);
   std::vector<std::string> operands;
-  std::string wrong = table.parse(arguments, operands);
+  Fault wrong = table.parse(arguments, operands);
   if (help) {
     llvm::outs() << "usage: dsc check MODEL.onnx [--test-data DIR] [flags]\n";
     table.printHelp(llvm::outs());
@@ -67,6 +69,10 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
   if (PhaseRun checked; wrong.empty()) {
     wrong = applyPassFlags(options.passes, checked);
   }
+  if (wrong.empty() && gradients.directions < 1) {
+    wrong =
+        "flag '--directions' is " + std::to_string(gradients.directions) + ", expected 1 or more";
+  }
   if (wrong.empty() && (jobs < 1 || jobs > 256)) {
     wrong = "flag '--jobs' is " + std::to_string(jobs) + ", expected 1 to 256";
   }
@@ -74,7 +80,7 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
     wrong = checkOptions(options.import.options);
   }
   if (!wrong.empty()) {
-    llvm::errs() << "dsc check: " << wrong << "\n";
+    reportFault("dsc check", wrong, wantsJsonDiagnostics(arguments));
     return kUserError;
   }
   options.import.options.target = "cpu";
@@ -88,7 +94,8 @@ int dsc::checkCommand(ArrayRef<const char *> arguments) {
   registerCodegenDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
-  DiagnosticPrinter printer(context, false);
+  DiagnosticPrinter printer(context, diagnostics == "json");
+  printer.setStage(ErrorId::ImportNode);
   if (testData.empty()) {
     return checkGradients(context, options, gradients);
   }

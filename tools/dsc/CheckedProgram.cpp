@@ -68,10 +68,10 @@ CheckedProgram dsc::compileAndLoad(MLIRContext &context, const CheckedProgramOpt
   }
   PhaseRun phases;
   (void)applyPassFlags(options.passes, phases); // was checked with the other flags
-  Phase failedPhase = Phase::Import;
+  FailedPhase failedPhase;
   if (failed(runPhases(module, phases, failedPhase))) {
-    return fail(allPhases()[static_cast<int>(failedPhase) - 1].name,
-                failedPhase == Phase::Autodiff ? kUserError : kInternal);
+    return fail(allPhases()[static_cast<int>(failedPhase.phase) - 1].name,
+                failedPhase.phase == Phase::Autodiff ? kUserError : kInternal);
   }
   FailureOr<std::vector<std::string>> objects = emitProgram(module);
   std::string path = folder.path() + "/program";

@@ -2,6 +2,7 @@
 
 #include "runtime/Safetensors.h"
 #include "tools/dsc/Commands.h"
+#include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/Flags.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -87,7 +88,7 @@ int dsc::compareCommand(llvm::ArrayRef<const char *> arguments) {
   table.real("rtol", "X", relative, "relative tolerance (default: 0)");
   table.boolean("help", help, "this help");
   std::vector<std::string> operands;
-  std::string wrong = table.parse(arguments, operands);
+  Fault wrong = table.parse(arguments, operands);
   if (help) {
     llvm::outs() << "usage: dsc compare A.safetensors B.safetensors [flags]\n";
     table.printHelp(llvm::outs());
@@ -97,7 +98,7 @@ int dsc::compareCommand(llvm::ArrayRef<const char *> arguments) {
     wrong = "expected two files, got " + std::to_string(operands.size());
   }
   if (!wrong.empty()) {
-    llvm::errs() << "dsc compare: " << wrong << "\n";
+    reportFault("dsc compare", wrong);
     return kUserError;
   }
   Result<Safetensors> a = Safetensors::open(operands[0]), b = Safetensors::open(operands[1]);

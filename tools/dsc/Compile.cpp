@@ -9,6 +9,7 @@
 #include "tools/dsc/ModelFlags.h"
 #include "tools/dsc/PassFlags.h"
 #include "tools/dsc/Phases.h"
+#include "tools/dsc/Report.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/FileSystem.h"
@@ -26,9 +27,9 @@ namespace {
 /// What the command line asked for.
 struct CompileRequest {
   ImportOptions import;
-  std::string output, from, emit, dumpPhases, dumpPasses, init = "model";
+  std::string output, from, emit, dumpPhases, dumpPasses, report, failIn;
   PassFlags passes;
-  std::string diagnostics = "text";
+  std::string init = "model", diagnostics = "text";
   bool force = false, help = false;
 };
 } // namespace
@@ -43,6 +44,8 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
       "the executable (default: the model's stem); its weights go to OUT.weights.safetensors");
   table.boolean("force", request.force, "overwrite a file that dsc did not write");
   addImportFlags(table, request.import);
+  table.choice("init", {"model", "random"}, request.init,
+               "parameters start as the model's weights, or at random: the model may lack them");
   addTrainingFlags(table, request.import.options);
   table.section("Reading what the compiler does");
   table.text("dump-phases", "DIR", request.dumpPhases,
@@ -54,10 +57,31 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
              "stop after this phase and print the program; ptx: the kernels of a GPU");
   addPassFlags(table, request.passes);
   table.choice("diagnostics", {"text", "json"}, request.diagnostics, "how errors are printed");
-  table.refused("init", "model|random", "weights come from the model");
-  table.refused("report", "FILE", "reports come in a later version");
-  table.refused("keep-values", "REGEX", "keeping intermediate values comes in a later version");
+  table.text("report", "FILE", request.report,
+             "write what was done to a .txt, .json or .html file");
+  table.text("keep-values", "REGEX", request.import.keepValues,
+             "let `values` write the ONNX values whose names match, and their gradients");
+  table.hidden("fail-in", request.failIn);
   table.boolean("help", request.help, "this help");
+}
+
+/// A dump holds the options that it was made with: the first flag of an earlier phase that stands
+/// beside --from, "" if there is none.
+static std::string flagOfEarlierPhase(const FlagTable &table) {
+  static const StringRef allowed[] = {"from",        "o",           "force",  "emit",
+                                      "dump-phases", "dump-passes", "report", "diagnostics",
+                                      "disable",     "pass-limit",  "help",   "fail-in"};
+  for (const std::string &flag : table.given()) {
+    if (!llvm::is_contained(allowed, flag)) {
+      return flag;
+    }
+  }
+  return "";
+}
+
+/// The id of errors in a phase that carry none: only autodiff meets what users can change.
+static ErrorId stageOf(Phase phase) {
+  return phase == Phase::Autodiff ? ErrorId::TrainGradient : ErrorId::Internal;
 }
 
 /// Whether dsc wrote `path`: an executable by its trailer, a weights file by its metadata.
@@ -74,16 +98,16 @@ static bool writtenByDsc(StringRef path) {
 }
 
 static LogicalResult checkOverwrite(Location loc, StringRef path, bool force) {
-  if (force || !llvm::sys::fs::exists(path) || writtenByDsc(path)) {
+  bool isFolder = llvm::sys::fs::is_directory(path);
+  if ((force && !isFolder) || !llvm::sys::fs::exists(path) || (!isFolder && writtenByDsc(path))) {
     return success();
   }
-  return emitError(loc)
+  if (isFolder) {
+    return dsc::emitError(loc, ErrorId::FileExists) << path << " is a folder; give a file with -o";
+  }
+  return dsc::emitError(loc, ErrorId::FileExists)
          << path
          << " exists and was not written by dsc; give another -o, or --force to overwrite it";
-}
-
-static std::string megabytes(int64_t bytes) {
-  return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str();
 }
 
 static int64_t memoryBytes(ModuleOp module, StringRef space) {
@@ -99,63 +123,59 @@ static std::string shortest(double value) {
   return text;
 }
 
-/// "precision: bf16; 412 casts inserted, 31 left", and what the target does with it.
-static void printPrecision(ModuleOp module, const CompileOptions &options, llvm::raw_ostream &out) {
-  if (options.precision == "fp32") {
-    return;
-  }
-  out << "precision: " << options.precision;
+/// "bf16; 412 casts inserted, 31 left", and what the target does with it.
+static std::string describePrecision(ModuleOp module, const CompileOptions &options) {
+  std::string text = options.precision;
   if (auto casts = module->getAttrOfType<DictionaryAttr>(kCastsAttr)) {
-    out << "; " << cast<IntegerAttr>(casts.get("inserted")).getInt() << " casts inserted, "
-        << cast<IntegerAttr>(casts.get("left")).getInt() << " left";
+    text += "; " + std::to_string(cast<IntegerAttr>(casts.get("inserted")).getInt()) +
+            " casts inserted, " + std::to_string(cast<IntegerAttr>(casts.get("left")).getInt()) +
+            " left";
   }
   if (options.precision == "tf32" && options.target == "cpu") {
-    out << "; the CPU has no TF32 and computes in fp32";
+    text += "; the CPU has no TF32 and computes in fp32";
   }
   if (options.precision == "fp16" && options.lossScale > 0) {
-    out << "; loss scale " << shortest(options.lossScale);
+    text += "; loss scale " + shortest(options.lossScale);
   } else if (options.precision == "fp16") {
-    out << "; dynamic loss scale from 2^" << options.initialScalePower;
+    text += "; dynamic loss scale from 2^" + std::to_string(options.initialScalePower);
   }
-  out << "\n";
+  return text;
 }
 
-/// Prints what was chosen, so that nobody trains something else than they think.
-static void printChoices(ModuleOp module, llvm::raw_ostream &out) {
+/// What was chosen, so that nobody trains something else than they think.
+static std::vector<std::pair<std::string, std::string>> choicesOf(ModuleOp module) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
   if (failed(options)) {
-    return;
+    return {};
   }
-  out << "loss: " << options->loss;
+  std::string loss = options->loss + " of '" + options->output + "'";
   if (options->loss != "mean" && options->loss != "sum" &&
       !StringRef(options->loss).starts_with("output:")) {
-    out << " of '" << options->output << "' against '" << options->labels << "'";
-  } else {
-    out << " of '" << options->output << "'";
+    loss += " against '" + options->labels + "'";
   }
-  out << "\noptimizer: " << options->optimizer << ", lr " << shortest(options->lr)
-      << ", weight decay " << shortest(options->weightDecay);
-  if (options->clip > 0) {
-    out << ", clip " << shortest(options->clip);
-  } else {
-    out << ", no clipping";
-  }
+  std::string optimizer = options->optimizer + ", lr " + shortest(options->lr) + ", weight decay " +
+                          shortest(options->weightDecay);
+  optimizer += options->clip > 0 ? ", clip " + shortest(options->clip) : ", no clipping";
   if (options->accumulate != 1) {
-    out << ", accumulation of "
-        << (options->accumulate == 0 ? "any number of"
-                                     : "up to " + std::to_string(options->accumulate))
-        << " micro-batches";
+    optimizer += ", accumulation of ";
+    optimizer +=
+        options->accumulate == 0 ? "any number of" : "up to " + std::to_string(options->accumulate);
+    optimizer += " micro-batches";
   }
-  out << "\n";
-  printPrecision(module, *options, out);
+  std::vector<std::pair<std::string, std::string>> choices = {{"loss", loss},
+                                                              {"optimizer", optimizer}};
+  if (options->precision != "fp32") {
+    choices.emplace_back("precision", describePrecision(module, *options));
+  }
+  return choices;
 }
 
 namespace {
 /// One run of the command.
-class Compilation {
+class Compilation : PhaseObserver {
 public:
-  Compilation(CompileRequest request, ArrayRef<const char *> arguments)
-      : request(std::move(request)) {
+  Compilation(CompileRequest request, ArrayRef<const char *> arguments, DiagnosticPrinter &printer)
+      : request(std::move(request)), printer(printer) {
     command = "dsc compile";
     for (const char *argument : arguments) {
       command += std::string(" ") + argument;
@@ -163,29 +183,38 @@ public:
   }
 
   int run(MLIRContext &context) {
+    printer.setStage(request.from.empty() ? ErrorId::ImportNode : ErrorId::DumpInvalid);
     OwningOpRef<ModuleOp> module =
         request.from.empty() ? importFile(context) : readDump(context, request.from);
     if (!module) {
       return kUserError;
     }
+    recorder.imported(*module, secondsSinceBegin());
     std::optional<PhaseDumper> dumper;
     PhaseRun phases;
     if (!request.dumpPhases.empty()) {
       dumper.emplace(request.dumpPhases);
       phases.dumper = &*dumper;
+      printer.setStage(ErrorId::FileUnreadable);
       if (request.from.empty() && failed(dumper->dump(*module))) {
         return kUserError;
       }
     }
     phases.passDumpFolder = request.dumpPasses;
+    phases.failIn = request.failIn;
     (void)applyPassFlags(request.passes, phases); // was checked with the other flags
     if (std::optional<Phase> last = phaseByName(request.emit)) {
       phases.last = *last;
     }
-    Phase failedPhase = Phase::Import;
+    phases.observers.push_back(this);
+    if (!request.report.empty()) {
+      phases.observers.push_back(&recorder);
+    }
+    FailedPhase failedPhase;
     if (failed(runPhases(*module, phases, failedPhase))) {
-      return failedPhase == Phase::Autodiff ? int(kUserError)
-                                            : reportInternal(*module, failedPhase);
+      bool isUsers =
+          failedPhase.phase == Phase::Autodiff && !failedPhase.crashed && request.failIn.empty();
+      return isUsers ? int(kUserError) : reportInternal(failedPhase);
     }
     if (request.emit == kPtx) {
       FailureOr<std::string> ptx = emitDeviceText(*module);
@@ -199,8 +228,13 @@ public:
     return writeOutputs(*module);
   }
 
+  void phaseBegins(Phase phase) override { printer.setStage(stageOf(phase)); }
+  void phaseDone(ModuleOp, Phase, double) override {}
+
 private:
   CompileRequest request;
+  DiagnosticPrinter &printer;
+  ReportRecorder recorder;
   std::string command;
   std::shared_ptr<WeightsWriter> weights;
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
@@ -216,13 +250,18 @@ private:
 
   std::string weightsPath() const { return output() + ".weights.safetensors"; }
 
+  double secondsSinceBegin() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+
   OwningOpRef<ModuleOp> importFile(MLIRContext &context) {
     FailureOr<ImportedModel> imported = importModel(context, request.import);
     if (failed(imported)) {
       return nullptr;
     }
     for (const std::string &notice : imported->notices) {
-      llvm::errs() << "note: " << notice << "\n";
+      printer.notice(notice);
+      recorder.report.notices.push_back(notice);
     }
     ModuleOp module = *imported->module;
     Builder b(&context);
@@ -243,10 +282,12 @@ private:
       if (failed(written)) {
         return nullptr;
       }
-      std::string file = llvm::sys::path::filename(weightsPath()).str();
-      module->setAttr("dsc.weights_file", b.getStringAttr(file));
-      module->setAttr("dsc.weights_sha256", b.getStringAttr(written->sha256));
-      setWeightsSource(module, *weights, file);
+      if (!written->sha256.empty()) { // not all of them start at random
+        std::string file = llvm::sys::path::filename(weightsPath()).str();
+        module->setAttr("dsc.weights_file", b.getStringAttr(file));
+        module->setAttr("dsc.weights_sha256", b.getStringAttr(written->sha256));
+        setWeightsSource(module, *weights, file);
+      }
     }
     if (!phaseOf(module)) {
       setPhase(module, Phase::Import);
@@ -266,7 +307,8 @@ private:
     std::error_code error;
     llvm::raw_fd_ostream file(request.output, error);
     if (error) {
-      llvm::errs() << "dsc: cannot write " << request.output << ": " << error.message() << "\n";
+      printer.error("cannot write " + request.output + ": " + error.message(),
+                    ErrorId::FileUnreadable);
       return kUserError;
     }
     write(file);
@@ -275,24 +317,26 @@ private:
 
   /// A phase failed on what the importer accepted: our fault. Leaves what is needed to see it
   /// again.
-  int reportInternal(ModuleOp module, Phase phase) {
+  int reportInternal(FailedPhase &failedPhase) {
     std::string folder = output() + ".dsc-failure";
-    PhaseDumper dumper(folder);
-    StringRef name = allPhases()[static_cast<int>(phase) - 1].name;
-    llvm::errs() << "dsc: internal failure in phase '" << name << "'";
-    if (phaseOf(module) && succeeded(dumper.dump(module))) {
-      llvm::errs() << "; the program before it is in " << folder
-                   << " (resume with `dsc compile --from=" << folder << "/"
-                   << phaseFileName(*phaseOf(module)) << "`)";
+    StringRef name = allPhases()[static_cast<int>(failedPhase.phase) - 1].name;
+    std::string text =
+        (failedPhase.crashed ? "a pass crashed in phase '" : "internal failure in phase '") +
+        name.str() + "'";
+    if (succeeded(writeReproducer(failedPhase, folder))) {
+      text += "; this is a bug in dsc, please report it with the folder " + folder +
+              ", whose README has the commands that show it again (dsc compile --from=" + folder +
+              "/" + phaseFileName(*phaseOf(*failedPhase.before)) + ")";
     }
-    llvm::errs() << "\n";
+    printer.error(text, ErrorId::Internal);
     return kInternal;
   }
 
   int writeOutputs(ModuleOp module) {
     FailureOr<std::vector<std::string>> objects = emitProgram(module);
     if (failed(objects)) {
-      return reportInternal(module, Phase::Device);
+      FailedPhase failedPhase{Phase::Device, false, module.clone(), ""};
+      return reportInternal(failedPhase);
     }
     std::string self =
         llvm::sys::fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&compileCommand));
@@ -300,17 +344,32 @@ private:
     if (failed(writeExecutable({runner, std::move(*objects), module}, output()))) {
       return kMachineLacks;
     }
-    double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    printChoices(module, llvm::outs());
+    double seconds = secondsSinceBegin();
+    recorder.report.choices = choicesOf(module);
+    for (const auto &[what, value] : recorder.report.choices) {
+      llvm::outs() << what << ": " << value << "\n";
+    }
     int64_t state = memoryBytes(module, "state"), arena = memoryBytes(module, "arena");
     int64_t constants = memoryBytes(module, "constants"), io = memoryBytes(module, "io");
     llvm::outs() << llvm::formatv(
         "memory: peak {0} bytes ({1}): state {2}, arena {3}, constants {4}, io {5}\n",
-        state + arena + constants + io, megabytes(state + arena + constants + io), megabytes(state),
-        megabytes(arena), megabytes(constants), megabytes(io));
-    llvm::outs() << llvm::formatv("wrote {0} and {1} in {2:f1} s\n", output(), weightsPath(),
-                                  seconds);
+        state + arena + constants + io, bytesInWords(state + arena + constants + io),
+        bytesInWords(state), bytesInWords(arena), bytesInWords(constants), bytesInWords(io));
+    auto file = module->getAttrOfType<StringAttr>("dsc.weights_file");
+    std::string written = output();
+    if (file && request.from.empty()) {
+      written += " and " + weightsPath();
+    } else if (file) {
+      written += " (its weights are " + file.str() + ", to be beside it)";
+    }
+    if (!request.report.empty()) {
+      if (std::string wrong = writeReport(recorder.report, request.report); !wrong.empty()) {
+        printer.error(wrong, ErrorId::FileUnreadable);
+        return kUserError;
+      }
+      written += " and " + request.report;
+    }
+    llvm::outs() << llvm::formatv("wrote {0} in {1:f1} s\n", written, seconds);
     return kDone;
   }
 };
@@ -318,19 +377,17 @@ private:
 
 int dsc::compileCommand(ArrayRef<const char *> arguments) {
   CompileRequest request;
-  // Told apart from a given value below: AdamW decays by default, the others do not.
-  request.import.options.weightDecay = -1;
   FlagTable table;
   addCompileFlags(table, request);
   std::vector<std::string> operands;
-  std::string wrong = table.parse(arguments, operands);
+  Fault wrong = table.parse(arguments, operands);
   if (request.help) {
     llvm::outs() << "usage: dsc compile MODEL.onnx [-o OUT] [flags]\n";
     table.printHelp(llvm::outs());
     return kDone;
   }
   CompileOptions &options = request.import.options;
-  if (options.weightDecay == -1) {
+  if (!llvm::is_contained(table.given(), "weight-decay")) {
     options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
   }
   options.target = options.target == "auto" ? "cpu" : options.target;
@@ -343,28 +400,37 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
             ? "expected one MODEL.onnx, got " + std::to_string(operands.size()) + " operands"
             : "--from takes the place of the model, but '" + operands.front() + "' is given too";
   }
+  if (std::string flag = request.from.empty() ? "" : flagOfEarlierPhase(table);
+      wrong.empty() && !flag.empty()) {
+    wrong = "flag '--" + flag + "' was decided before the dump " + request.from +
+            " was written; compile the model with it, or edit dsc.options in the dump";
+  }
   if (wrong.empty() && !request.emit.empty() && request.emit != kPtx &&
       !phaseByName(request.emit)) {
     wrong = "flag '--emit' is '" + request.emit + "', expected ptx or a phase:";
     for (const PhaseInfo &phase : allPhases()) {
-      wrong += " " + phase.name.str();
+      wrong.text += " " + phase.name.str();
     }
   }
   if (PhaseRun checked; wrong.empty()) {
     wrong = applyPassFlags(request.passes, checked);
   }
+  if (wrong.empty() && !request.report.empty() && !isReportPath(request.report)) {
+    wrong = "flag '--report' is '" + request.report + "', expected FILE.txt, .json or .html";
+  }
   if (!wrong.empty()) {
-    llvm::errs() << "dsc compile: " << wrong << "\n";
+    reportFault("dsc compile", wrong, wantsJsonDiagnostics(arguments));
     return kUserError;
   }
   if (request.from.empty()) {
     request.import.path = operands.front();
   }
+  request.import.randomStart = request.init == "random";
   DialectRegistry registry;
   registry.insert<DscDialect, func::FuncDialect>();
   registerCodegenDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   DiagnosticPrinter printer(context, request.diagnostics == "json");
-  return Compilation(std::move(request), arguments).run(context);
+  return Compilation(std::move(request), arguments, printer).run(context);
 }

@@ -6,6 +6,8 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cmath>
+
 using namespace dsc;
 using llvm::StringRef;
 
@@ -38,8 +40,9 @@ void FlagTable::integer(StringRef name, StringRef value, int64_t &field, StringR
 
 void FlagTable::real(StringRef name, StringRef value, double &field, StringRef help) {
   add({name.str(), value.str(), help.str(), [&field](StringRef given) {
-         return given.getAsDouble(field) ? "is '" + given.str() + "', expected a number"
-                                         : std::string();
+         return given.getAsDouble(field) || !std::isfinite(field)
+                    ? "is '" + given.str() + "', expected a finite number"
+                    : std::string();
        }});
 }
 
@@ -60,10 +63,14 @@ void FlagTable::onOff(StringRef name, bool &field, StringRef help) {
        }});
 }
 
+void FlagTable::hidden(StringRef name, std::string &field) { text(name, "VALUE", field, ""); }
+
 void FlagTable::refused(StringRef name, StringRef value, StringRef sentence) {
   std::string reason = sentence.str();
-  add({name.str(), value.str(), "(not in this version) " + reason,
-       [reason](StringRef) { return "is not in this version: " + reason; }});
+  Flag flag(name.str(), value.str(), "(not in this version) " + reason,
+            [reason](StringRef) { return "is not in this version: " + reason; });
+  flag.isLater = true;
+  add(std::move(flag));
 }
 
 const Flag *FlagTable::find(StringRef name) const {
@@ -71,8 +78,8 @@ const Flag *FlagTable::find(StringRef name) const {
   return it == flags.end() ? nullptr : &*it;
 }
 
-std::string FlagTable::parse(llvm::ArrayRef<const char *> arguments,
-                             std::vector<std::string> &operands) const {
+Fault FlagTable::parse(llvm::ArrayRef<const char *> arguments,
+                       std::vector<std::string> &operands) const {
   for (size_t i = 0; i < arguments.size(); ++i) {
     StringRef argument = arguments[i];
     if (!argument.starts_with("-") || argument == "-") {
@@ -92,23 +99,26 @@ std::string FlagTable::parse(llvm::ArrayRef<const char *> arguments,
           nearest = &candidate;
         }
       }
-      return "unknown flag '--" + name.str() + "'" +
-             (nearest ? "; did you mean '--" + nearest->name + "'?" : "");
+      std::string text = "unknown flag '--" + name.str() + "'" +
+                         (nearest ? "; did you mean '--" + nearest->name + "'?" : "");
+      return {text, ErrorId::FlagUnknown};
     }
     if (flag->value.empty() && hasValue) {
-      return "flag '--" + name.str() + "' takes no value, got '" + value.str() + "'";
+      return {"flag '--" + name.str() + "' takes no value, got '" + value.str() + "'"};
     }
     if (!flag->value.empty() && !hasValue) {
       if (i + 1 == arguments.size()) {
-        return "flag '--" + name.str() + "' needs a value: " + flag->value;
+        return {"flag '--" + name.str() + "' needs a value: " + flag->value};
       }
       value = arguments[++i];
     }
+    met.push_back(flag->name);
     if (std::string wrong = flag->set(value); !wrong.empty()) {
-      return "flag '--" + name.str() + "' " + wrong;
+      return {"flag '--" + name.str() + "' " + wrong,
+              flag->isLater ? ErrorId::FlagLater : ErrorId::FlagValue};
     }
   }
-  return "";
+  return {};
 }
 
 void FlagTable::printHelp(llvm::raw_ostream &out) const {
@@ -116,6 +126,9 @@ void FlagTable::printHelp(llvm::raw_ostream &out) const {
     if (!flag.set) {
       out << "\n" << flag.help << ":\n";
       continue;
+    }
+    if (flag.help.empty()) {
+      continue; // hidden
     }
     std::string usage = (flag.name.size() == 1 ? "-" : "--") + flag.name;
     usage += flag.value.empty() ? "" : (flag.name.size() == 1 ? " " : "=") + flag.value;

@@ -3,7 +3,10 @@
 #include "passes/Pipeline.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Diagnostics.h"
+#include "tools/dsc/InspectExecutable.h"
 #include "tools/dsc/ModelFlags.h"
+#include "tools/dsc/Phases.h"
+#include "tools/dsc/Report.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -14,6 +17,25 @@
 using namespace mlir;
 using namespace dsc;
 
+namespace {
+struct InspectRequest : InspectOutput {
+  ImportOptions import;
+  bool patterns = false, learningRates = false;
+};
+
+/// What training would need, as far as the flags settle it.
+struct TrainingPlan {
+  std::string why; // why there is no plan; empty where there is one
+  std::string loss;
+  struct Array {
+    std::string name, type, role;
+    std::vector<int64_t> shape; // of one sample
+  };
+  std::vector<Array> data;
+  std::vector<std::pair<std::string, int64_t>> spaces; // bytes of each, and together
+};
+} // namespace
+
 static std::string shapeText(ArrayRef<int64_t> shape) {
   std::string text = "[";
   for (auto [i, size] : llvm::enumerate(shape)) {
@@ -22,7 +44,80 @@ static std::string shapeText(ArrayRef<int64_t> shape) {
   return text + "]";
 }
 
-static void printText(const ModelInfo &info, llvm::raw_ostream &out) {
+/// Runs the phases up to memory on a model whose dims are bound, without printing what they say.
+static TrainingPlan planTraining(MLIRContext &context, const ImportOptions &options,
+                                 const ModelInfo &info) {
+  TrainingPlan plan;
+  for (const ValueDeclaration &input : info.inputs) {
+    bool isGiven = options.inputs.count(input.name) || options.bind.count(input.name);
+    for (const std::string &dim : input.dims) {
+      bool isOpen = !llvm::all_of(dim, llvm::isDigit) && !options.dims.count(dim);
+      if (isOpen && !isGiven) {
+        plan.why = "input '" + input.name + "' has open dims: bind them with " + input.flag;
+        return plan;
+      }
+    }
+  }
+  // The first error says why there is no plan; it is not the model's fault that no loss was given.
+  ScopedDiagnosticHandler quiet(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error && plan.why.empty()) {
+      llvm::raw_string_ostream out(plan.why);
+      out << diagnostic;
+    }
+    return success();
+  });
+  FailureOr<ImportedModel> imported = importModel(context, options);
+  if (failed(imported)) {
+    return plan;
+  }
+  ModuleOp module = *imported->module;
+  PhaseRun run;
+  run.last = Phase::Memory;
+  FailedPhase failedPhase;
+  if (failed(runPhases(module, run, failedPhase))) {
+    return plan;
+  }
+  FailureOr<CompileOptions> chosen = CompileOptions::from(module);
+  plan.loss = failed(chosen) ? "" : chosen->loss;
+  auto entry = module.lookupSymbol<func::FuncOp>(plan.loss == "none" ? "eval" : "last");
+  for (unsigned i = 0; entry && i < entry.getNumArguments(); ++i) {
+    auto name = entry.getArgAttrOfType<StringAttr>(i, "dsc.name");
+    auto role = entry.getArgAttrOfType<StringAttr>(i, "dsc.role");
+    auto type = cast<RankedTensorType>(entry.getArgumentTypes()[i]);
+    std::string element;
+    llvm::raw_string_ostream(element) << type.getElementType();
+    ArrayRef<int64_t> shape = type.getShape();
+    plan.data.push_back({name ? name.str() : "", element, role ? role.str() : "input",
+                         shape.drop_front(shape.empty() ? 0 : 1).vec()});
+  }
+  auto memory = module->getAttrOfType<DictionaryAttr>("dsc.memory");
+  int64_t together = 0;
+  for (StringRef space : {"state", "arena", "constants", "io"}) {
+    auto bytes = memory ? memory.getAs<IntegerAttr>(space) : nullptr;
+    plan.spaces.emplace_back(space.str(), bytes ? bytes.getInt() : 0);
+    together += plan.spaces.back().second;
+  }
+  plan.spaces.emplace_back("together", together);
+  return plan;
+}
+
+static void printPlan(const TrainingPlan &plan, llvm::raw_ostream &out) {
+  if (!plan.why.empty()) {
+    out << "\ndata and memory plan\n  not known: " << plan.why << "\n";
+    return;
+  }
+  out << "\ndata, one array each (loss " << plan.loss << ")\n";
+  for (const TrainingPlan::Array &array : plan.data) {
+    out << llvm::formatv("  {0,-24} {1,-6} samples x {2}{3}\n", array.name, array.type,
+                         shapeText(array.shape), array.role == "labels" ? "   labels" : "");
+  }
+  out << "\nmemory plan\n";
+  for (const auto &[space, bytes] : plan.spaces) {
+    out << llvm::formatv("  {0,-10} {1,14} bytes  {2}\n", space, bytes, bytesInWords(bytes));
+  }
+}
+
+static void printModel(const ModelInfo &info, const TrainingPlan &plan, llvm::raw_ostream &out) {
   out << llvm::formatv("{0}, opset {1}, {2} nodes\n",
                        info.producer.empty() ? "unknown producer" : info.producer, info.opset,
                        info.nodes);
@@ -40,7 +135,9 @@ static void printText(const ModelInfo &info, llvm::raw_ostream &out) {
   out << "\ntensors\n";
   for (const ParameterInfo &parameter : info.parameters) {
     out << llvm::formatv("  {0,-9} {1,-40} {2,-6} {3,-18} {4}\n", parameter.role, parameter.name,
-                         parameter.type, shapeText(parameter.shape), parameter.reason);
+                         parameter.type, shapeText(parameter.shape),
+                         parameter.reason +
+                             (parameter.start.empty() ? "" : "; starts at " + parameter.start));
     if (parameter.role == "trained") {
       int64_t count = 1;
       for (int64_t size : parameter.shape) {
@@ -56,12 +153,33 @@ static void printText(const ModelInfo &info, llvm::raw_ostream &out) {
     out << llvm::formatv("  {0,-28} {1,6}{2}\n", (op.domain.empty() ? "" : op.domain + ".") + op.op,
                          op.count, op.supported ? "" : "   not supported");
   }
+  printPlan(plan, out);
   for (const std::string &notice : info.notices) {
     out << "note: " << notice << "\n";
   }
 }
 
-static void printJson(const ModelInfo &info, llvm::raw_ostream &out) {
+static llvm::json::Value planJson(const TrainingPlan &plan) {
+  if (!plan.why.empty()) {
+    return llvm::json::Object{{"unknown", llvm::json::fixUTF8(plan.why)}};
+  }
+  llvm::json::Array data;
+  for (const TrainingPlan::Array &array : plan.data) {
+    data.push_back(llvm::json::Object{{"name", array.name},
+                                      {"dtype", array.type},
+                                      {"role", array.role},
+                                      {"sample_shape", llvm::json::Array(array.shape)}});
+  }
+  llvm::json::Object memory;
+  for (const auto &[space, bytes] : plan.spaces) {
+    memory[space] = bytes;
+  }
+  return llvm::json::Object{
+      {"loss", plan.loss}, {"data", std::move(data)}, {"memory", std::move(memory)}};
+}
+
+static void printModelJson(const ModelInfo &info, const TrainingPlan &plan,
+                           llvm::raw_ostream &out) {
   auto strings = [](ArrayRef<std::string> values) { return llvm::json::Array(values); };
   auto declarations = [&](ArrayRef<ValueDeclaration> values) {
     llvm::json::Array list;
@@ -75,12 +193,16 @@ static void printJson(const ModelInfo &info, llvm::raw_ostream &out) {
   };
   llvm::json::Array parameters, ops;
   for (const ParameterInfo &parameter : info.parameters) {
-    parameters.push_back(llvm::json::Object{{"name", parameter.name},
-                                            {"onnx_names", strings(parameter.onnxNames)},
-                                            {"shape", llvm::json::Array(parameter.shape)},
-                                            {"dtype", parameter.type},
-                                            {"role", parameter.role},
-                                            {"reason", parameter.reason}});
+    llvm::json::Object object{{"name", parameter.name},
+                              {"onnx_names", strings(parameter.onnxNames)},
+                              {"shape", llvm::json::Array(parameter.shape)},
+                              {"dtype", parameter.type},
+                              {"role", parameter.role},
+                              {"reason", parameter.reason}};
+    if (!parameter.start.empty()) {
+      object["start"] = parameter.start;
+    }
+    parameters.push_back(std::move(object));
   }
   for (const OpCount &op : info.ops) {
     ops.push_back(llvm::json::Object{
@@ -94,6 +216,7 @@ static void printJson(const ModelInfo &info, llvm::raw_ostream &out) {
                                                             {"outputs", declarations(info.outputs)},
                                                             {"parameters", std::move(parameters)},
                                                             {"ops", std::move(ops)},
+                                                            {"training", planJson(plan)},
                                                             {"notices", strings(info.notices)}}))
       << "\n";
 }
@@ -135,41 +258,66 @@ static int printPatterns(MLIRContext &context, const ImportOptions &options, boo
 }
 
 int dsc::inspectCommand(ArrayRef<const char *> arguments) {
-  ImportOptions options;
-  bool json = false, patterns = false, help = false;
+  InspectRequest request;
+  request.jsonDiagnostics = wantsJsonDiagnostics(arguments);
+  std::string diagnostics, init = "model";
+  bool help = false;
   FlagTable table;
   table.section("Output");
-  table.boolean("json", json, "print as JSON");
-  table.boolean("patterns", patterns,
+  table.boolean("json", request.json, "print as JSON");
+  table.boolean("patterns", request.patterns,
                 "what the raise phase recognised where, and near misses; dims must be bound");
-  table.refused("lr", "", "the table of learning rates comes with schedules");
+  table.boolean("lr", request.learningRates, "the learning rate over a run of --steps");
+  table.integer("steps", "N", request.steps, "--lr: length of the run (default: 1000)");
+  table.choice("diagnostics", {"text", "json"}, diagnostics, "how errors are printed");
   table.boolean("help", help, "this help");
-  addImportFlags(table, options);
+  addImportFlags(table, request.import);
+  table.choice("init", {"model", "random"}, init, "how parameters start: shown with each of them");
+  addTrainingFlags(table, request.import.options);
   std::vector<std::string> operands;
-  std::string wrong = table.parse(arguments, operands);
+  Fault wrong = table.parse(arguments, operands);
   if (help) {
-    llvm::outs() << "usage: dsc inspect MODEL.onnx [flags]\n";
+    llvm::outs() << "usage: dsc inspect MODEL.onnx|EXECUTABLE [flags]\n";
     table.printHelp(llvm::outs());
     return kDone;
   }
   if (wrong.empty() && operands.size() != 1) {
     wrong = "expected one file, got " + std::to_string(operands.size());
   }
+  if (wrong.empty() && request.steps < 1) {
+    wrong = "flag '--steps' is " + std::to_string(request.steps) + ", expected 1 or more";
+  }
+  if (wrong.empty()) {
+    wrong = checkOptions(request.import.options);
+  }
   if (!wrong.empty()) {
-    llvm::errs() << "dsc inspect: " << wrong << "\n";
+    reportFault("dsc inspect", wrong, request.jsonDiagnostics);
     return kUserError;
   }
-  options.path = operands.front();
+  request.import.path = operands.front();
+  request.import.randomStart = init == "random";
+  request.import.namesOnly = true;
+  request.import.options.target = "cpu";
+  if (isExecutable(request.import.path)) {
+    return request.learningRates ? inspectExecutableRates(request.import.path, request)
+                                 : inspectExecutable(request.import.path, request);
+  }
+  if (request.learningRates) {
+    const CompileOptions &options = request.import.options;
+    return printLearningRates(options.schedule, options.lr, request);
+  }
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<DscDialect, func::FuncDialect>();
-  DiagnosticPrinter printer(context, false);
-  if (patterns) {
-    return printPatterns(context, options, json);
+  DiagnosticPrinter printer(context, request.jsonDiagnostics);
+  if (request.patterns) {
+    printer.setStage(ErrorId::ImportNode);
+    return printPatterns(context, request.import, request.json);
   }
-  FailureOr<ModelInfo> info = inspectModel(context, options);
+  FailureOr<ModelInfo> info = inspectModel(context, request.import);
   if (failed(info)) {
     return kUserError;
   }
-  json ? printJson(*info, llvm::outs()) : printText(*info, llvm::outs());
+  TrainingPlan plan = planTraining(context, request.import, *info);
+  request.json ? printModelJson(*info, plan, llvm::outs()) : printModel(*info, plan, llvm::outs());
   return kDone;
 }

@@ -26,6 +26,7 @@ static const Command kCommands[] = {
      "forward against stored data, gradients against differences", checkCommand},
     {"compare", "A B", "first difference of two tensor files", compareCommand},
     {"ops", "[--json]", "every ONNX op: forward, gradient, types", opsCommand},
+    {"errors", "[--json]", "every id of an error: what it means, and the way out", errorsCommand},
     {"plan", "MODEL.onnx", "memory and time by ZeRO stage, micro-batch and recomputation", nullptr},
     {"export", "CHECKPOINT --model MODEL.onnx", "the model with trained weights", nullptr},
     {"bisect", "MODEL.onnx --data D", "first phase whose result differs", nullptr},

@@ -176,6 +176,17 @@ std::string dsc::checkOptions(const CompileOptions &options) {
   if (options.labelSmoothing < 0 || options.labelSmoothing > 1) {
     return "flag '--label-smoothing' is outside [0, 1]";
   }
+  if (options.maxRanks < 1 || options.maxRanks > 65536) {
+    return "flag '--max-ranks' is " + std::to_string(options.maxRanks) + ", expected 1 to 65536";
+  }
+  if (options.seed < 0) {
+    return "flag '--seed' is " + std::to_string(options.seed) + ", expected 0 or more";
+  }
+  // The step divides by the number of micro-batches in f32.
+  if (options.accumulate > int64_t(1) << 24) {
+    return "flag '--accumulate' is " + std::to_string(options.accumulate) +
+           ", expected at most 2^24, or any";
+  }
   if (options.lr < 0 || options.weightDecay < 0 || options.epsilon < 0 || options.clip < 0) {
     return "flags '--lr', '--weight-decay', '--eps' and '--clip' must not be negative";
   }

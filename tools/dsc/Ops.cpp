@@ -4,6 +4,7 @@
 #include "frontend/Frontend.h"
 #include "passes/precision/PrecisionTable.h"
 #include "tools/dsc/Commands.h"
+#include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/Flags.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -38,7 +39,7 @@ int dsc::opsCommand(llvm::ArrayRef<const char *> arguments) {
   table.boolean("json", json, "print as JSON");
   table.boolean("help", help, "this help");
   std::vector<std::string> operands;
-  std::string wrong = table.parse(arguments, operands);
+  Fault wrong = table.parse(arguments, operands);
   if (help) {
     llvm::outs() << "usage: dsc ops [--json] [--precision]\n";
     table.printHelp(llvm::outs());
@@ -48,7 +49,7 @@ int dsc::opsCommand(llvm::ArrayRef<const char *> arguments) {
     wrong = "takes no operand, got '" + operands.front() + "'";
   }
   if (!wrong.empty()) {
-    llvm::errs() << "dsc ops: " << wrong << "\n";
+    reportFault("dsc ops", wrong);
     return kUserError;
   }
   if (precision) {

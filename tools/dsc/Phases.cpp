@@ -5,13 +5,18 @@
 #include "codegen/Pipeline.h"
 
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
+
+#include <chrono>
+#include <cstdlib>
 
 using namespace mlir;
 using namespace dsc;
@@ -225,13 +230,27 @@ OwningOpRef<ModuleOp> dsc::readDump(MLIRContext &context, StringRef path) {
 // Phases
 //===----------------------------------------------------------------------===//
 
-static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run) {
-  if (phase == Phase::Kernels) {
-    return runKernelsPhase(module);
+namespace {
+/// Fails or crashes in the place of a pass, for tests of what follows.
+struct FailOnPurpose : public PassWrapper<FailOnPurpose, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FailOnPurpose)
+  explicit FailOnPurpose(bool crash) : crash(crash) {}
+  StringRef getArgument() const override { return "fail-on-purpose"; }
+  void runOnOperation() override {
+    if (crash) {
+      std::abort();
+    }
+    getOperation().emitError("fails because --fail-in asked for it");
+    signalPassFailure();
   }
-  if (phase == Phase::Device) {
-    return runDevicePhase(module);
-  }
+  bool crash;
+};
+} // namespace
+
+/// Runs the passes of one phase; `pipeline` becomes their text.
+static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run,
+                              std::string &pipeline) {
+  StringRef name = allPhases()[static_cast<int>(phase) - 1].name;
   PassManager manager(module->getContext());
   if (!run.passDumpFolder.empty()) {
     manager.enableIRPrintingToFileTree(
@@ -240,27 +259,84 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run)
         /*printAfterOnlyOnChange=*/true, /*printAfterOnlyOnFailure=*/false, run.passDumpFolder);
     module->getContext()->disableMultithreading();
   }
-  if (!run.disabled.contains(allPhases()[static_cast<int>(phase) - 1].name)) {
+  if (!run.disabled.contains(name)) {
     buildPhasePipeline(manager, phase, run.limits);
   }
-  return manager.run(module);
+  llvm::raw_string_ostream text(pipeline);
+  manager.printAsTextualPipeline(text);
+  if (auto [asked, how] = StringRef(run.failIn).split(':'); asked == name) {
+    manager.addPass(std::make_unique<FailOnPurpose>(how == "crash"));
+  }
+  if (failed(manager.run(module))) {
+    return failure();
+  }
+  return phase == Phase::Kernels  ? runKernelsPhase(module)
+         : phase == Phase::Device ? runDevicePhase(module)
+                                  : success();
 }
 
-LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, Phase &failedPhase) {
+LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, FailedPhase &failedPhase) {
   std::optional<Phase> done = phaseOf(module);
+  llvm::CrashRecoveryContext::Enable();
+  auto cleanUp = llvm::make_scope_exit([] { llvm::CrashRecoveryContext::Disable(); });
   for (const PhaseInfo &info : allPhases()) {
     if ((done && info.phase <= *done) || info.phase > run.last) {
       continue;
     }
-    failedPhase = info.phase;
-    if (failed(runPhase(module, info.phase, run))) {
+    for (PhaseObserver *observer : run.observers) {
+      observer->phaseBegins(info.phase);
+    }
+    auto begin = std::chrono::steady_clock::now();
+    OwningOpRef<ModuleOp> before = module.clone();
+    std::string pipeline;
+    LogicalResult result = failure();
+    llvm::CrashRecoveryContext guard;
+    bool finished = guard.RunSafely([&] {
+      result = runPhase(module, info.phase, run, pipeline);
+      if (succeeded(result)) {
+        setPhase(module, info.phase);
+        result = verifyPhase(module, info.phase);
+      }
+    });
+    if (!finished || failed(result)) {
+      failedPhase = {info.phase, !finished, std::move(before),
+                     info.phase < Phase::Kernels ? pipeline : ""};
       return failure();
     }
-    setPhase(module, info.phase);
-    if (failed(verifyPhase(module, info.phase)) ||
-        (run.dumper && failed(run.dumper->dump(module)))) {
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    for (PhaseObserver *observer : run.observers) {
+      observer->phaseDone(module, info.phase, seconds.count());
+    }
+    if (run.dumper && failed(run.dumper->dump(module))) {
+      failedPhase = {info.phase, false, std::move(before), ""};
       return failure();
     }
+  }
+  return success();
+}
+
+LogicalResult dsc::writeReproducer(FailedPhase &failedPhase, const std::string &folder) {
+  ModuleOp module = *failedPhase.before;
+  PhaseDumper dumper(folder);
+  if (!phaseOf(module) || failed(dumper.dump(module))) {
+    return failure();
+  }
+  std::string file = phaseFileName(*phaseOf(module));
+  StringRef phase = allPhases()[static_cast<int>(failedPhase.phase) - 1].name;
+  std::error_code error;
+  llvm::raw_fd_ostream readme(folder + "/README", error);
+  if (error) {
+    return module.emitError("cannot write ") << folder << "/README: " << error.message();
+  }
+  readme << "dsc " << DSC_VERSION << (failedPhase.crashed ? " crashed" : " failed") << " in phase '"
+         << phase << "'. " << file << " is the program before it.\n\n"
+         << "To see it again:\n\n    dsc compile --from=" << file << " -o model\n";
+  if (!failedPhase.pipeline.empty()) {
+    readme << "\nThe passes of the phase alone, to be cut down to the one that fails (constants of "
+              "more than "
+           << kPrintedElements << " elements are in " << kConstantsFile
+           << " and not needed by most passes):\n\n    dsc-opt " << file << " --pass-pipeline='"
+           << failedPhase.pipeline << "'\n";
   }
   return success();
 }

@@ -26,17 +26,40 @@ private:
   mlir::LogicalResult writeConstants(mlir::ModuleOp module) const;
 };
 
+/// Hears of the phases as they run.
+class PhaseObserver {
+public:
+  virtual ~PhaseObserver() = default;
+  virtual void phaseBegins(Phase) {}
+  virtual void phaseDone(mlir::ModuleOp module, Phase phase, double seconds) = 0;
+};
+
+/// The module as it was before a phase that failed, and the passes that were to run on it.
+struct FailedPhase {
+  Phase phase = Phase::Import;
+  bool crashed = false;
+  mlir::OwningOpRef<mlir::ModuleOp> before;
+  std::string pipeline; // as dsc-opt takes it; empty for phases that are no pipeline of passes
+};
+
 struct PhaseRun {
   PhaseDumper *dumper = nullptr; // --dump-phases
   std::string passDumpFolder;    // --dump-passes; empty: none
   llvm::StringSet<> disabled;    // --disable: phases (raise) left out
   PassLimits limits;             // --disable, --pass-limit: rewrites of single passes
   Phase last = Phase::Device;    // --emit: the last phase to run
+  std::vector<PhaseObserver *> observers;
+  std::string failIn; // tests of failures: "memory" fails in that phase, "memory:crash" crashes
 };
 
 /// Runs the phases after the module's own up to `run.last`, verifying and dumping each. The module
-/// must be at `import` or later; a failure leaves `failedPhase` at the phase that failed.
-mlir::LogicalResult runPhases(mlir::ModuleOp module, const PhaseRun &run, Phase &failedPhase);
+/// must be at `import` or later. After a failure, a crash of a pass included, `failed` tells what
+/// is needed to see it again.
+mlir::LogicalResult runPhases(mlir::ModuleOp module, const PhaseRun &run, FailedPhase &failed);
+
+/// Writes the reproducer of an internal failure into `folder`: the program before the phase as a
+/// dump, and a README with the commands that fail the same way.
+mlir::LogicalResult writeReproducer(FailedPhase &failed, const std::string &folder);
 
 /// Reads a dump, with its constants.
 mlir::OwningOpRef<mlir::ModuleOp> readDump(mlir::MLIRContext &context, llvm::StringRef path);

@@ -39,7 +39,7 @@ Result<std::unique_ptr<ProgramRun>> ProgramRun::open(const std::string &path, in
     return session.status();
   }
   state->session = std::move(*session);
-  DSC_RETURN_IF_FAILED(loadInitialWeights(*state->session));
+  DSC_RETURN_IF_FAILED(loadInitialWeights(*state->session, 0));
   DSC_RETURN_IF_FAILED(fillComputeCopies(*state->session));
   return std::unique_ptr<ProgramRun>(new ProgramRun(std::move(state)));
 }
