@@ -25,12 +25,12 @@ constexpr int64_t kMaxWindow = int64_t(1) << 31;
 
 using Fault = std::optional<std::string>;
 
-std::string quote(const std::string &name) { return "\"" + dsc::printable(name) + "\""; }
+std::string quote(const std::string &name) { return "\"" + dsc::printableName(name) + "\""; }
 
 std::string describe(const NodeProto &node) {
   std::string text =
       "node " + quote(node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name());
-  return text + " (" + dsc::printable(node.op_type()) + ")";
+  return text + " (" + dsc::printableName(node.op_type()) + ")";
 }
 
 /// Dimensions as sizes of memory: each and their product within bounds.
@@ -89,7 +89,7 @@ Fault checkInts(const AttributeProto &attribute, int64_t limit, const NodeProto 
     if (value >= -limit && value <= limit) {
       return {};
     }
-    return describe(node) + ": attribute '" + dsc::printable(attribute.name()) + "' is " +
+    return describe(node) + ": attribute '" + dsc::printableName(attribute.name()) + "' is " +
            std::to_string(value) + ", outside [-" + std::to_string(limit) + ", " +
            std::to_string(limit) + "]";
   };
@@ -140,7 +140,7 @@ struct Walk {
     } else if (node.op_type() != "Constant") {
       for (char c : attribute.s()) {
         if (c < 0x20 || c > 0x7e) {
-          return describe(node) + ": attribute '" + dsc::printable(attribute.name()) +
+          return describe(node) + ": attribute '" + dsc::printableName(attribute.name()) +
                  "' is not ASCII text";
         }
       }
@@ -298,7 +298,7 @@ struct Functions {
 
 } // namespace
 
-std::string dsc::printable(const std::string &name) {
+std::string dsc::printableName(const std::string &name) {
   std::string text;
   for (char c : name) {
     if (text.size() >= 120) {

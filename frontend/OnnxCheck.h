@@ -18,7 +18,7 @@ std::optional<std::string> findFault(const onnx::ModelProto &model);
 std::optional<std::string> findGraphFault(const onnx::GraphProto &graph);
 
 /// `name` fit for a message: printable, at most 120 characters.
-std::string printable(const std::string &name);
+std::string printableName(const std::string &name);
 
 } // namespace dsc
 

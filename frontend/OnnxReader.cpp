@@ -194,7 +194,7 @@ LogicalResult Reader::takeWeights() {
       fault = external.locate(entries, plain);
     }
     if (!fault.empty()) {
-      return fail("initializer \"" + printable(tensor.name()) + "\": " + fault,
+      return fail("initializer \"" + printableName(tensor.name()) + "\": " + fault,
                   isExternal ? ErrorId::ModelWeights : ErrorId::ModelInvalid);
     }
     if (!inputs.contains(plain.name)) {
@@ -209,7 +209,7 @@ LogicalResult Reader::takeWeights() {
   }
   graph.mutable_initializer()->Swap(&visible);
   for (const auto &[file, count] : external.missingFiles()) {
-    model->notices.push_back("external data file \"" + printable(file) +
+    model->notices.push_back("external data file \"" + printableName(file) +
                              "\" is not there: " + std::to_string(count) +
                              " tensors have no values, and ties between them cannot be seen");
   }

@@ -1,6 +1,7 @@
 // Registration of the dialect, and the shared rules of its ops.
 
 #include "ir/Dialect.h"
+#include "ir/OpsOrder.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -25,6 +26,10 @@ void DscDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "ir/Ops.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/OpsOrder.cpp.inc"
       >();
 }
 

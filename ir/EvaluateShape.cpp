@@ -2,6 +2,8 @@
 
 #include "ir/Evaluate.h"
 
+#include "ir/OpsOrder.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -215,7 +217,7 @@ static bool scatterNd(ScatterNdOp op, ArrayRef<EvaluatedTensor> operands, Evalua
 bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
                         std::vector<EvaluatedTensor> &results) {
   EvaluatedTensor &y = results.front();
-  if (isa<ReshapeOp>(op)) {
+  if (isa<ReshapeOp, AfterOp>(op)) {
     y.floats = operands[0].floats;
     y.integers = operands[0].integers;
     return true;

@@ -3,6 +3,7 @@
 #include "ir/Phase.h"
 
 #include "ir/Options.h"
+#include "ir/OpsOrder.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -104,7 +105,7 @@ static LogicalResult verifyFused(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>()) {
     for (Operation &op : function.getOps()) {
       if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
-               AttentionGradOp, ReshapeOp, SliceOp, PackOp, GetGlobalOp, SetGlobalOp, GradientsOp,
+               AttentionGradOp, ReshapeOp, SliceOp, PackOp, AfterOp, GetGlobalOp, SetGlobalOp, GradientsOp,
                func::ReturnOp>(op)) {
         return op.emitError("op is in no kernel and is no library call after fusion");
       }

@@ -3,6 +3,7 @@
 #include "passes/Pipeline.h"
 
 #include "passes/Passes.h"
+#include "passes/recompute/Passes.h"
 
 #include "mlir/Transforms/Passes.h"
 
@@ -80,7 +81,7 @@ static void buildFusion(PhaseBuilder phase) {
   // Behind the expansions, whose statistics of channels it splits.
   phase.addToFunctions(createSplitReductions());
   // No CSE: a value that forward and backward both compute would have to be kept from the one to
-  // the other.
+  // the other. (Copies of the recompute phase stand behind dsc.after and would stay.)
   phase.addToFunctions(createCanonicalizerPass());
   phase.add(createOutlineConstants());
   // Before kernels are formed, or a bias would be part of one.
@@ -104,14 +105,15 @@ void dsc::buildPhasePipeline(OpPassManager &manager, Phase phase, const PassLimi
     return buildPrecision(builder);
   case Phase::Parallel:
     return buildParallel(builder);
+  case Phase::Recompute:
+    return builder.add(createRecompute());
   case Phase::Fusion:
     return buildFusion(builder);
   case Phase::Memory:
     return buildMemory(builder);
-  case Phase::Recompute: // everything is saved so far
-  case Phase::Import:    // frontend/
-  case Phase::Kernels:   // codegen/
-  case Phase::Device:    // codegen/
+  case Phase::Import:  // frontend/
+  case Phase::Kernels: // codegen/
+  case Phase::Device:  // codegen/
     return;
   }
 }

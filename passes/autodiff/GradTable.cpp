@@ -3,6 +3,7 @@
 
 #include "passes/autodiff/GradTable.h"
 
+#include "ir/OpsOrder.h"
 #include "passes/autodiff/GradRules.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -139,6 +140,7 @@ ArrayRef<GradRow> dsc::gradTable() {
       zero<SetGlobalOp>("has no result"),
       never<GradientsOp>(kUpdate),
       never<PackOp>(kLater),
+      never<AfterOp>(kLater),
       never<KernelOp>(kLater),
       never<YieldOp>(kLater),
       never<LaunchOp>(kLater),

@@ -4,6 +4,7 @@
 
 #include "passes/fusion/EmitKernels.h"
 
+#include "ir/OpsOrder.h"
 #include "ir/Target.h"
 #include "passes/memory/Liveness.h"
 
@@ -22,8 +23,8 @@ static bool isView(Operation *op) {
 
 bool dsc::staysOutside(Operation *op) {
   return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp,
-             ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, PackOp, func::ReturnOp>(
-             op) ||
+             ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, PackOp, AfterOp,
+             func::ReturnOp>(op) ||
          isView(op);
 }
 

@@ -3,7 +3,7 @@
 // where they are cheap: kernels of each pass then compute them from x instead of storing them.
 
 #include "passes/Passes.h"
-#include "passes/autodiff/ValueBuilder.h"
+#include "passes/fusion/NormalizedValue.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -79,14 +79,9 @@ static void expand(Expansion &b, LayerNormOp op) {
   Value centered = b.sub(x, mean);
   Value variance = b.div(b.sumOver(b.mul(centered, centered), axes), n);
   Value rstd = b.create<RsqrtOp>(b.add(variance, op.getEpsilon().convertToDouble()));
-  Value y = b.mul(centered, rstd);
-  if (op.getGamma()) {
-    y = b.mul(y, b.wide(op.getGamma()));
-  }
-  if (op.getBeta()) {
-    y = b.add(y, b.wide(op.getBeta()));
-  }
-  b.replace(0, y);
+  Value gamma = op.getGamma() ? b.wide(op.getGamma()) : Value();
+  Value beta = op.getBeta() ? b.wide(op.getBeta()) : Value();
+  b.replace(0, scaleNormalized(b, centered, rstd, gamma, beta));
   b.replace(1, mean);
   b.replace(2, rstd);
 }
@@ -108,8 +103,8 @@ static void expand(Expansion &b, RmsNormOp op) {
   Value x = b.wide(op.getX());
   Value square = b.div(b.sumOver(b.mul(x, x), axes), countOver(op.getX(), axes));
   Value rstd = b.create<RsqrtOp>(b.add(square, op.getEpsilon().convertToDouble()));
-  Value y = b.mul(x, rstd);
-  b.replace(0, op.getGamma() ? b.mul(y, b.wide(op.getGamma())) : y);
+  Value gamma = op.getGamma() ? b.wide(op.getGamma()) : Value();
+  b.replace(0, scaleNormalized(b, x, rstd, gamma, Value()));
   b.replace(1, rstd);
 }
 
@@ -132,14 +127,13 @@ namespace {
 struct Channels {
   SmallVector<int64_t> axes, shape;
 
-  Channels(RankedTensorType x, ConvLayout layout) : shape(x.getRank(), 1) {
+  Channels(RankedTensorType x, ConvLayout layout) : shape(channelShape(x, layout)) {
     int64_t channel = layout == ConvLayout::channels_last ? x.getRank() - 1 : 1;
     for (int64_t i = 0; i < x.getRank(); ++i) {
       if (i != channel) {
         axes.push_back(i);
       }
     }
-    shape[channel] = x.getDimSize(channel);
   }
 };
 } // namespace
@@ -156,8 +150,7 @@ static void expand(Expansion &b, BatchNormOp op) {
   Value squares = centered();
   Value variance = b.div(b.sumOver(b.mul(squares, squares), channels.axes), n);
   Value rstd = b.create<RsqrtOp>(b.add(variance, op.getEpsilon().convertToDouble()));
-  Value y = b.mul(b.mul(centered(), rstd), toImage(op.getGamma()));
-  b.replace(0, b.add(y, toImage(op.getBeta())));
+  b.replace(0, scaleNormalized(b, centered(), rstd, toImage(op.getGamma()), toImage(op.getBeta())));
   ArrayRef<int64_t> vector = tensorType(op.getMean()).getShape();
   b.replace(1, b.reshape(mean, vector));
   b.replace(2, b.reshape(variance, vector));

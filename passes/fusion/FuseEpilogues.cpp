@@ -1,5 +1,6 @@
 // Bias additions behind matrix products and convolutions become their operand, where the target
-// applies it on the way, and library calls learn how much workspace they may use.
+// applies it on the way, and library calls learn how much workspace they may use. `no_epilogue`
+// marks products that had several readers before any were copied: they and their copies stay alike.
 
 #include "passes/Passes.h"
 #include "passes/RewriteLimit.h"
@@ -42,7 +43,7 @@ struct AddIntoMatmul : OpRewritePattern<AddOp> {
       Value source = reshape ? reshape.getX() : product;
       auto matmul = source.getDefiningOp<MatmulOp>();
       if (!matmul || !source.hasOneUse() || matmul.getBias() ||
-          matmul.getActivation() != Epilogue::none ||
+          matmul.getActivation() != Epilogue::none || matmul->hasAttr("no_epilogue") ||
           !target.takesEpilogue(matmul, Epilogue::none)) {
         continue;
       }
@@ -73,7 +74,7 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
     for (auto [product, bias] :
          {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
       auto conv = product.getDefiningOp<ConvOp>();
-      if (!conv || !product.hasOneUse() || conv.getBias() ||
+      if (!conv || !product.hasOneUse() || conv.getBias() || conv->hasAttr("no_epilogue") ||
           conv.getActivation() != Epilogue::none || !target.takesEpilogue(conv, Epilogue::none) ||
           product.getType() != add.getResult().getType()) {
         continue;

@@ -11,6 +11,8 @@
 #include "passes/memory/CopyKernel.h"
 #include "passes/memory/Liveness.h"
 
+#include "ir/OpsOrder.h"
+
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {
@@ -345,6 +347,11 @@ private:
 class PlanMemory : public dsc::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    // From here on the order of ops is the schedule.
+    module.walk([](AfterOp op) {
+      op.getY().replaceAllUsesWith(op.getX());
+      op.erase();
+    });
     SymbolTable symbols(module);
     SpaceSizes sizes;
     llvm::StringMap<int64_t> ioOffsets;

@@ -4,6 +4,7 @@
 #include "ir/Dialect.h"
 #include "passes/Passes.h"
 #include "passes/Pipeline.h"
+#include "passes/recompute/Passes.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
@@ -25,6 +26,7 @@ static void registerPhases() {
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   dsc::registerDscPasses();
+  dsc::registerDscRecomputePasses();
   dsc::registerKernelPasses();
   registerPhases();
   registry.insert<dsc::DscDialect, mlir::func::FuncDialect>();

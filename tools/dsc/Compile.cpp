@@ -3,7 +3,9 @@
 #include "codegen/ExecutableWriter.h"
 #include "codegen/Pipeline.h"
 #include "ir/Options.h"
+#include "ir/Recompute.h"
 #include "passes/precision/Casts.h"
+#include "tools/dsc/ArenaLimit.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/ModelFlags.h"
@@ -27,7 +29,7 @@ namespace {
 /// What the command line asked for.
 struct CompileRequest {
   ImportOptions import;
-  std::string output, from, emit, dumpPhases, dumpPasses, report, failIn;
+  std::string output, from, emit, dumpPhases, dumpPasses, report, failIn, memory;
   PassFlags passes;
   std::string init = "model", diagnostics = "text";
   bool force = false, help = false;
@@ -47,6 +49,14 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.choice("init", {"model", "random"}, request.init,
                "parameters start as the model's weights, or at random: the model may lack them");
   addTrainingFlags(table, request.import.options);
+  table.add({"memory", "SIZE",
+             "what --recompute=auto may plan for, e.g. 80GiB (default: nine tenths of this "
+             "machine's memory)",
+             [&](StringRef given) {
+               request.memory = given.str();
+               return parseBytes(given) ? std::string()
+                                        : "is '" + given.str() + "', expected bytes such as 80GiB";
+             }});
   table.section("Reading what the compiler does");
   table.text("dump-phases", "DIR", request.dumpPhases,
              "write the program after each of the ten phases");
@@ -142,6 +152,29 @@ static std::string describePrecision(ModuleOp module, const CompileOptions &opti
   return text;
 }
 
+/// What recomputation saves and costs, for the entry that ends a step; empty without that entry.
+static std::string describeRecomputation(ModuleOp module, const CompileOptions &options) {
+  auto last = module.lookupSymbol<func::FuncOp>("last");
+  auto report = last ? last->getAttrOfType<DictionaryAttr>("dsc.recompute") : nullptr;
+  if (!report) {
+    return "";
+  }
+  auto number = [&](StringRef key) {
+    auto value = dyn_cast_if_present<IntegerAttr>(report.get(key));
+    return value ? value.getInt() : 0;
+  };
+  auto blocks = dyn_cast_if_present<ArrayAttr>(report.get("blocks"));
+  int64_t saved = number("saved_bytes"), freed = number("freed_bytes");
+  double flops = number("added_flops"), step = number("step_flops");
+  return llvm::formatv("{0}, {1} of {2} kept for backward ({3:f0}% less), {4:f3} GFLOP computed "
+                       "again (+{5:f1}%), {6} {7}",
+                       StringRef(options.recompute).split(':').first, bytesInWords(saved),
+                       bytesInWords(saved + freed),
+                       saved + freed > 0 ? 100.0 * freed / (saved + freed) : 0, flops * 1e-9,
+                       step > 0 ? 100 * flops / step : 0, blocks ? blocks.size() : 0,
+                       blocks && blocks.size() == 1 ? "block" : "blocks");
+}
+
 /// What was chosen, so that nobody trains something else than they think.
 static std::vector<std::pair<std::string, std::string>> choicesOf(ModuleOp module) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
@@ -166,6 +199,9 @@ static std::vector<std::pair<std::string, std::string>> choicesOf(ModuleOp modul
                                                               {"optimizer", optimizer}};
   if (options->precision != "fp32") {
     choices.emplace_back("precision", describePrecision(module, *options));
+  }
+  if (std::string recompute = describeRecomputation(module, *options); !recompute.empty()) {
+    choices.emplace_back("recompute", recompute);
   }
   return choices;
 }
@@ -212,8 +248,10 @@ public:
     }
     FailedPhase failedPhase;
     if (failed(runPhases(*module, phases, failedPhase))) {
+      // A loss that cannot be, a bound on memory that cannot be kept: the user's.
       bool isUsers =
-          failedPhase.phase == Phase::Autodiff && !failedPhase.crashed && request.failIn.empty();
+          (failedPhase.phase == Phase::Autodiff || failedPhase.phase == Phase::Recompute) &&
+          !failedPhase.crashed && request.failIn.empty();
       return isUsers ? int(kUserError) : reportInternal(failedPhase);
     }
     if (request.emit == kPtx) {
@@ -391,6 +429,14 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
     options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
   }
   options.target = options.target == "auto" ? "cpu" : options.target;
+  if (wrong.empty() && !request.memory.empty() && options.recompute != "auto") {
+    wrong = "flag '--memory' bounds what --recompute=auto chooses, and --recompute is " +
+            options.recompute;
+  }
+  if (options.recompute == "auto") {
+    std::optional<int64_t> given = parseBytes(request.memory);
+    options.recompute = "auto:" + std::to_string(given.value_or(machineMemory()));
+  }
   if (wrong.empty()) {
     wrong = checkOptions(options);
   }

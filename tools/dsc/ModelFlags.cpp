@@ -2,6 +2,7 @@
 
 #include "tools/dsc/ModelFlags.h"
 
+#include "ir/Recompute.h"
 #include "runtime/Schedule.h"
 
 using namespace dsc;
@@ -61,6 +62,7 @@ void dsc::addImportFlags(FlagTable &table, ImportOptions &options) {
 }
 
 void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
+  options.recompute = "cheap";
   table.section("Loss");
   table.add(
       {"loss", "NAME",
@@ -161,13 +163,18 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                           : "is '" + given.str() +
                                 "'; stages 1 to 3 come with several ranks in a later version";
              }});
-  table.add({"recompute", "none", "what backward computes again; only none in this version",
+  table.section("Memory");
+  table.add({"recompute", "none|cheap|full|BYTES|auto",
+             "what backward computes again instead of keeping it: nothing; what costs next to "
+             "nothing (cheap, the default); all but block boundaries (full); as little as keeps "
+             "the arena within BYTES, e.g. 800MiB, or all memory within --memory (auto)",
              [&](StringRef given) {
-               return given == "none" ? std::string()
-                                      : "is '" + given.str() +
-                                            "'; recomputation comes in a later version, use none";
+               options.recompute = given.str();
+               return parseRecompute(given) && !given.contains(':')
+                          ? std::string()
+                          : "is '" + given.str() +
+                                "', expected none, cheap, full, auto or bytes such as 800MiB";
              }});
-  table.refused("memory", "SIZE", "memory budgets come with recomputation");
   table.refused("config", "FILE", "ds_config.json is not read yet; give its values as flags");
   table.refused("ranks", "N", "one executable runs on one rank in this version");
 }

@@ -3,6 +3,7 @@
 #include "tools/dsc/Phases.h"
 
 #include "codegen/Pipeline.h"
+#include "tools/dsc/ArenaLimit.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -275,7 +276,7 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run,
                                   : success();
 }
 
-LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, FailedPhase &failedPhase) {
+LogicalResult dsc::runPhasesPlain(ModuleOp module, const PhaseRun &run, FailedPhase &failedPhase) {
   std::optional<Phase> done = phaseOf(module);
   llvm::CrashRecoveryContext::Enable();
   auto cleanUp = llvm::make_scope_exit([] { llvm::CrashRecoveryContext::Disable(); });
@@ -313,6 +314,31 @@ LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, FailedPhase &
     }
   }
   return success();
+}
+
+LogicalResult dsc::runPhases(ModuleOp module, const PhaseRun &run, FailedPhase &failedPhase) {
+  std::optional<Phase> done = phaseOf(module);
+  std::optional<ArenaLimit> limit = ArenaLimit::of(module);
+  if (!limit || run.last < Phase::Recompute) {
+    return runPhasesPlain(module, run, failedPhase);
+  }
+  if (!done || *done < Phase::Recompute) {
+    PhaseRun before = run;
+    before.last = Phase::Precision;
+    if (failed(runPhasesPlain(module, before, failedPhase)) ||
+        failed(planWithinLimit(module, *limit, run, failedPhase))) {
+      return failure();
+    }
+  }
+  if (failed(runPhasesPlain(module, run, failedPhase))) {
+    return failure();
+  }
+  // A dump behind the recompute phase may have been edited, or its limit.
+  if (run.last < Phase::Memory || limit->holds(module)) {
+    return success();
+  }
+  failedPhase.phase = Phase::Recompute;
+  return limit->refuse(module);
 }
 
 LogicalResult dsc::writeReproducer(FailedPhase &failedPhase, const std::string &folder) {

@@ -52,14 +52,18 @@ struct PhaseRun {
   std::string failIn; // tests of failures: "memory" fails in that phase, "memory:crash" crashes
 };
 
-/// Runs the phases after the module's own up to `run.last`, verifying and dumping each. The module
-/// must be at `import` or later. After a failure, a crash of a pass included, `failed` tells what
-/// is needed to see it again.
+/// Runs the phases after the module's own up to `run.last`, verifying and dumping each; where the
+/// options bound the arena (--recompute=BYTES|auto), with the rounds that takes (ArenaLimit.h). The
+/// module must be at `import` or later. After a failure, a crash of a pass included, `failed` tells
+/// what is needed to see it again.
 mlir::LogicalResult runPhases(mlir::ModuleOp module, const PhaseRun &run, FailedPhase &failed);
 
 /// Writes the reproducer of an internal failure into `folder`: the program before the phase as a
 /// dump, and a README with the commands that fail the same way.
 mlir::LogicalResult writeReproducer(FailedPhase &failed, const std::string &folder);
+
+/// The same with no regard to bounds: each phase once.
+mlir::LogicalResult runPhasesPlain(mlir::ModuleOp module, const PhaseRun &run, FailedPhase &failed);
 
 /// Reads a dump, with its constants.
 mlir::OwningOpRef<mlir::ModuleOp> readDump(mlir::MLIRContext &context, llvm::StringRef path);
