@@ -2,8 +2,11 @@
 
 #include "runtime/Session.h"
 
+#include "runtime/StridedRuns.h"
+
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace dsc;
 
@@ -84,9 +87,9 @@ Status Session::fillGlobals() {
     if (!spec.weightsKey.empty() || spec.fill == 0 || spec.role == GlobalRole::Runtime) {
       continue; // fresh spaces are zero
     }
-    DSC_RETURN_IF_FAILED(write(spec, [&](std::byte *data, int64_t, int64_t bytes) {
-      for (int64_t i = 0, end = bytes / dtypeSize(spec.dtype); i < end; ++i) {
-        storeFromDouble(spec.dtype, data, i, spec.fill);
+    DSC_RETURN_IF_FAILED(writeElements(spec, [&](std::byte *target, int64_t, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        storeFromDouble(spec.dtype, target, i, spec.fill);
       }
       return Status();
     }));
@@ -220,6 +223,27 @@ Status Session::write(const PlannedTensor &tensor, const Device::Fill &fill) {
                            [&, first = begin](std::byte *data, int64_t offset, int64_t bytes) {
                              return fill(data, first + offset, bytes);
                            });
+}
+
+Status Session::writeElements(const PlannedTensor &tensor, const ElementFill &fill) {
+  const int64_t size = dtypeSize(tensor.dtype);
+  if (tensor.strides.empty()) {
+    return write(tensor, [&](std::byte *target, int64_t offset, int64_t bytes) {
+      return fill(target, offset / size, bytes / size);
+    });
+  }
+  // Between its elements may lie those of other parts, or padding.
+  Result<std::vector<std::byte>> storage = bytes(tensor);
+  if (storage.failed()) {
+    return storage.status();
+  }
+  DSC_RETURN_IF_FAILED(forEachRun(tensor, [&](int64_t place, int64_t dense, int64_t count) {
+    return fill(storage->data() + place * size, dense, count);
+  }));
+  return write(tensor, [&](std::byte *target, int64_t offset, int64_t bytes) {
+    std::memcpy(target, storage->data() + offset, static_cast<size_t>(bytes));
+    return Status();
+  });
 }
 
 Status Session::read(const PlannedTensor &tensor, const Device::Consume &consume) const {

@@ -9,6 +9,7 @@
 #include "runtime/Executable.h"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,6 +74,10 @@ public:
   /// sharded, this rank's part.
   Status write(const PlannedTensor &tensor, const Device::Fill &fill);
   Status read(const PlannedTensor &tensor, const Device::Consume &consume) const;
+  /// Calls fill(target, first element, count) for the elements of a tensor, in runs as they lie in
+  /// its storage, and writes them; what lies between them stays as it is.
+  using ElementFill = std::function<Status(std::byte *target, int64_t first, int64_t count)>;
+  Status writeElements(const PlannedTensor &tensor, const ElementFill &fill);
   /// The bytes of a tensor's storage; of what is sharded, zeros outside this rank's part.
   Result<std::vector<std::byte>> bytes(const PlannedTensor &tensor) const;
   /// The bytes of a tensor's storage, those of other ranks too: all ranks call it for the same

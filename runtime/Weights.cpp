@@ -119,23 +119,7 @@ static Status store(Session &session, const GlobalSpec &spec, const TensorView &
     }
     return {};
   };
-  if (spec.strides.empty()) {
-    return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-      return convert(target, offset / to, bytes / to);
-    });
-  }
-  // Between its elements may lie those of other parts, or padding, which stay as they are.
-  Result<std::vector<std::byte>> storage = session.bytes(spec);
-  if (storage.failed()) {
-    return storage.status();
-  }
-  DSC_RETURN_IF_FAILED(forEachRun(spec, [&](int64_t place, int64_t dense, int64_t count) {
-    return convert(storage->data() + place * to, dense, count);
-  }));
-  return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-    std::memcpy(target, storage->data() + offset, static_cast<size_t>(bytes));
-    return Status();
-  });
+  return session.writeElements(spec, convert);
 }
 
 /// Opens the file that was written with the executable: under the name it had, also where the
