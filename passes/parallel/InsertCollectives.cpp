@@ -178,8 +178,7 @@ void CollectiveInserter::reduceEarly(func::FuncOp entry) {
     }
   };
   for (auto boundary : entry.getOps<GradientsOp>()) {
-    for (auto [value, name] :
-         llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
+    for (auto [value, name] : boundary.getParameters()) {
       if (bucketOf.contains(name)) {
         take(behindViews(value));
       }
@@ -200,14 +199,8 @@ void CollectiveInserter::reduceEarly(func::FuncOp entry) {
 
 LogicalResult CollectiveInserter::reduceAtEnd(func::FuncOp last) {
   for (auto boundary : llvm::to_vector(last.getOps<GradientsOp>())) {
-    auto keptCount = boundary->getAttrOfType<IntegerAttr>("dsc.kept");
-    size_t parameters = boundary.getGradients().size() - (keptCount ? keptCount.getInt() : 0);
     SmallVector<Value> flats, numbers;
-    for (auto [value, name] :
-         llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
-      if (parameters-- == 0) {
-        break;
-      }
+    for (auto [value, name] : boundary.getParameters()) {
       if (tensorType(value).getNumElements() == 0) {
         continue;
       }
@@ -240,14 +233,13 @@ LogicalResult CollectiveInserter::reduceAtEnd(func::FuncOp last) {
 /// From here to the update, own chunks of the gradient lie in a sharded global: the place in which
 /// all of it was reduced is free.
 void CollectiveInserter::keepGradients(GradientsOp boundary) {
-  llvm::DenseSet<Value> done;
-  for (auto [value, name] :
-       llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
-    Attribute own = bucketOf.lookup(name);
-    Value flat = own ? behindViews(value) : Value();
-    if (!own || !done.insert(flat).second) {
-      continue;
+  llvm::MapVector<Attribute, Value> flats; // by bucket
+  for (auto [value, name] : boundary.getParameters()) {
+    if (Attribute own = bucketOf.lookup(name)) {
+      flats[own] = behindViews(value);
     }
+  }
+  for (auto [own, flat] : flats) {
     const FlatBucket &bucket = buckets[own];
     GlobalOp parameters = bucket.find("");
     RankedTensorType type = tensorType(flat);
@@ -272,7 +264,8 @@ void CollectiveInserter::keepGradients(GradientsOp boundary) {
 void CollectiveInserter::gatherSums(func::FuncOp last) {
   Ownership ownership(last);
   for (auto reduce : llvm::to_vector(last.getOps<ReduceOp>())) {
-    if (ownership.chunksOf(reduce.getY())) {
+    bool isOfRows = tensorType(reduce.getY()).getRank() == 2 && reduce.getAxes()[0] == 1;
+    if (isOfRows && ownership.chunksOf(reduce.getY())) {
       builder.setInsertionPointAfter(reduce);
       auto gather =
           builder.create<AllGatherOp>(reduce.getLoc(), reduce.getY(), IntegerAttr(), UnitAttr());
