@@ -45,13 +45,13 @@ namespace {
 /// Steps of one program, timed.
 class Bench {
 public:
-  Bench(Executable &executable, const CommandLine &line)
-      : executable(executable), manifest(executable.manifest()), line(line) {}
+  Bench(Executable &executable, const CommandLine &line, Ranks &ranks)
+      : executable(executable), manifest(executable.manifest()), line(line), ranks(ranks) {}
 
   Status run();
 
 private:
-  Status open();
+  Status open(Facts &facts);
   Status step(int64_t number);
   Status finish(int open);
   Status measure();
@@ -70,6 +70,7 @@ private:
   Executable &executable;
   const Manifest &manifest;
   const CommandLine &line;
+  Ranks &ranks;
   std::unique_ptr<Session> session;
   int64_t steps = 0, micros = 1, residentBefore = 0, resident = 0;
   double samples = 0; ///< of a step
@@ -83,7 +84,7 @@ private:
 };
 } // namespace
 
-Status Bench::open() {
+Status Bench::open(Facts &facts) {
   if (!manifest.hasEntry("last")) {
     return Status::user("this program was compiled without training");
   }
@@ -92,20 +93,24 @@ Status Bench::open() {
   DSC_RETURN_IF_FAILED(asked.status());
   DSC_RETURN_IF_FAILED(values.status());
   steps = *asked;
+  facts = programFacts(executable, line);
   residentBefore = residentPeak();
-  Result<std::unique_ptr<Session>> opened = openSession(executable, line);
+  Result<std::unique_ptr<Session>> opened = openSession(executable, line, ranks);
   DSC_RETURN_IF_FAILED(opened.status());
   session = std::move(*opened);
   micros = values->accumulate();
-  samples = static_cast<double>(manifest.microBatch * micros);
+  samples = static_cast<double>(manifest.microBatch * micros * ranks.count());
   return values->apply(*session);
 }
 
 Status Bench::step(int64_t number) {
-  DSC_RETURN_IF_FAILED(loadMadeUpBatch(*session, static_cast<uint64_t>(number)));
+  // A batch of its own for each rank: they may be the same ones in every micro-batch.
+  const int64_t batch = number * ranks.count() + ranks.rank();
+  ranks.state().step = number + 1;
+  DSC_RETURN_IF_FAILED(loadMadeUpBatch(*session, static_cast<uint64_t>(batch)));
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number)));
   DSC_RETURN_IF_FAILED(session->setRunTime(
-      "rt.sample_base", static_cast<double>(number * micros * manifest.microBatch)));
+      "rt.sample_base", static_cast<double>(batch * micros * manifest.microBatch)));
   DSC_RETURN_IF_FAILED(session->markBegin());
   for (int64_t micro = 0; micro < micros; ++micro) {
     DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
@@ -127,7 +132,10 @@ Status Bench::finish(int open) {
 
 Status Bench::measure() {
   const auto started = std::chrono::steady_clock::now();
-  DSC_RETURN_IF_FAILED(open());
+  Facts facts;
+  Status opened = open(facts);
+  DSC_RETURN_IF_FAILED(ranks.agree(opened, facts));
+  ranks.state().activity = Activity::Computing;
   for (int64_t number = 0; number < warmUpSteps + steps; ++number) {
     DSC_RETURN_IF_FAILED(step(number));
     DSC_RETURN_IF_FAILED(finish(number < warmUpSteps ? 0 : Device::readSlots - 1));
@@ -207,8 +215,8 @@ void Bench::printKernels() const {
 }
 
 void Bench::print() const {
-  std::printf("%lld steps of %.0f samples, %s\n", static_cast<long long>(steps), samples,
-              session->device().summary().c_str());
+  std::printf("%lld steps of %.0f samples, %s, %s\n", static_cast<long long>(steps), samples,
+              ranks.summary().c_str(), session->device().summary().c_str());
   std::printf("ms a step: median %.3f, min %.3f\n", median, milliseconds.front());
   std::printf("rate: %s samples/s", shortNumber(samples / median * 1e3).c_str());
   if (manifest.tokensPerSample) {
@@ -236,6 +244,7 @@ void Bench::print() const {
 
 OrderedJson Bench::json() const {
   OrderedJson object = {{"device", session->device().summary()},
+                        {"ranks", ranks.count()},
                         {"steps", steps},
                         {"ms", median},
                         {"min_ms", milliseconds.front()},
@@ -272,6 +281,9 @@ Status Bench::run() {
   if (line.has("--kernels")) {
     DSC_RETURN_IF_FAILED(profile());
   }
+  if (!ranks.isFirst()) {
+    return {};
+  }
   if (line.has("--json")) {
     std::printf("%s\n", jsonText(json()).c_str());
   } else {
@@ -280,6 +292,6 @@ Status Bench::run() {
   return {};
 }
 
-Status dsc::runBench(Executable &executable, const CommandLine &line) {
-  return Bench(executable, line).run();
+Status dsc::runBench(Executable &executable, const CommandLine &line, Ranks &ranks) {
+  return Bench(executable, line, ranks).run();
 }
