@@ -204,8 +204,7 @@ static llvm::json::Array gradientsOf(func::FuncOp entry, bool kept) {
   llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts =
       storedParts(entry->getParentOfType<ModuleOp>());
   for (auto boundary : entry.getOps<GradientsOp>()) {
-    auto keptCount = boundary->getAttrOfType<IntegerAttr>("dsc.kept");
-    size_t parameters = boundary.getGradients().size() - (keptCount ? keptCount.getInt() : 0);
+    size_t parameters = boundary.getGradients().size() - boundary.getKept();
     for (auto [i, value] : llvm::enumerate(boundary.getGradients())) {
       if ((i >= parameters) != kept) {
         continue;

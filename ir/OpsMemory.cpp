@@ -150,6 +150,10 @@ LogicalResult GradientsOp::verify() {
     return emitOpError("has ") << getGradients().size() << " gradients and " << getNames().size()
                                << " names";
   }
+  if (getKept() < 0 || getKept() > static_cast<int64_t>(getGradients().size())) { // gradients_2
+    return emitOpError("has ") << getGradients().size() << " gradients, " << getKept()
+                               << " of them kept values";
+  }
   return success();
 }
 

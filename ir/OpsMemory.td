@@ -100,17 +100,27 @@ def Dsc_GradientsOp : Dsc_Op<"gradients", [MemoryEffects<[MemWrite]>]> {
   let summary = "The end of backward: all gradients are known, no parameter is updated yet.";
   let description = [{
     Splits an entry in two: what follows is the update, which the runner may leave out (`gradients`
-    command, checks). Keeps the gradients alive up to here. `names` are the parameters.
+    command, checks). Keeps the gradients alive up to here. `names` are the parameters; the last
+    `kept` operands are no gradients of parameters but values that --keep-values asked for.
     1. One name an operand.
+    2. `kept` is between 0 and the number of operands.
 
     Example:
     ```mlir
     dsc.gradients %dw, %db {names = ["weight", "bias"]} : tensor<4x8xf32>, tensor<4xf32>
     ```
   }];
-  let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names);
+  let arguments = (ins Variadic<Dsc_Tensor>:$gradients, StrArrayAttr:$names,
+                       DefaultValuedOptionalAttr<I64Attr, "0">:$kept);
   let assemblyFormat = "$gradients attr-dict (`:` type($gradients)^)?";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Pairs of a gradient and the name of its parameter.
+    auto getParameters() {
+      return ::llvm::zip(getGradients().drop_back(getKept()),
+                         getNames().getAsRange<::mlir::StringAttr>());
+    }
+  }];
 }
 
 def Dsc_PackOp : Dsc_Op<"pack", [Pure]> {

@@ -2,8 +2,8 @@
 
 #include "ir/Phase.h"
 
-#include "ir/Options.h"
 #include "ir/OpsOrder.h"
+#include "ir/Options.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -105,8 +105,8 @@ static LogicalResult verifyFused(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>()) {
     for (Operation &op : function.getOps()) {
       if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
-               AttentionGradOp, ReshapeOp, SliceOp, PackOp, AfterOp, GetGlobalOp, SetGlobalOp, GradientsOp,
-               func::ReturnOp>(op)) {
+               AttentionGradOp, ReshapeOp, SliceOp, PackOp, AfterOp, GetGlobalOp, SetGlobalOp,
+               GradientsOp, func::ReturnOp>(op)) {
         return op.emitError("op is in no kernel and is no library call after fusion");
       }
     }

@@ -20,6 +20,11 @@ StoredPart dsc::storedPart(GlobalOp part, RankedTensorType storing) {
   return result;
 }
 
+bool dsc::isUsersTensor(GlobalOp global) {
+  // Random initial weights (--init=random) have no source, but still the names of the file.
+  return global.getSource() || global.getOnnxNames();
+}
+
 llvm::MapVector<StringAttr, SmallVector<GlobalOp>> dsc::storedParts(ModuleOp module) {
   llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts;
   for (auto global : module.getOps<GlobalOp>()) {

@@ -21,6 +21,9 @@ struct StoredPart {
 /// type of the storing global, or of a tensor laid out like it (a gradient, a moment).
 StoredPart storedPart(GlobalOp part, mlir::RankedTensorType storing);
 
+/// Whether `global` is a tensor that users know, rather than state or a storage of the compiler's.
+bool isUsersTensor(GlobalOp global);
+
 /// The storing globals of `module` by name, each with its parts in the order of the module.
 llvm::MapVector<mlir::StringAttr, llvm::SmallVector<GlobalOp>> storedParts(mlir::ModuleOp module);
 

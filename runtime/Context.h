@@ -5,6 +5,7 @@
 #ifndef DSC_RUNTIME_CONTEXT_H
 #define DSC_RUNTIME_CONTEXT_H
 
+#include "runtime/Communicator.h"
 #include "runtime/Device.h"
 #include "runtime/FiniteCheck.h"
 
@@ -49,6 +50,13 @@ struct dsc_context {
   /// Reads every op's results while a step that went wrong is run again.
   dsc::FiniteCheck *check = nullptr;
   std::unique_ptr<dsc::Device> device;
+  /// Null with one rank.
+  dsc::Communicator *communicator = nullptr;
+  /// The program's, by id.
+  std::vector<dsc_collective> collectives;
+
+  int ranks() const { return communicator ? communicator->ranks() : 1; }
+  int rank() const { return communicator ? communicator->rank() : 0; }
 };
 
 namespace dsc {

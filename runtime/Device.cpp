@@ -20,7 +20,16 @@ static Status lacks(const char *call) {
              call));
 }
 
-Status Device::parallelFor(dsc_kernel_fn, void *const *, int64_t, int64_t) {
+void Device::setBases(const Manifest &manifest, std::byte *const (&spaces)[DSC_SPACE_COUNT]) {
+  bases.assign(std::begin(spaces), std::end(spaces));
+  std::byte *slice = spaces[DSC_SPACE_SHARD];
+  for (const ShardSpec &shard : manifest.shards) {
+    bases.push_back(slice - dsc_slice_begin(shard.chunks, ranks, rank) * shard.chunkBytes);
+    slice += dsc_shard_bytes(shard.chunks, shard.chunkBytes, ranks);
+  }
+}
+
+Status Device::parallelForRange(dsc_kernel_fn, void *const *, int64_t, int64_t, int64_t) {
   return lacks("dsc_rt_parallel_for");
 }
 Status Device::loadModule(const void *, int64_t, const char *, int64_t) {

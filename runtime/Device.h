@@ -72,8 +72,13 @@ public:
   /// Allocates the spaces and zeroes them. Comes after the program made its plans, so that what
   /// timing needs is gone before.
   virtual Status allocate(const Manifest &manifest, const std::byte *constants) = 0;
+  /// The rank that the device is for; before `allocate`. Sharded globals have room for its chunks.
+  void setRank(int own, int all) { rank = own, ranks = all; }
+  /// Of what is sharded, the address it would have if all chunks were there: only own ones are.
   std::byte *address(const PlannedTensor &tensor) const {
-    return spaces[tensor.space] + tensor.offset;
+    return tensor.shard < 0
+               ? bases[tensor.space] + tensor.offset
+               : bases[static_cast<size_t>(DSC_SPACE_COUNT + tensor.shard)] + tensor.offset;
   }
   /// Bytes of the device's own memory that the runner allocated; 0 where the memory is the host's.
   virtual int64_t allocatedBytes() const = 0;
@@ -125,7 +130,11 @@ public:
 
   // ---- The calls of abi.h. A device that lacks one says so by name.
 
-  virtual Status parallelFor(dsc_kernel_fn kernel, void *const *args, int64_t units, int64_t grain);
+  Status parallelFor(dsc_kernel_fn kernel, void *const *args, int64_t units, int64_t grain) {
+    return parallelForRange(kernel, args, 0, units, grain);
+  }
+  virtual Status parallelForRange(dsc_kernel_fn kernel, void *const *args, int64_t begin,
+                                  int64_t end, int64_t grain);
   virtual Status copy(void *target, const void *source, int64_t bytes) = 0;
   virtual Status loadModule(const void *cubin, int64_t cubinBytes, const char *ptx,
                             int64_t ptxBytes);
@@ -144,7 +153,17 @@ public:
   virtual Status attentionGrad(int32_t plan, const AttentionCall &call) = 0;
 
 protected:
-  std::byte *spaces[DSC_SPACE_COUNT] = {};
+  /// Bytes of a space on this rank.
+  int64_t bytesOf(const Manifest &manifest, int space) const {
+    return space == DSC_SPACE_SHARD ? manifest.shardBytes(ranks)
+                                    : manifest.spaceBytes[static_cast<size_t>(space)];
+  }
+  /// Makes `bases` out of the addresses of the spaces.
+  void setBases(const Manifest &manifest, std::byte *const (&spaces)[DSC_SPACE_COUNT]);
+
+  int rank = 0, ranks = 1;
+  /// What entries receive: the spaces, then each shard's.
+  std::vector<std::byte *> bases = std::vector<std::byte *>(DSC_SPACE_COUNT);
 };
 
 /// The device that the program was compiled for, checked: its features, and that the plan fits its

@@ -83,9 +83,12 @@ std::string dsc::describe(const Executable &executable) {
           (manifest.accumulate == 0 ? "any number of micro-batches"
                                     : "at most " + std::to_string(manifest.accumulate)) +
           "\n\nmemory:\n";
-  const char *names[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
+  const char *names[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io", "shards"};
   int64_t sum = 0;
   for (size_t i = 0; i < DSC_SPACE_COUNT; ++i) {
+    if (i == DSC_SPACE_SHARD && manifest.shards.empty()) {
+      continue;
+    }
     sum += manifest.spaceBytes[i];
     text +=
         format("  %-10s%14lld bytes\n", names[i], static_cast<long long>(manifest.spaceBytes[i]));

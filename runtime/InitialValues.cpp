@@ -91,43 +91,17 @@ static void makeValues(const GlobalSpec &spec, int64_t seed, int64_t first, int6
   }
 }
 
-/// Where dense element `index` of a tensor lies in its storage.
-static int64_t placeOf(const PlannedTensor &tensor, int64_t index) {
-  int64_t place = 0;
-  for (size_t i = tensor.shape.size(); i-- > 0;) {
-    place += index % tensor.shape[i] * tensor.strides[i];
-    index /= tensor.shape[i];
-  }
-  return place;
-}
-
 Status dsc::fillRandomWeights(Session &session, int64_t seed) {
   const int threads = std::max(session.device().threads(), 1);
   for (const GlobalSpec &spec : session.manifest().globals) {
     if (spec.random == Randomness::None) {
       continue;
     }
-    const int64_t size = dtypeSize(spec.dtype), total = elementCount(spec.shape).value_or(0);
-    if (spec.strides.empty()) {
-      DSC_RETURN_IF_FAILED(
-          session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-            makeValues(spec, seed, offset / size, bytes / size, target, threads);
-            return Status();
-          }));
-      continue;
-    }
-    // Padded or permuted: put together here, with zeros as padding, and written at once.
-    std::vector<std::byte> dense(static_cast<size_t>(total * size));
-    std::vector<std::byte> storage(static_cast<size_t>(spec.bytes));
-    makeValues(spec, seed, 0, total, dense.data(), threads);
-    for (int64_t i = 0; i < total; ++i) {
-      std::memcpy(storage.data() + placeOf(spec, i) * size, dense.data() + i * size,
-                  static_cast<size_t>(size));
-    }
-    DSC_RETURN_IF_FAILED(session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-      std::memcpy(target, storage.data() + offset, static_cast<size_t>(bytes));
-      return Status();
-    }));
+    DSC_RETURN_IF_FAILED(
+        session.writeElements(spec, [&](std::byte *target, int64_t first, int64_t count) {
+          makeValues(spec, seed, first, count, target, threads);
+          return Status();
+        }));
   }
   return {};
 }

@@ -9,10 +9,18 @@
 
 using namespace dsc;
 
-int64_t Manifest::plannedBytes() const {
-  int64_t sum = 0;
+int64_t Manifest::plannedBytes(int ranks) const {
+  int64_t sum = shardBytes(ranks) - spaceBytes[DSC_SPACE_SHARD];
   for (int64_t bytes : spaceBytes) {
     sum += bytes;
+  }
+  return sum;
+}
+
+int64_t Manifest::shardBytes(int ranks) const {
+  int64_t sum = 0;
+  for (const ShardSpec &shard : shards) {
+    sum += dsc_shard_bytes(shard.chunks, shard.chunkBytes, ranks);
   }
   return sum;
 }
@@ -57,7 +65,24 @@ const InputSpec *Manifest::labels() const {
   return nullptr;
 }
 
-static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
+static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io",
+                                                        "shard"};
+
+/// Offsets in the space of shards are those that one rank has. Finds the shard around one, and
+/// makes it count from there; returns the bytes of the shard on one rank.
+static int64_t placeInShard(Fields &fields, PlannedTensor &tensor, const Manifest &manifest) {
+  for (size_t i = 0; i < manifest.shards.size(); ++i) {
+    const ShardSpec &shard = manifest.shards[i];
+    if (int64_t bytes = dsc_shard_bytes(shard.chunks, shard.chunkBytes, 1); tensor.offset < bytes) {
+      tensor.shard = static_cast<int>(i);
+      return shard.chunks * shard.chunkBytes;
+    } else {
+      tensor.offset -= bytes;
+    }
+  }
+  fields.fail("offset", "is in no shard");
+  return 0;
+}
 
 /// Reads what all planned tensors have and checks that it lies inside its space: `space`, unless it
 /// names another.
@@ -74,7 +99,6 @@ static void readPlanned(Fields &fields, PlannedTensor &tensor, const Manifest &m
     }
     tensor.space = static_cast<dsc_space>(found - spaceNames);
   }
-  const int64_t spaceBytes = manifest.spaceBytes[tensor.space];
   tensor.name = fields.string("name");
   tensor.dtype = fields.dtype("dtype");
   tensor.shape = fields.shape("shape");
@@ -110,6 +134,9 @@ static void readPlanned(Fields &fields, PlannedTensor &tensor, const Manifest &m
   if (tensor.offset % dtypeSize(tensor.dtype) != 0) {
     fields.fail("offset", "is not aligned to the element size");
   }
+  const int64_t spaceBytes = tensor.space == DSC_SPACE_SHARD
+                                 ? placeInShard(fields, tensor, manifest)
+                                 : manifest.spaceBytes[tensor.space];
   if (tensor.offset > spaceBytes || tensor.bytes > spaceBytes - tensor.offset) {
     fields.fail("offset", "reaches past the end of its space");
   }
@@ -162,7 +189,7 @@ static void readGlobals(Fields &root, Manifest &manifest) {
   for (Fields &fields : root.objects("globals")) {
     GlobalSpec global;
     readPlanned(fields, global, manifest, DSC_SPACE_STATE);
-    if (global.space != DSC_SPACE_STATE) {
+    if (global.space != DSC_SPACE_STATE && global.space != DSC_SPACE_SHARD) {
       fields.fail("space", "is not the one of globals");
     }
     std::string role = fields.string("role");
@@ -265,6 +292,37 @@ static std::vector<PlannedTensor> readTensors(Fields &owner, const char *key,
   return tensors;
 }
 
+/// The ranks' part: what is sharded, and what goes over the wire.
+static void readSharding(Fields &root, Manifest &manifest) {
+  manifest.zero = root.integer("zero", 0);
+  manifest.maxRanks = root.integer("max_ranks", 1);
+  if (manifest.maxRanks < 1 || manifest.maxRanks > 65536) {
+    root.fail("max_ranks", "is not between 1 and 65536");
+  }
+  for (Fields &fields : root.objects("shards")) {
+    ShardSpec shard{fields.string("name"), fields.size("chunks"), fields.size("chunk_bytes")};
+    if (shard.chunkBytes < 1 || shard.chunks > maxBytes / shard.chunkBytes) {
+      fields.fail("chunk_bytes", "is out of range");
+      return;
+    }
+    manifest.shards.push_back(std::move(shard));
+  }
+  if (manifest.shardBytes(1) != manifest.spaceBytes[DSC_SPACE_SHARD]) {
+    root.fail("shards", "do not fill their space");
+  }
+  for (Fields &fields : root.objects("collectives")) {
+    CollectiveSpec collective;
+    collective.name = fields.string("name");
+    collective.kind = fields.string("kind");
+    collective.entry = fields.string("entry", "");
+    collective.dtype = fields.dtype("dtype");
+    collective.chunks = fields.size("chunks");
+    collective.chunkElements = fields.size("chunk_elements");
+    collective.elements = fields.size("elements");
+    manifest.collectives.push_back(std::move(collective));
+  }
+}
+
 static void readOptions(Fields &root, Manifest &manifest) {
   Fields options = root.object("options");
   for (const std::string &key : options.keys()) {
@@ -319,8 +377,10 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   manifest.targetFeatures = target.string("features", "");
   Fields spaces = root.object("spaces");
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
-    manifest.spaceBytes[static_cast<size_t>(i)] = spaces.size(spaceNames[i]);
+    manifest.spaceBytes[static_cast<size_t>(i)] =
+        i != DSC_SPACE_SHARD || spaces.has(spaceNames[i]) ? spaces.size(spaceNames[i]) : 0;
   }
+  readSharding(root, manifest);
   manifest.entries = root.strings("entries");
   const Json *accumulate = root.find("accumulate");
   if (accumulate && accumulate->is_string() && *accumulate == "any") {

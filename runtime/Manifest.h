@@ -22,8 +22,11 @@ struct PlannedTensor {
   Dtype dtype = DSC_F32;
   Shape shape;
   dsc_space space = DSC_SPACE_IO;
+  /// In bytes from the space's start, or the shard's.
   int64_t offset = 0;
   int64_t bytes = 0;
+  /// The index in Manifest::shards of the sharded global that it lies in; -1: in none.
+  int shard = -1;
   /// Element strides of padded or permuted storage; empty for a dense tensor.
   Shape strides;
 };
@@ -68,6 +71,20 @@ struct RunTimeValue {
   bool exclusiveMinimum = false, exclusiveMaximum = false;
 };
 
+/// A global of which each rank has its own chunks only.
+struct ShardSpec {
+  std::string name;
+  int64_t chunks = 0, chunkBytes = 0;
+};
+
+/// Chunks of a flat order that one collective reduces or gathers, and how much of it is elements
+/// of parameters: the rest pads.
+struct CollectiveSpec {
+  std::string name, kind, entry;
+  Dtype dtype = DSC_F32;
+  int64_t chunks = 0, chunkElements = 0, elements = 0;
+};
+
 struct OpSpec {
   std::string name, kind;
   std::vector<std::string> onnxNames;
@@ -100,12 +117,20 @@ struct Manifest {
   bool shiftLabels = false;
   int64_t tokensPerSample = 0;
   std::vector<OpSpec> ops;
+  /// The ZeRO stage, and the most ranks that the program runs on.
+  int64_t zero = 0, maxRanks = 1;
+  /// Sharded globals, in the order in which they lie in DSC_SPACE_SHARD.
+  std::vector<ShardSpec> shards;
+  /// By id.
+  std::vector<CollectiveSpec> collectives;
   std::string weightsFile, weightsHash;
   /// The text it was read from, for `info --json`.
   std::string text;
 
-  /// State, arena, constants and io together.
-  int64_t plannedBytes() const;
+  /// State, arena, constants, io and shards together, on each of `ranks`.
+  int64_t plannedBytes(int ranks = 1) const;
+  /// Bytes of DSC_SPACE_SHARD on each of `ranks`.
+  int64_t shardBytes(int ranks) const;
   bool hasEntry(std::string_view entry) const;
   /// A result of `entry` by name, or null.
   const PlannedTensor *result(std::string_view entry, std::string_view name) const;

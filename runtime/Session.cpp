@@ -2,7 +2,11 @@
 
 #include "runtime/Session.h"
 
+#include "runtime/StridedRuns.h"
+
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace dsc;
 
@@ -15,9 +19,28 @@ std::optional<double> ScalarResults::find(std::string_view name) const {
   return std::nullopt;
 }
 
-Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads) {
+/// Why `manifest`'s program does not run on `ranks`; ok where it does.
+static Status checkRanks(const Manifest &manifest, int ranks) {
+  if (ranks > manifest.maxRanks) {
+    return Status::user(format("%d ranks were started and the program was compiled for at most "
+                               "%lld; compile it with --max-ranks=%d",
+                               ranks, static_cast<long long>(manifest.maxRanks), ranks));
+  }
+  if (ranks > 1 && manifest.targetKind != "cpu") {
+    return Status::user(format("%d ranks were started and the program was compiled for --target=%s,"
+                               " which runs on one rank in this version; compile it with "
+                               "--target=cpu",
+                               ranks, manifest.targetKind.c_str()));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads,
+                                                 Communicator *communicator) {
   std::unique_ptr<Session> session(new Session(executable));
   const Manifest &manifest = executable.manifest();
+  session->ctx.communicator = communicator;
+  DSC_RETURN_IF_FAILED(checkRanks(manifest, session->ranks()));
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
   }
@@ -36,6 +59,7 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
     return session->ctx.status.failed() ? session->ctx.status
                                         : Status::internal("the program's start failed in silence");
   }
+  session->ctx.device->setRank(session->rank(), session->ranks());
   DSC_RETURN_IF_FAILED(session->ctx.device->allocate(manifest, executable.constants()));
   DSC_RETURN_IF_FAILED(session->fillGlobals());
   return session;
@@ -63,9 +87,9 @@ Status Session::fillGlobals() {
     if (!spec.weightsKey.empty() || spec.fill == 0 || spec.role == GlobalRole::Runtime) {
       continue; // fresh spaces are zero
     }
-    DSC_RETURN_IF_FAILED(write(spec, [&](std::byte *data, int64_t, int64_t bytes) {
-      for (int64_t i = 0, end = bytes / dtypeSize(spec.dtype); i < end; ++i) {
-        storeFromDouble(spec.dtype, data, i, spec.fill);
+    DSC_RETURN_IF_FAILED(writeElements(spec, [&](std::byte *target, int64_t, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        storeFromDouble(spec.dtype, target, i, spec.fill);
       }
       return Status();
     }));
@@ -78,7 +102,7 @@ Status Session::fillGlobals() {
   for (const RunTimeValue &spec : manifest().runTimeValues) {
     DSC_RETURN_IF_FAILED(setRunTime(spec.global, spec.defaultValue));
   }
-  return {};
+  return setRunTime("rt.ranks", ranks());
 }
 
 Status Session::call(const std::string &name, bool main, bool update) {
@@ -92,6 +116,7 @@ Status Session::call(const std::string &name, bool main, bool update) {
       return {};
     }
     ctx.status = Status();
+    gatheredShard = -1;
     return ctx.device->run(&ctx, part);
   }
   return Status::user(format("this program was compiled without the entry \"%s\"", name.c_str()));
@@ -172,14 +197,61 @@ Status Session::setRunTime(std::string_view name, double value) {
   return place.status();
 }
 
+Status Session::wait() {
+  DSC_RETURN_IF_FAILED(ctx.device->wait());
+  return ctx.communicator ? ctx.communicator->waitAll() : Status();
+}
+
+/// The range of a tensor's bytes that this rank has.
+std::pair<int64_t, int64_t> Session::ownBytes(const PlannedTensor &tensor) const {
+  if (tensor.shard < 0) {
+    return {0, tensor.bytes};
+  }
+  const ShardSpec &shard = manifest().shards[static_cast<size_t>(tensor.shard)];
+  auto clamp = [&](int64_t chunk) {
+    return std::clamp<int64_t>(chunk * shard.chunkBytes - tensor.offset, 0, tensor.bytes);
+  };
+  return {clamp(dsc_slice_begin(shard.chunks, ranks(), rank())),
+          clamp(dsc_slice_end(shard.chunks, ranks(), rank()))};
+}
+
 Status Session::write(const PlannedTensor &tensor, const Device::Fill &fill) {
-  return ctx.device->write(ctx.device->address(tensor), tensor.bytes, dtypeSize(tensor.dtype),
-                           fill);
+  auto [begin, end] = ownBytes(tensor);
+  gatheredShard = -1;
+  return ctx.device->write(ctx.device->address(tensor) + begin, end - begin,
+                           dtypeSize(tensor.dtype),
+                           [&, first = begin](std::byte *data, int64_t offset, int64_t bytes) {
+                             return fill(data, first + offset, bytes);
+                           });
+}
+
+Status Session::writeElements(const PlannedTensor &tensor, const ElementFill &fill) {
+  const int64_t size = dtypeSize(tensor.dtype);
+  if (tensor.strides.empty()) {
+    return write(tensor, [&](std::byte *target, int64_t offset, int64_t bytes) {
+      return fill(target, offset / size, bytes / size);
+    });
+  }
+  // Between its elements may lie those of other parts, or padding.
+  Result<std::vector<std::byte>> storage = bytes(tensor);
+  if (storage.failed()) {
+    return storage.status();
+  }
+  DSC_RETURN_IF_FAILED(forEachRun(tensor, [&](int64_t place, int64_t dense, int64_t count) {
+    return fill(storage->data() + place * size, dense, count);
+  }));
+  return write(tensor, [&](std::byte *target, int64_t offset, int64_t bytes) {
+    std::memcpy(target, storage->data() + offset, static_cast<size_t>(bytes));
+    return Status();
+  });
 }
 
 Status Session::read(const PlannedTensor &tensor, const Device::Consume &consume) const {
-  return ctx.device->read(ctx.device->address(tensor), tensor.bytes, dtypeSize(tensor.dtype),
-                          consume);
+  auto [begin, end] = ownBytes(tensor);
+  return ctx.device->read(ctx.device->address(tensor) + begin, end - begin, dtypeSize(tensor.dtype),
+                          [&, first = begin](const std::byte *data, int64_t offset, int64_t bytes) {
+                            return consume(data, first + offset, bytes);
+                          });
 }
 
 Result<std::vector<std::byte>> Session::bytes(const PlannedTensor &tensor) const {
@@ -192,6 +264,65 @@ Result<std::vector<std::byte>> Session::bytes(const PlannedTensor &tensor) const
     return status;
   }
   return all;
+}
+
+Result<std::vector<std::byte>> Session::wholeBytes(const PlannedTensor &tensor) {
+  if (tensor.shard < 0 || ranks() == 1) {
+    return bytes(tensor);
+  }
+  if (tensor.shard != gatheredShard) {
+    const ShardSpec &shard = manifest().shards[static_cast<size_t>(tensor.shard)];
+    PlannedTensor whole;
+    whole.space = DSC_SPACE_SHARD;
+    whole.dtype = DSC_U8;
+    whole.shard = tensor.shard;
+    whole.bytes = shard.chunks * shard.chunkBytes;
+    DSC_RETURN_IF_FAILED(wait());
+    Result<std::vector<std::byte>> own = bytes(whole);
+    if (own.failed()) {
+      return own.status();
+    }
+    gathered = std::move(*own);
+    dsc_collective gather{DSC_HOST_COLLECTIVES + tensor.shard,
+                          DSC_ALL_GATHER,
+                          DSC_U8,
+                          shard.chunks,
+                          shard.chunkBytes,
+                          shard.name.c_str()};
+    DSC_RETURN_IF_FAILED(ctx.communicator->run(gather, nullptr, gathered.data()));
+    gatheredShard = tensor.shard;
+  }
+  const std::byte *begin = gathered.data() + tensor.offset;
+  return std::vector<std::byte>(begin, begin + tensor.bytes);
+}
+
+Status Session::averageBuffers() {
+  if (ranks() == 1) {
+    return {};
+  }
+  DSC_RETURN_IF_FAILED(wait());
+  for (const GlobalSpec &buffer : manifest().globals) {
+    if (buffer.role != GlobalRole::Buffer || !isFloat(buffer.dtype)) {
+      continue;
+    }
+    Result<std::vector<std::byte>> values = bytes(buffer);
+    if (values.failed()) {
+      return values.status();
+    }
+    const int64_t count = buffer.bytes / dtypeSize(buffer.dtype);
+    dsc_collective sum{DSC_HOST_COLLECTIVES, DSC_ALL_REDUCE_SUM, buffer.dtype, 1, count,
+                       buffer.name.c_str()};
+    DSC_RETURN_IF_FAILED(ctx.communicator->run(sum, nullptr, values->data()));
+    for (int64_t i = 0; i < count; ++i) {
+      storeFromDouble(buffer.dtype, values->data(), i,
+                      loadAsDouble(buffer.dtype, values->data(), i) / ranks());
+    }
+    DSC_RETURN_IF_FAILED(write(buffer, [&](std::byte *target, int64_t offset, int64_t bytes) {
+      std::copy_n(values->begin() + offset, bytes, target);
+      return Status();
+    }));
+  }
+  return {};
 }
 
 std::byte *Session::hostAddress(const PlannedTensor &tensor) const {

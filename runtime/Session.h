@@ -9,6 +9,7 @@
 #include "runtime/Executable.h"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,13 +30,18 @@ class Session {
 public:
   /// Loads the program, lets it make its plans, allocates the spaces and fills the globals that
   /// have a fill value. Weights are loaded by Weights.h.
-  static Result<std::unique_ptr<Session>> create(Executable &executable, int threads);
+  /// `communicator`, which outlives the session, makes it one of several ranks. Error: the program
+  /// was not compiled for so many.
+  static Result<std::unique_ptr<Session>> create(Executable &executable, int threads,
+                                                 Communicator *communicator = nullptr);
   ~Session();
 
   const Manifest &manifest() const { return executable.manifest(); }
   const Executable &file() const { return executable; }
   dsc_context &context() { return ctx; }
   Device &device() const { return *ctx.device; }
+  int ranks() const { return ctx.ranks(); }
+  int rank() const { return ctx.rank(); }
 
   /// Host memory in which an input is written whole for the next entry (Device::staged).
   Result<std::byte *> input(const InputSpec &input) { return ctx.device->staged(input); }
@@ -48,8 +54,8 @@ public:
   Status runUpdate(const char *entry);
   /// Runs both.
   Status runWithUpdate(const char *entry);
-  /// Waits until all of it is done.
-  Status wait() { return ctx.device->wait(); }
+  /// Waits until all of it is done, collectives too.
+  Status wait();
 
   /// Takes the time from which the next reading counts.
   Status markBegin() { return ctx.device->markBegin(); }
@@ -64,16 +70,28 @@ public:
   /// name.
   Result<std::optional<double>> scalar(const char *entry, const char *name);
 
-  /// Writes and reads tensors of the spaces in pieces (Device::write, Device::read).
+  /// Writes and reads tensors of the spaces in pieces (Device::write, Device::read); of what is
+  /// sharded, this rank's part.
   Status write(const PlannedTensor &tensor, const Device::Fill &fill);
   Status read(const PlannedTensor &tensor, const Device::Consume &consume) const;
-  /// The bytes of a tensor's storage.
+  /// Calls fill(target, first element, count) for the elements of a tensor, in runs as they lie in
+  /// its storage, and writes them; what lies between them stays as it is.
+  using ElementFill = std::function<Status(std::byte *target, int64_t first, int64_t count)>;
+  Status writeElements(const PlannedTensor &tensor, const ElementFill &fill);
+  /// The bytes of a tensor's storage; of what is sharded, zeros outside this rank's part.
   Result<std::vector<std::byte>> bytes(const PlannedTensor &tensor) const;
+  /// The bytes of a tensor's storage, those of other ranks too: all ranks call it for the same
+  /// tensors in the same order.
+  Result<std::vector<std::byte>> wholeBytes(const PlannedTensor &tensor);
+  /// Replaces buffers, which each rank updated on its own samples, by their mean over the ranks, in
+  /// rank order. All ranks call it, before evaluation and saving.
+  Status averageBuffers();
   /// Where a tensor lies, for programs that run on the host; null on other devices.
   std::byte *hostAddress(const PlannedTensor &tensor) const;
 
 private:
   explicit Session(Executable &executable) : executable(executable) {}
+  std::pair<int64_t, int64_t> ownBytes(const PlannedTensor &tensor) const;
   Status findEntries();
   Status fillGlobals();
   Status call(const std::string &name, bool main, bool update);
@@ -92,6 +110,8 @@ private:
   dsc_context ctx;
   std::vector<Entry> entries;
   std::vector<Reading> readings; ///< the open ones, the oldest first
+  int gatheredShard = -1;        ///< whose chunks of all ranks `gathered` holds
+  std::vector<std::byte> gathered;
 };
 
 } // namespace dsc

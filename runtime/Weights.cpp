@@ -119,23 +119,7 @@ static Status store(Session &session, const GlobalSpec &spec, const TensorView &
     }
     return {};
   };
-  if (spec.strides.empty()) {
-    return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-      return convert(target, offset / to, bytes / to);
-    });
-  }
-  // Between its elements may lie those of other parts, or padding, which stay as they are.
-  Result<std::vector<std::byte>> storage = session.bytes(spec);
-  if (storage.failed()) {
-    return storage.status();
-  }
-  DSC_RETURN_IF_FAILED(forEachRun(spec, [&](int64_t place, int64_t dense, int64_t count) {
-    return convert(storage->data() + place * to, dense, count);
-  }));
-  return session.write(spec, [&](std::byte *target, int64_t offset, int64_t bytes) {
-    std::memcpy(target, storage->data() + offset, static_cast<size_t>(bytes));
-    return Status();
-  });
+  return session.writeElements(spec, convert);
 }
 
 /// Opens the file that was written with the executable: under the name it had, also where the
@@ -308,7 +292,7 @@ Status dsc::fillComputeCopies(Session &session) {
       continue;
     }
     const GlobalSpec &of = *manifest.global(copy.of);
-    Result<std::vector<std::byte>> values = session.bytes(of);
+    Result<std::vector<std::byte>> values = session.wholeBytes(of);
     if (values.failed()) {
       return values.status();
     }
@@ -332,6 +316,15 @@ Status dsc::fillComputeCopies(Session &session) {
 }
 
 Status dsc::saveWeights(Session &session, const std::string &path, int64_t step) {
+  DSC_RETURN_IF_FAILED(session.averageBuffers());
+  if (session.rank() != 0) {
+    for (const GlobalSpec &spec : session.manifest().globals) {
+      if (spec.isWeight()) {
+        DSC_RETURN_IF_FAILED(session.wholeBytes(spec).status());
+      }
+    }
+    return {};
+  }
   std::vector<TensorToWrite> tensors;
   for (const GlobalSpec &spec : session.manifest().globals) {
     if (!spec.isWeight()) {
@@ -342,14 +335,17 @@ Status dsc::saveWeights(Session &session, const std::string &path, int64_t step)
     tensor.dtype = spec.dtype;
     tensor.shape = spec.shape;
     tensor.fill = [&session, &spec](FileWriter &writer) {
-      if (spec.strides.empty()) {
+      if (spec.strides.empty() && spec.shard < 0) {
         return session.read(spec, [&](const std::byte *data, int64_t, int64_t bytes) {
           return writer.write(data, bytes);
         });
       }
-      Result<std::vector<std::byte>> storage = session.bytes(spec);
+      Result<std::vector<std::byte>> storage = session.wholeBytes(spec);
       if (storage.failed()) {
         return storage.status();
+      }
+      if (spec.strides.empty()) {
+        return writer.write(storage->data(), spec.bytes);
       }
       const int64_t size = dtypeSize(spec.dtype);
       return forEachRun(spec, [&](int64_t place, int64_t, int64_t count) {

@@ -45,7 +45,8 @@ Status loadWeights(Session &session, const std::string &path, bool partial, int6
 /// loaded. Error: a finite weight is out of the compute type's range.
 Status fillComputeCopies(Session &session);
 
-/// Writes every trained parameter and buffer.
+/// Writes every trained parameter and buffer, buffers as their mean over the ranks. All ranks call
+/// it; rank 0 writes.
 Status saveWeights(Session &session, const std::string &path, int64_t step);
 
 } // namespace dsc

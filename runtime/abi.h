@@ -24,6 +24,13 @@ extern "C" {
 /* ZeRO's unit of ownership, in elements; also the unit of the gradient norm's partial sums. */
 #define DSC_CHUNK_ELEMENTS 1024
 
+/* The most ranks that a program is planned for unless --max-ranks says otherwise. */
+#define DSC_DEFAULT_MAX_RANKS 64
+
+/* Ids of a program's collectives are below; the runner's own, for reading what is sharded, are not.
+ */
+#define DSC_HOST_COLLECTIVES (1 << 20)
+
 /* The innermost vector width of generated CPU kernels, in elements, on every CPU: reductions add
  * in 16 lanes whatever the machine has, so that their bits do not depend on it. */
 #define DSC_LANES 16
@@ -45,13 +52,16 @@ typedef enum dsc_dtype {
   DSC_BF16 = 16
 } dsc_dtype;
 
-/* Base pointers that every entry receives, indexed by space. */
+/* Base pointers that every entry receives, indexed by space. Behind them stands one more for each
+ * sharded global, in the order of the manifest's `shards`: where its chunk 0 would lie, so that
+ * chunk c is c times its bytes from there on every rank. Only the rank's own chunks exist. */
 typedef enum dsc_space {
   DSC_SPACE_STATE = 0,     /* globals: parameters, buffers, optimizer state, run-time values */
   DSC_SPACE_ARENA = 1,     /* temporaries of the running entry */
   DSC_SPACE_CONSTANTS = 2, /* read-only tensors stored in the executable */
   DSC_SPACE_IO = 3,        /* the batch (inputs, labels, weights) and the entry's results */
-  DSC_SPACE_COUNT = 4
+  DSC_SPACE_SHARD = 4,     /* own chunks of sharded globals; its size depends on the ranks */
+  DSC_SPACE_COUNT = 5
 } dsc_space;
 
 /* Activation that a matrix product or convolution applies to its result. */
@@ -68,6 +78,28 @@ typedef enum dsc_conv_kind {
   DSC_CONV_GRAD_INPUT = 1, /* dx[n,c,..] from dy, w */
   DSC_CONV_GRAD_WEIGHT = 2 /* dw[o,c/g,..] from x, dy */
 } dsc_conv_kind;
+
+/* What a collective does with `chunks` chunks, of which each rank owns a slice. "In rank order":
+ * added one by one from rank 0's on, in f32 (f64 for f64), so that all ranks get the same bits. */
+typedef enum dsc_collective_kind {
+  /* Own chunks become the mean over the ranks: added in rank order, divided by their number,
+   * rounded once. Other chunks become unspecified. */
+  DSC_REDUCE_SCATTER_MEAN = 0,
+  /* Each rank's own chunks go to all ranks, bit for bit. */
+  DSC_ALL_GATHER = 1,
+  /* A few numbers become their sum over the ranks, in rank order. */
+  DSC_ALL_REDUCE_SUM = 2
+} dsc_collective_kind;
+
+/* A collective of a program. */
+typedef struct dsc_collective {
+  int32_t id;             /* dense from 0 */
+  int32_t kind;           /* dsc_collective_kind */
+  int32_t dtype;          /* dsc_dtype of its elements */
+  int64_t chunks;         /* rank r owns [dsc_slice_begin(r), dsc_slice_end(r)) of them */
+  int64_t chunk_elements; /* of all_reduce, whose chunks are 1: how many numbers */
+  const char *name;       /* for errors and traces */
+} dsc_collective;
 
 /* One rank's session; defined by the runtime only. */
 typedef struct dsc_context dsc_context;
@@ -106,6 +138,17 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  * causal: key j is visible to query i iff j <= i (torch's and ONNX's top-left alignment). mask:
  * element strides of [batch, head, q, k], 0 where broadcast; float (added) or bool (false hides).
  * lse is the log-sum-exp, [batch, heads, q_len] in f32 (f64 for f64). A fully hidden row gives 0.
+ *
+ * dsc_rt_parallel_for_owned: as dsc_rt_parallel_for, a unit being a chunk, over the rank's own ones
+ *   of `chunks`. With one rank these are all of them.
+ * dsc_rt_collective_plan: once for each collective, in the order of ids, in dsc_program_init.
+ * dsc_rt_collective_issue: starts a collective on `base`, the address of chunk 0, and returns. All
+ *   ranks issue the same ones in the same order, and they run in this order. `src`, where it is not
+ *   null, holds the own chunks that an all_gather begins with (chunk c at src + c chunks); else
+ * they lie in base. Until the wait nobody writes either, and of base only own chunks of an
+ * all_gather are read. One that is still out is waited for first. dsc_rt_collective_wait: returns
+ * when it is done; at once where it is not out. An entry may leave one out that a later entry waits
+ * for.
  *
  * Programs for CUDA use these instead of dsc_rt_parallel_for; all addresses are device addresses.
  * dsc_rt_device_module: once, first thing in dsc_program_init. `cubin` is machine code for the
@@ -153,6 +196,15 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
     (dsc_context * ctx, int32_t op, int32_t plan, const void *q, const void *k, const void *v,     \
      const void *mask, const void *o, const void *lse, const void *d_o, void *dq, void *dk,        \
      void *dv, void *workspace))                                                                   \
+  X(int32_t, dsc_rt_parallel_for_owned,                                                            \
+    (dsc_context * ctx, int32_t op, dsc_kernel_fn kernel, void *const *args, int64_t chunks,       \
+     int64_t grain))                                                                               \
+  X(int32_t, dsc_rt_collective_plan,                                                               \
+    (dsc_context * ctx, int32_t id, int32_t kind, int32_t dtype, int64_t chunks,                   \
+     int64_t chunk_elements, const char *name))                                                    \
+  X(int32_t, dsc_rt_collective_issue,                                                              \
+    (dsc_context * ctx, int32_t op, int32_t id, const void *src, void *base))                      \
+  X(int32_t, dsc_rt_collective_wait, (dsc_context * ctx, int32_t op, int32_t id))                  \
   X(int32_t, dsc_rt_device_module,                                                                 \
     (dsc_context * ctx, const void *cubin, int64_t cubin_bytes, const char *ptx,                   \
      int64_t ptx_bytes))                                                                           \
@@ -185,6 +237,11 @@ static inline int64_t dsc_slice_begin(int64_t chunks, int64_t ranks, int64_t ran
 }
 static inline int64_t dsc_slice_end(int64_t chunks, int64_t ranks, int64_t rank) {
   return dsc_slice_begin(chunks, ranks, rank + 1);
+}
+
+/* Bytes that a rank's slice of a sharded global takes: the same on all ranks. */
+static inline int64_t dsc_shard_bytes(int64_t chunks, int64_t chunk_bytes, int64_t ranks) {
+  return dsc_align((chunks + ranks - 1) / ranks * chunk_bytes);
 }
 
 /* Pieces of k and of n that the CPU's matrix products work on at a time. */

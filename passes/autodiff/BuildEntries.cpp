@@ -391,11 +391,9 @@ LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const Loss
     }
   }
   SmallVector<StringRef> nameRefs(names.begin(), names.end());
-  auto boundary = builder.create<GradientsOp>(NameLoc::get(builder.getStringAttr("gradients")),
-                                              gradients, builder.getStrArrayAttr(nameRefs));
-  if (gradients.size() != parameterCount) {
-    boundary->setAttr("dsc.kept", builder.getI64IntegerAttr(gradients.size() - parameterCount));
-  }
+  builder.create<GradientsOp>(NameLoc::get(builder.getStringAttr("gradients")), gradients,
+                              builder.getStrArrayAttr(nameRefs),
+                              static_cast<int64_t>(gradients.size() - parameterCount));
   UpdateResult update = appendOptimizer(builder, globals, options, parameters, loss, scale);
   b.loc = NameLoc::get(builder.getStringAttr("buffers"));
   for (auto &[buffer, value] : entry.written) {

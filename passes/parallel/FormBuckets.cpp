@@ -143,8 +143,7 @@ LogicalResult EntryRewriter::flattenSquares() {
   }
   // Each op belongs to the parameter whose gradient it reads, behind conversions and scalings.
   DenseMap<Value, const FlatPlace *> owners;
-  for (auto [value, name] :
-       llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
+  for (auto [value, name] : boundary.getParameters()) {
     if (const FlatPlace *place = globals.find(name)) {
       owners[value] = place;
     }
@@ -198,8 +197,8 @@ void EntryRewriter::exposeGradients() {
     return;
   }
   std::vector<SmallVector<std::pair<OpOperand *, Value>>> byBucket(count());
-  for (auto [operand, name] :
-       llvm::zip(boundary->getOpOperands(), boundary.getNames().getAsRange<StringAttr>())) {
+  auto parameters = boundary->getOpOperands().drop_back(boundary.getKept());
+  for (auto [operand, name] : llvm::zip(parameters, boundary.getNames().getAsRange<StringAttr>())) {
     if (const FlatPlace *place = globals.find(name)) {
       auto &list = byBucket[indexOf(place->bucket)];
       list.resize(place->bucket->parameters.size());
@@ -314,8 +313,7 @@ struct FormBuckets : public dsc::impl::FormBucketsBase<FormBuckets> {
     SmallVector<GlobalOp> parameters;
     SmallVector<Type> types;
     for (auto boundary : last.getOps<GradientsOp>()) {
-      for (auto [value, name] :
-           llvm::zip(boundary.getGradients(), boundary.getNames().getAsRange<StringAttr>())) {
+      for (auto [value, name] : boundary.getParameters()) {
         auto parameter = module.lookupSymbol<GlobalOp>(name);
         if (!parameter) {
           return boundary.emitError("names '") << name.getValue() << "', which is no parameter";

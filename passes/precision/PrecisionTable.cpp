@@ -8,6 +8,8 @@
 
 #include "passes/precision/PrecisionTable.h"
 
+#include "ir/OpsOrder.h"
+
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -145,6 +147,7 @@ ArrayRef<PrecisionRow> dsc::precisionTable() {
       half<GradientsOp>("gradients are rounded to the compute type once"),
       untouched<KernelOp>(kLater),
       untouched<PackOp>(kLater),
+      untouched<AfterOp>(kLater),
       untouched<YieldOp>(kLater),
       untouched<LaunchOp>(kLater),
   };

@@ -325,7 +325,7 @@ private:
 
   static bool canStore(GlobalOp global, ArrayRef<GetGlobalOp> reads) {
     int64_t rank = global.getTensorType().getRank();
-    bool isParameter = global.getRole() == GlobalRole::trained && global.getSource() &&
+    bool isParameter = global.getRole() == GlobalRole::trained && isUsersTensor(global) &&
                        !global.getStorage() && rank >= 3;
     SmallVector<int64_t> order = isParameter ? toLastOrder(rank) : SmallVector<int64_t>();
     return isParameter && llvm::all_of(reads, [&](GetGlobalOp get) {

@@ -220,7 +220,7 @@ private:
           return nameOf(global) + " is " + stringifyGlobalRole(global.getRole()).str() + ", " +
                  nameOf(first.weight) + " is " + stringifyGlobalRole(first.weight.getRole()).str();
         }
-        if (!global.getSource() || global.getStorage()) {
+        if (!isUsersTensor(global) || global.getStorage()) {
           return nameOf(global) + " holds no weights of its own";
         }
         if (!distinct.insert(global).second || countReads(global) != list.size()) {

@@ -151,7 +151,7 @@ private:
   std::string whyNot(GlobalOp weight, MutableArrayRef<Logits> uses) {
     Logits &first = uses.front();
     if (weight.getStorage() ||
-        (!weight.getSource() && !storedParts(module).contains(weight.getSymNameAttr()))) {
+        (!isUsersTensor(weight) && !storedParts(module).contains(weight.getSymNameAttr()))) {
       return "the weight '" + weight.getSymName().str() + "' is no parameter of the file";
     }
     for (Logits &logits : uses) {
@@ -166,7 +166,7 @@ private:
       }
       GlobalOp bias = biasOf(logits);
       bool fits = bias && bias == biasOf(first) && bias.getRole() == GlobalRole::trained &&
-                  bias.getTensorType().getRank() == 1 && bias.getSource() && !bias.getStorage();
+                  bias.getTensorType().getRank() == 1 && isUsersTensor(bias) && !bias.getStorage();
       if (!fits) {
         return "what is added to the logits is no bias that is trained";
       }

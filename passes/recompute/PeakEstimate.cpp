@@ -3,7 +3,7 @@
 
 #include "passes/recompute/RecomputePlan.h"
 
-#include "runtime/abi.h"
+#include "ir/Target.h"
 
 #include <algorithm>
 #include <limits>

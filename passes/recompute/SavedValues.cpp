@@ -2,7 +2,7 @@
 
 #include "passes/recompute/SavedValues.h"
 
-#include "runtime/abi.h"
+#include "ir/Target.h"
 
 #include "ir/Cost.h"
 #include "ir/OpsOrder.h"

@@ -11,7 +11,8 @@
 
 using namespace dsc;
 
-static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io"};
+static const char *const spaceNames[DSC_SPACE_COUNT] = {"state", "arena", "constants", "io",
+                                                        "shards"};
 
 /// Sections of no bytes still get an address that may be passed around.
 static size_t mappedBytes(int64_t bytes) { return static_cast<size_t>(bytes ? bytes : 1); }
@@ -28,8 +29,8 @@ Result<std::unique_ptr<Device>> dsc::createCpuDevice(int threads) {
 
 CpuDevice::~CpuDevice() {
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
-    if (spaces[i] && i != DSC_SPACE_CONSTANTS) {
-      munmap(spaces[i], mappedBytes(spaceBytes[i]));
+    if (bases[static_cast<size_t>(i)] && i != DSC_SPACE_CONSTANTS) {
+      munmap(bases[static_cast<size_t>(i)], mappedBytes(spaceBytes[i]));
     }
   }
 }
@@ -43,8 +44,9 @@ std::vector<std::pair<std::string, std::string>> CpuDevice::facts() {
 }
 
 Status CpuDevice::allocate(const Manifest &manifest, const std::byte *constants) {
+  std::byte *spaces[DSC_SPACE_COUNT];
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
-    int64_t bytes = manifest.spaceBytes[static_cast<size_t>(i)];
+    int64_t bytes = bytesOf(manifest, i);
     if (i == DSC_SPACE_CONSTANTS) {
       spaces[i] = const_cast<std::byte *>(constants);
       continue;
@@ -60,9 +62,10 @@ Status CpuDevice::allocate(const Manifest &manifest, const std::byte *constants)
     if (bytes >= int64_t(4) << 20) {
       madvise(address, mappedBytes(bytes), MADV_HUGEPAGE);
     }
-    spaces[i] = static_cast<std::byte *>(address);
+    spaces[i] = bases[static_cast<size_t>(i)] = static_cast<std::byte *>(address);
     spaceBytes[i] = bytes;
   }
+  setBases(manifest, spaces);
   return {};
 }
 
@@ -76,7 +79,8 @@ Status CpuDevice::read(const std::byte *source, int64_t bytes, int64_t, const Co
 
 Status CpuDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
   for (dsc_entry_fn part : {entry.main, entry.update}) {
-    if (part && (part(ctx, reinterpret_cast<void *const *>(spaces)) != 0 || ctx->status.failed())) {
+    if (part &&
+        (part(ctx, reinterpret_cast<void *const *>(bases.data())) != 0 || ctx->status.failed())) {
       return ctx->status.failed() ? ctx->status : Status::internal("the entry failed in silence");
     }
   }
@@ -128,9 +132,10 @@ void CpuDevice::endOp(int32_t op) {
   opTimes.push_back({op, nanoseconds(opBegan - profileBegan), nanoseconds(Clock::now() - opBegan)});
 }
 
-Status CpuDevice::parallelFor(dsc_kernel_fn kernel, void *const *args, int64_t units,
-                              int64_t grain) {
-  team.parallelFor(units, grain, [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+Status CpuDevice::parallelForRange(dsc_kernel_fn kernel, void *const *args, int64_t first,
+                                   int64_t last, int64_t grain) {
+  team.parallelFor(last - first, grain,
+                   [&](int64_t begin, int64_t end) { kernel(args, first + begin, first + end); });
   return {};
 }
 

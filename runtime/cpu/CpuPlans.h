@@ -47,8 +47,8 @@ public:
   void beginOp(int32_t op) override;
   void endOp(int32_t op) override;
 
-  Status parallelFor(dsc_kernel_fn kernel, void *const *args, int64_t units,
-                     int64_t grain) override;
+  Status parallelForRange(dsc_kernel_fn kernel, void *const *args, int64_t first, int64_t last,
+                          int64_t grain) override;
   Status copy(void *target, const void *source, int64_t bytes) override;
   Status planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) override;
   Status matmul(int32_t plan, const void *a, const void *b, const void *bias, void *c,

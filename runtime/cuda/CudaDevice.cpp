@@ -97,10 +97,11 @@ std::vector<std::pair<std::string, std::string>> CudaDevice::facts() {
 
 Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants) {
   DSC_RETURN_IF_FAILED(choices.save());
+  std::byte *spaces[DSC_SPACE_COUNT];
   int64_t offsets[DSC_SPACE_COUNT], bytes = 0;
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
     offsets[i] = bytes;
-    bytes += aligned(manifest.spaceBytes[static_cast<size_t>(i)]);
+    bytes += aligned(bytesOf(manifest, i));
   }
   DSC_RETURN_IF_FAILED(memory.allocate(*driver, bytes));
   allocated = bytes + BatchStaging::deviceBytes(manifest);
@@ -111,6 +112,7 @@ Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants
   for (int i = 0; i < DSC_SPACE_COUNT; ++i) {
     spaces[i] = memory.data() + offsets[i];
   }
+  setBases(manifest, spaces);
   DSC_RETURN_IF_FAILED(write(spaces[DSC_SPACE_CONSTANTS], manifest.spaceBytes[DSC_SPACE_CONSTANTS],
                              1, [&](std::byte *target, int64_t offset, int64_t count) {
                                std::memcpy(target, constants + offset, static_cast<size_t>(count));
@@ -129,7 +131,8 @@ Status CudaDevice::wait() {
 
 Status CudaDevice::enqueue(dsc_context *ctx, const EntryFunctions &entry) {
   for (dsc_entry_fn part : {entry.main, entry.update}) {
-    if (part && (part(ctx, reinterpret_cast<void *const *>(spaces)) != 0 || ctx->status.failed())) {
+    if (part &&
+        (part(ctx, reinterpret_cast<void *const *>(bases.data())) != 0 || ctx->status.failed())) {
       return ctx->status.failed() ? ctx->status : Status::internal("the entry failed in silence");
     }
   }

@@ -1,11 +1,13 @@
 // Runs recorded kernels on a GPU and compares their results with the CPU target's.
 //
-//   KernelReplay FOLDER
+//   KernelReplay FOLDER [--smoke]
 //
 // FOLDER is what the unit tests of code generation write with DSC_RECORD_KERNELS=FOLDER: `cases`,
 // one word and its values a line, and `data`, the bytes that its offsets name. The program needs
 // the CUDA driver alone (loaded at start), so that it runs where LLVM is not installed. Kernels of
-// real sizes are timed instead. Ends with the line 'N passed, N failed'.
+// real sizes are timed instead. --smoke runs the smallest case of each test, and no timed one: for
+// tools that make a kernel a thousand times slower. Prints a line a test, and ends with the line
+// 'N passed, N failed'.
 
 #include <algorithm>
 #include <chrono>
@@ -345,25 +347,74 @@ std::string Replay::run(const Case &each) {
 
 } // namespace
 
+/// The test that recorded a case: what its parameters do not tell apart.
+static std::string testOf(const Case &each) {
+  return each.name.substr(0, each.name.find('/', each.name.find('.')));
+}
+
+static size_t bytesOf(const Case &each) {
+  size_t bytes = each.scratch;
+  for (const Bytes &operand : each.operands) {
+    bytes += operand.size;
+  }
+  for (const Result &result : each.results) {
+    bytes += result.size;
+  }
+  return bytes;
+}
+
+/// The smallest case of each test that compares something.
+static std::vector<Case> smallestCases(const std::vector<Case> &cases) {
+  std::map<std::string, const Case *> smallest;
+  for (const Case &each : cases) {
+    const Case *&found = smallest[testOf(each)];
+    if (!each.isTimed && (!found || bytesOf(each) < bytesOf(*found))) {
+      found = &each;
+    }
+  }
+  std::vector<Case> chosen;
+  for (const auto &[test, found] : smallest) {
+    if (found) {
+      chosen.push_back(*found);
+    }
+  }
+  return chosen;
+}
+
 int main(int argc, char **argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: KernelReplay FOLDER\n");
+  const bool smoke = argc == 3 && std::string(argv[2]) == "--smoke";
+  if (argc < 2 || argc > 3 || (argc == 3 && !smoke)) {
+    std::fprintf(stderr, "usage: KernelReplay FOLDER [--smoke]\n");
     return 1;
   }
   std::string folder = argv[1];
   std::vector<Case> cases = readCases(folder + "/cases");
+  if (cases.empty()) {
+    std::fprintf(stderr, "KernelReplay: %s/cases holds no cases; make it with DSC_RECORD_KERNELS\n",
+                 folder.c_str());
+    return 1;
+  }
+  if (smoke) {
+    cases = smallestCases(cases);
+  }
   std::ifstream file(folder + "/data", std::ios::binary);
   Replay replay(std::vector<char>(std::istreambuf_iterator<char>(file), {}));
-  int passed = 0, failed = 0;
+  struct Count {
+    int passed = 0, failed = 0;
+  };
+  std::map<std::string, Count> tests;
+  Count all;
   for (const Case &each : cases) {
     std::string wrong = replay.run(each);
-    if (wrong.empty()) {
-      ++passed;
-    } else {
-      ++failed;
+    (wrong.empty() ? all.passed : all.failed)++;
+    (wrong.empty() ? tests[testOf(each)].passed : tests[testOf(each)].failed)++;
+    if (!wrong.empty()) {
       std::printf("FAIL %s: %s\n", each.name.c_str(), wrong.c_str());
     }
   }
-  std::printf("%d passed, %d failed\n", passed, failed);
-  return failed ? 5 : 0;
+  for (const auto &[test, count] : tests) {
+    std::printf("%-50s %d passed, %d failed\n", test.c_str(), count.passed, count.failed);
+  }
+  std::printf("%d passed, %d failed\n", all.passed, all.failed);
+  return all.failed ? 5 : 0;
 }

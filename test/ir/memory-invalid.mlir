@@ -198,6 +198,14 @@ func.func @gradients_1(%dw: tensor<4xf32>) {
 
 // -----
 
+func.func @gradients_2(%dw: tensor<4xf32>) {
+  // expected-error @+1 {{'dsc.gradients' op has 1 gradients, 2 of them kept values}}
+  dsc.gradients %dw {names = ["w"], kept = 2 : i64} : tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @launch_1(%x: tensor<4xf32>) {
   // expected-error @below {{has 1 functions, 2 units and 1 grains}}
   %y = dsc.launch [@kernel_0] (%x) {units = array<i64: 4, 4>, grains = array<i64: 1>} : (tensor<4xf32>) -> tensor<4xf32>

@@ -153,10 +153,11 @@ static std::string describePrecision(ModuleOp module, const CompileOptions &opti
 }
 
 /// What recomputation saves and costs, for the entry that ends a step; empty without that entry.
-static std::string describeRecomputation(ModuleOp module, const CompileOptions &options) {
+static std::string describeRecomputation(ModuleOp module) {
   auto last = module.lookupSymbol<func::FuncOp>("last");
   auto report = last ? last->getAttrOfType<DictionaryAttr>("dsc.recompute") : nullptr;
-  if (!report) {
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  if (!report || failed(options)) {
     return "";
   }
   auto number = [&](StringRef key) {
@@ -168,7 +169,7 @@ static std::string describeRecomputation(ModuleOp module, const CompileOptions &
   double flops = number("added_flops"), step = number("step_flops");
   return llvm::formatv("{0}, {1} of {2} kept for backward ({3:f0}% less), {4:f3} GFLOP computed "
                        "again (+{5:f1}%), {6} {7}",
-                       StringRef(options.recompute).split(':').first, bytesInWords(saved),
+                       StringRef(options->recompute).split(':').first, bytesInWords(saved),
                        bytesInWords(saved + freed),
                        saved + freed > 0 ? 100.0 * freed / (saved + freed) : 0, flops * 1e-9,
                        step > 0 ? 100 * flops / step : 0, blocks ? blocks.size() : 0,
@@ -199,9 +200,6 @@ static std::vector<std::pair<std::string, std::string>> choicesOf(ModuleOp modul
                                                               {"optimizer", optimizer}};
   if (options->precision != "fp32") {
     choices.emplace_back("precision", describePrecision(module, *options));
-  }
-  if (std::string recompute = describeRecomputation(module, *options); !recompute.empty()) {
-    choices.emplace_back("recompute", recompute);
   }
   return choices;
 }
@@ -267,13 +265,19 @@ public:
   }
 
   void phaseBegins(Phase phase) override { printer.setStage(stageOf(phase)); }
-  void phaseDone(ModuleOp, Phase, double) override {}
+  void phaseDone(ModuleOp module, Phase, double) override {
+    // The entries, which hold what recomputation did, are gone in the end.
+    if (std::string text = describeRecomputation(module); !text.empty()) {
+      recomputation = text;
+    }
+  }
 
 private:
   CompileRequest request;
   DiagnosticPrinter &printer;
   ReportRecorder recorder;
   std::string command;
+  std::string recomputation; // what the report says of it
   std::shared_ptr<WeightsWriter> weights;
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 
@@ -384,6 +388,9 @@ private:
     }
     double seconds = secondsSinceBegin();
     recorder.report.choices = choicesOf(module);
+    if (!recomputation.empty()) {
+      recorder.report.choices.emplace_back("recompute", recomputation);
+    }
     for (const auto &[what, value] : recorder.report.choices) {
       llvm::outs() << what << ": " << value << "\n";
     }

@@ -252,7 +252,7 @@ struct FailOnPurpose : public PassWrapper<FailOnPurpose, OperationPass<ModuleOp>
 static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run,
                               std::string &pipeline) {
   StringRef name = allPhases()[static_cast<int>(phase) - 1].name;
-  PassManager manager(module->getContext());
+  PassManager manager(module->getContext(), ModuleOp::getOperationName());
   if (!run.passDumpFolder.empty()) {
     manager.enableIRPrintingToFileTree(
         [](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; },

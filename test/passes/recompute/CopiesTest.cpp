@@ -62,6 +62,12 @@ static std::vector<std::pair<std::string, Tensors>> results(ModuleOp module) {
     if (global.getRole() == GlobalRole::trained || global.getRole() == GlobalRole::buffer) {
       evaluator.globals.at(global.getSymName().str()) =
           randomTensor(global.getTensorType(), -1, 1, random);
+    } else if (global.getSymName() == "rt.micro_batches") {
+      evaluator.globals.at("rt.micro_batches").floats = {1};
+    } else if (global.getSymName().starts_with("rt.")) {
+      // A learning rate, moments and the like: any number between 0 and 1.
+      evaluator.globals.at(global.getSymName().str()) =
+          randomTensor(global.getTensorType(), 0, 1, random);
     }
   }
   for (auto function : module.getOps<func::FuncOp>()) {

@@ -57,11 +57,11 @@ func.func @last(%x: tensor<64x32xf32>, %w1: tensor<32x128xf32>, %w2: tensor<128x
 // CHECK: %[[M:.+]] = dsc.compare
 // CHECK: %[[Y:.+]], %[[MEAN:.+]], %[[RSTD:.+]] = dsc.layer_norm %[[X:.+]] {axis
 // CHECK: %[[DY:.+]] = dsc.matmul %{{.+}}, %arg2 {transpose_b = true}
-// CHECK-DAG: dsc.after %[[M]], %[[DY]]
+// CHECK-DAG: %[[LATE:.+]] = dsc.after %[[M]], %[[DY]]
+// CHECK-DAG: dsc.cast %[[LATE]] : (tensor<64x32xi1>)
 // CHECK-DAG: %[[C:.+]] = dsc.sub %{{.+}}, %{{.+}} : (tensor<64x32xf32>, tensor<64x1xf32>)
 // CHECK-DAG: dsc.mul %[[C]], %{{.+}} : (tensor<64x32xf32>, tensor<64x1xf32>)
 // CHECK: dsc.matmul %{{.+}}, %[[DY]] {transpose_a = true}
-// CHECK: dsc.cast %{{.+}} : (tensor<64x32xi1>)
 module attributes {dsc.options = {recompute = "cheap"}} {
 func.func @last(%x: tensor<64x32xf32>, %w1: tensor<32x32xf32>, %w3: tensor<32x32xf32>, %limit: tensor<64x32xf32>)
     -> (tensor<1x1xf32> {dsc.name = "loss"}, tensor<32x32xf32> {dsc.name = "dw"}, tensor<64x32xf32> {dsc.name = "dx"}) {
@@ -69,7 +69,7 @@ func.func @last(%x: tensor<64x32xf32>, %w1: tensor<32x32xf32>, %w3: tensor<32x32
   %p = dsc.matmul %x, %w1 : (tensor<64x32xf32>, tensor<32x32xf32>) -> tensor<64x32xf32>
   %m = dsc.compare %p, %limit {predicate = #dsc.compare_predicate<lt>} : (tensor<64x32xf32>, tensor<64x32xf32>) -> tensor<64x32xi1>
   %f = dsc.cast %m : (tensor<64x32xi1>) -> tensor<64x32xf32>
-  %q = dsc.mul %p, %f : (tensor<64x32xf32>, tensor<64x32xf32>) -> tensor<64x32xf32>
+  %q = dsc.mul %x, %f : (tensor<64x32xf32>, tensor<64x32xf32>) -> tensor<64x32xf32>
   %y, %mean, %rstd = dsc.layer_norm %q {axis = 1 : i64, epsilon = 1.0e-5 : f64}
       : (tensor<64x32xf32>) -> (tensor<64x32xf32>, tensor<64x1xf32>, tensor<64x1xf32>)
   %v = dsc.matmul %y, %w1 : (tensor<64x32xf32>, tensor<32x32xf32>) -> tensor<64x32xf32>
