@@ -41,8 +41,7 @@ Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler
 
 Result<int64_t> dsc::loadRangeBatch(Session &session, const Dataset &data, int64_t begin) {
   const Manifest &manifest = session.manifest();
-  const int64_t real =
-      std::clamp<int64_t>(data.samples() - begin, 0, manifest.microBatch);
+  const int64_t real = std::clamp<int64_t>(data.samples() - begin, 0, manifest.microBatch);
   DSC_RETURN_IF_FAILED(session.setRunTime("rt.sample_base", static_cast<double>(begin)));
   for (size_t i = 0; i < manifest.inputs.size(); ++i) {
     const InputSpec &input = manifest.inputs[i];

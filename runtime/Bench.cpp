@@ -7,6 +7,7 @@
 #include "runtime/Progress.h"
 #include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
+#include "runtime/Wire.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -77,6 +78,8 @@ private:
   double firstSeconds = 0, median = 0;
   std::vector<double> milliseconds;
 
+  Wire wire;
+
   int64_t profiledSteps = 1;
   OpTimes times;
   DeviceRates rates;
@@ -136,7 +139,12 @@ Status Bench::measure() {
   Status opened = open(facts);
   DSC_RETURN_IF_FAILED(ranks.agree(opened, facts));
   ranks.state().activity = Activity::Computing;
+  std::unique_ptr<WireCount> count;
   for (int64_t number = 0; number < warmUpSteps + steps; ++number) {
+    if (number == warmUpSteps) {
+      DSC_RETURN_IF_FAILED(session->wait());
+      count = std::make_unique<WireCount>(manifest, ranks);
+    }
     DSC_RETURN_IF_FAILED(step(number));
     DSC_RETURN_IF_FAILED(finish(number < warmUpSteps ? 0 : Device::readSlots - 1));
     if (number == 0) {
@@ -145,6 +153,10 @@ Status Bench::measure() {
     }
   }
   DSC_RETURN_IF_FAILED(finish(0));
+  DSC_RETURN_IF_FAILED(session->wait());
+  Result<Wire> counted = count->finish();
+  DSC_RETURN_IF_FAILED(counted.status());
+  wire = *counted;
   resident = residentPeak();
   milliseconds.erase(milliseconds.begin(), milliseconds.begin() + warmUpSteps);
   std::sort(milliseconds.begin(), milliseconds.end());
@@ -228,7 +240,7 @@ void Bench::print() const {
               static_cast<long long>(bytes[DSC_SPACE_ARENA]),
               static_cast<long long>(bytes[DSC_SPACE_IO]),
               static_cast<long long>(bytes[DSC_SPACE_CONSTANTS]),
-              static_cast<long long>(manifest.plannedBytes()));
+              static_cast<long long>(manifest.plannedBytes(ranks.count())));
   if (int64_t allocated = session->device().allocatedBytes()) {
     std::printf("measured peak: %lld bytes allocated on the GPU\n",
                 static_cast<long long>(allocated));
@@ -237,6 +249,15 @@ void Bench::print() const {
                 bytesText(resident - residentBefore).c_str());
   }
   std::printf("first step: done %.2f s after start\n", firstSeconds);
+  if (ranks.count() > 1) {
+    const auto perStep = static_cast<double>(steps);
+    std::printf("on the wire a step: %.0f bytes payload (reduce-scatter %.0f, all-gather %.0f), "
+                "padding %.0f, scalars %.0f\n",
+                wire.payload() / perStep, wire.reduceScatter / perStep, wire.allGather / perStep,
+                wire.padding / perStep, wire.scalars / perStep);
+    std::printf("collectives: %.3f ms a step, of which the program waited %.3f ms\n",
+                wire.busy * 1e3 / perStep, wire.waited * 1e3 / perStep);
+  }
   if (!order.empty()) {
     printKernels();
   }
@@ -249,11 +270,14 @@ OrderedJson Bench::json() const {
                         {"ms", median},
                         {"min_ms", milliseconds.front()},
                         {"samples_per_s", samples / median * 1e3},
-                        {"planned_bytes", manifest.plannedBytes()},
+                        {"planned_bytes", manifest.plannedBytes(ranks.count())},
                         {"peak_bytes", peakBytes()},
                         {"first_step_seconds", firstSeconds}};
   if (manifest.tokensPerSample) {
     object["tokens_per_s"] = tokens() / median * 1e3;
+  }
+  if (ranks.count() > 1) {
+    object["wire"] = wire.json(static_cast<double>(steps));
   }
   if (order.empty()) {
     return object;

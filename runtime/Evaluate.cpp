@@ -110,8 +110,8 @@ public:
       Result<std::vector<std::string>> all = ranks.gather(own);
       DSC_RETURN_IF_FAILED(all.status());
       for (const std::string &theirs : *all) {
-        DSC_RETURN_IF_FAILED(writer.append(output.number, theirs.data(),
-                                           static_cast<int64_t>(theirs.size())));
+        DSC_RETURN_IF_FAILED(
+            writer.append(output.number, theirs.data(), static_cast<int64_t>(theirs.size())));
       }
     }
     return {};
@@ -147,8 +147,7 @@ private:
           if (output.dtype != tensor.dtype) {
             widened.resize(static_cast<size_t>(count * dtypeSize(output.dtype)));
             for (int64_t i = 0; i < count; ++i) {
-              storeFromDouble(output.dtype, widened.data(), i,
-                              loadAsDouble(tensor.dtype, data, i));
+              storeFromDouble(output.dtype, widened.data(), i, loadAsDouble(tensor.dtype, data, i));
             }
             data = widened.data();
           }
@@ -203,6 +202,7 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data, const st
   if (!outputs.empty()) {
     DSC_RETURN_IF_FAILED(file.open(session, data.samples(), outputs));
   }
+  DSC_RETURN_IF_FAILED(session.averageBuffers());
   Evaluation evaluation;
   std::vector<BatchSums> batches;
   std::deque<int64_t> open; // real samples of batches whose sums are not read yet

@@ -37,14 +37,10 @@ static Status alone(Executable &executable, const CommandLine &line, Ranks &) {
 }
 
 static constexpr Command commands[] = {
-    {"train", runTrain},
-    {"eval", runEvaluate},
-    {"bench", runBench},
-    {"gradients", alone<runGradients>},
-    {"values", alone<runValues>},
-    {"data", alone<runDataCheck>},
-    {"info", alone<runInfo>},
-    {"lr", alone<runLearningRates>},
+    {"train", runTrain},          {"eval", runEvaluate},
+    {"bench", runBench},          {"gradients", alone<runGradients>},
+    {"values", alone<runValues>}, {"data", alone<runDataCheck>},
+    {"info", alone<runInfo>},     {"lr", alone<runLearningRates>},
 };
 
 /// --timeout, of which ranks take parts for signs of life and for ending.
@@ -53,8 +49,8 @@ static Result<std::chrono::milliseconds> timeoutOf(const CommandLine &line) {
   const std::string text = line.text("--timeout", "60");
   const double seconds = parseNumber(text).value_or(NAN);
   if (!(seconds >= least && seconds <= most)) {
-    return Status::user(
-        format("--timeout %s: is not a number of seconds from %g to %g", text.c_str(), least, most));
+    return Status::user(format("--timeout %s: is not a number of seconds from %g to %g",
+                               text.c_str(), least, most));
   }
   return std::chrono::milliseconds(std::llround(seconds * 1e3));
 }
@@ -65,7 +61,8 @@ static Status runAsRank(const Command &command, Executable &executable, const Co
   Ranks one;
   Result<int64_t> asked = line.integer("--ranks", 0, 1);
   DSC_RETURN_IF_FAILED(asked.status());
-  Result<RankLayout> layout = rankLayout(*asked, [](const char *name) { return std::getenv(name); });
+  Result<RankLayout> layout =
+      rankLayout(*asked, [](const char *name) { return std::getenv(name); });
   DSC_RETURN_IF_FAILED(layout.status());
   if (layout->ranks == 1) {
     return command.run(executable, line, one);

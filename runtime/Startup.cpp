@@ -70,9 +70,13 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
   if (!team && ranks.sharingProcessors() > 1) {
     team = std::max(coresOfProcess() / ranks.sharingProcessors(), 1);
   }
-  Result<std::unique_ptr<Session>> session = Session::create(executable, team);
+  Result<std::unique_ptr<Session>> session =
+      Session::create(executable, team, ranks.communicator());
   if (session.failed()) {
     return session.status();
+  }
+  if (ranks.count() > 1) {
+    (*session)->context().progress = &ranks.state().progress;
   }
   Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
   if (values.failed()) {
@@ -126,10 +130,22 @@ Result<std::unique_ptr<Dataset>> dsc::openData(const Manifest &manifest, const C
   return data;
 }
 
+/// What the program exchanges, in the order of ids, as a hash.
+static std::string orderOfCollectives(const Manifest &manifest) {
+  std::string text;
+  for (const CollectiveSpec &spec : manifest.collectives) {
+    text += format("%s %s %s %d %lld %lld\n", spec.entry.c_str(), spec.kind.c_str(),
+                   spec.name.c_str(), static_cast<int>(spec.dtype),
+                   static_cast<long long>(spec.chunks), static_cast<long long>(spec.chunkElements));
+  }
+  return Sha256::hex(text.data(), text.size()).substr(0, 16);
+}
+
 Facts dsc::programFacts(const Executable &executable, const CommandLine &line) {
   const Manifest &manifest = executable.manifest();
   Facts facts = {{"the version of dsc", manifest.version},
                  {"the executable's hash", executable.hash()},
+                 {"the order of collectives", orderOfCollectives(manifest)},
                  {"the hash of the weights file", manifest.weightsHash}};
   Result<RunTimeValues> values = RunTimeValues::parse(manifest, line);
   if (values.ok()) {

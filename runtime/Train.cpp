@@ -243,7 +243,7 @@ Status Training::logStart() {
   progress->line(format("%s, %s; %lld samples, %lld a step, %lld steps; %s planned",
                         ranks.summary().c_str(), device.c_str(), wide(data->samples()),
                         wide(samplesPerStep), wide(steps),
-                        bytesText(manifest.plannedBytes()).c_str()));
+                        bytesText(manifest.plannedBytes(ranks.count())).c_str()));
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
                      line.text("--data").c_str()));
@@ -283,9 +283,9 @@ Status Training::logStart() {
 Status Training::runMicroBatches(int64_t begin, bool withUpdate) {
   const int64_t count = values.accumulate(), microBatch = session->manifest().microBatch;
   for (int64_t micro = 0; micro < count; ++micro) {
-    DSC_RETURN_IF_FAILED(loadStreamBatch(*session, *data, *sampler,
-                                         microBatchPosition(begin, micro, ranks.count(),
-                                                            ranks.rank(), microBatch)));
+    DSC_RETURN_IF_FAILED(
+        loadStreamBatch(*session, *data, *sampler,
+                        microBatchPosition(begin, micro, ranks.count(), ranks.rank(), microBatch)));
     DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
     DSC_RETURN_IF_FAILED(micro + 1 < count ? session->run("micro")
                          : withUpdate      ? session->runWithUpdate("last")
@@ -449,7 +449,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   event["skipped"] = report.skipped;
   event[tokens ? "tokens_per_s" : "samples_per_s"] = perStep / std::fmax(results.seconds, 1e-9);
   event["ms"] = results.seconds * 1e3;
-  event["peak_bytes"] = manifest.plannedBytes();
+  event["peak_bytes"] = manifest.plannedBytes(ranks.count());
   DSC_RETURN_IF_FAILED(log.event("step", event));
 
   skippedInRow = report.skipped ? skippedInRow + 1 : 0;
@@ -473,9 +473,6 @@ Status Training::evaluateNow(int64_t number) {
 
 Status Training::save(int64_t number, bool final) {
   ActivityScope saving(ranks.state(), Activity::Saving);
-  if (!ranks.isFirst()) {
-    return {};
-  }
   DSC_RETURN_IF_FAILED(saveWeights(*session, weightsPath, number));
   progress->line((final ? "weights are in " : "saved ") + printable(weightsPath));
   return log.event("save", {{"step", number}, {"path", weightsPath}});
@@ -528,10 +525,7 @@ Status Training::run() {
   Status saved = lostRank ? Status() : save(done, true);
   failure = failure.failed() ? failure : saved;
   int signal = ranks.stopSignal();
-  const char *reason = lostRank           ? "rank"
-                       : failure.failed() ? "error"
-                       : signal           ? "signal"
-                                          : "done";
+  const char *reason = lostRank ? "rank" : failure.failed() ? "error" : signal ? "signal" : "done";
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OrderedJson end = {{"reason", reason}, {"step", done}, {"seconds", seconds}};
   if (failure.failed()) {

@@ -11,9 +11,9 @@
 
 using namespace dsc;
 
-/// The letters of the messages. To rank 0: a sign of life, bytes of an exchange or a gather, a wish,
-/// a boundary, an end. From rank 0: an exchange's result, a gather's end, that ranks agree, what on,
-/// a failure, that an end was heard. Both: a sign of life.
+/// The letters of the messages. To rank 0: a sign of life, bytes of an exchange or a gather, a
+/// wish, a boundary, an end. From rank 0: an exchange's result, a gather's end, that ranks agree,
+/// what on, a failure, that an end was heard. Both: a sign of life.
 namespace {
 enum Kind : char {
   Beat = 'B',
@@ -134,7 +134,8 @@ void ControlChannel::run() {
     }
     const Clock::time_point now = Clock::now();
     if (now - lastTick > 2 * interval() + Milliseconds(1000)) {
-      // This process stood still itself (Ctrl-Z, a suspended machine): what it missed proves nothing.
+      // This process stood still itself (Ctrl-Z, a suspended machine): what it missed proves
+      // nothing.
       for (Peer &peer : peers) {
         peer.heard = peer.waitsSince = now;
       }
@@ -251,8 +252,7 @@ void ControlChannel::handle(int from, const Message &message) {
     break;
   case Decision: {
     const Json told = json();
-    decide(told.value("boundary", int64_t(0)),
-           {told.value("stop", 0), told.value("save", false)});
+    decide(told.value("boundary", int64_t(0)), {told.value("stop", 0), told.value("save", false)});
     break;
   }
   case Failure: {
@@ -313,7 +313,8 @@ void ControlChannel::judge(Clock::time_point now) {
   std::string waits = format("rank %d for %s", rank(), lastWait ? lastWait : "");
   for (int other = 0; other < ranks(); ++other) {
     const Peer &peer = peers[static_cast<size_t>(other)];
-    if (other == rank() || peer.ended || !meeting.connections[static_cast<size_t>(other)].isOpen()) {
+    if (other == rank() || peer.ended ||
+        !meeting.connections[static_cast<size_t>(other)].isOpen()) {
       continue;
     }
     if (now - peer.heard > patience()) {
@@ -357,7 +358,8 @@ void ControlChannel::fail(int rank, const std::string &what, ExitCode code) {
   failed = {code, text + "; " + ownSituation()};
   failedAt = Clock::now();
   if (isFirst()) {
-    sendToAll(Failure, jsonText({{"rank", rank}, {"what", what}, {"code", static_cast<int>(code)}}));
+    sendToAll(Failure,
+              jsonText({{"rank", rank}, {"what", what}, {"code", static_cast<int>(code)}}));
   } else if (rank == this->rank()) {
     sendTo(0, Failure,
            jsonText({{"rank", rank}, {"what", what}, {"code", static_cast<int>(code)}}));
@@ -529,8 +531,8 @@ Status ControlChannel::end(const Status &status) {
   const bool stopped = status.exitCode() == ExitCode::Stopped;
   const bool good = status.ok() || stopped;
   if (!good && failed.ok()) {
-    const std::string what = format("ended with exit code %d: ", static_cast<int>(status.exitCode())) +
-                             status.message();
+    const std::string what =
+        format("ended with exit code %d: ", static_cast<int>(status.exitCode())) + status.message();
     if (isFirst()) {
       fail(0, what);
     } else {

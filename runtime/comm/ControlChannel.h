@@ -51,7 +51,8 @@ public:
   /// Every rank's bytes to rank 0; the others get nothing back, once rank 0 has them all.
   Result<std::vector<std::string>> gather(const std::string &mine);
 
-  /// Asks that all ranks stop because of `signal`, or save, at the next boundary that all can reach.
+  /// Asks that all ranks stop because of `signal`, or save, at the next boundary that all can
+  /// reach.
   void request(const Orders &orders);
   /// A boundary between rounds (steps, batches of an evaluation), which all ranks pass in the same
   /// sequence; the orders that were agreed on for this one. Waits while ranks agree.

@@ -53,8 +53,8 @@ public:
 
   gloo::transport::UnboundBuffer *buffer(void *memory, int64_t bytes) {
     // Gloo's list of buffers does not like empty ones.
-    buffers.push_back(
-        owner.context->createUnboundBuffer(memory, static_cast<size_t>(std::max<int64_t>(bytes, 1))));
+    buffers.push_back(owner.context->createUnboundBuffer(
+        memory, static_cast<size_t>(std::max<int64_t>(bytes, 1))));
     std::lock_guard<std::mutex> lock(owner.mutex);
     owner.active.push_back(buffers.back().get());
     return buffers.back().get();
@@ -111,7 +111,7 @@ Result<std::unique_ptr<GlooCommunicator>> GlooCommunicator::connect(ControlChann
   pthread_sigmask(SIG_SETMASK, &all, &before);
   Status status = communicator->open();
   if (status.ok()) {
-    communicator->thread = std::thread([raw = communicator.get()] { raw->run(); });
+    communicator->thread = std::thread([raw = communicator.get()] { raw->serve(); });
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   DSC_RETURN_IF_FAILED(status);
@@ -123,8 +123,8 @@ Status GlooCommunicator::open() {
   if (const char *text = std::getenv("DSC_LINK_BYTES_PER_SECOND")) {
     bandwidth = std::atof(text);
   }
-  scratch.resize(static_cast<size_t>(
-      2 * std::max(scratchBytes, leastPiece * std::max(ranks() - 1, 1))));
+  scratch.resize(
+      static_cast<size_t>(2 * std::max(scratchBytes, leastPiece * std::max(ranks() - 1, 1))));
   try {
     gloo::transport::tcp::attr attributes;
     if (const char *interface = std::getenv("GLOO_SOCKET_IFNAME")) {
@@ -160,7 +160,8 @@ Status GlooCommunicator::open() {
         std::memcpy(&length, theirs.data() + at, sizeof length);
         at += sizeof length;
         address.assign(theirs.begin() + static_cast<ptrdiff_t>(at),
-                       theirs.begin() + static_cast<ptrdiff_t>(std::min(at + length, theirs.size())));
+                       theirs.begin() +
+                           static_cast<ptrdiff_t>(std::min(at + length, theirs.size())));
         at += length;
       }
       context->getPair(other)->connect(address);
@@ -290,7 +291,7 @@ std::vector<CollectiveTime> GlooCommunicator::stopTimes() {
 
 // ---- The thread
 
-void GlooCommunicator::run() {
+void GlooCommunicator::serve() {
   for (;;) {
     Request request;
     {
@@ -306,7 +307,7 @@ void GlooCommunicator::run() {
     int64_t bytes = 0;
     Status status;
     try {
-      runOne(request, bytes);
+      carryOut(request, bytes);
     } catch (const Broken &) {
       status = failed;
     } catch (const std::exception &error) {
@@ -343,7 +344,7 @@ void GlooCommunicator::pace(int64_t bytes) {
   std::this_thread::sleep_until(linkFree);
 }
 
-void GlooCommunicator::runOne(const Request &request, int64_t &bytes) {
+void GlooCommunicator::carryOut(const Request &request, int64_t &bytes) {
   Transfer transfer(*this, static_cast<uint64_t>(request.number));
   switch (request.collective.kind) {
   case DSC_REDUCE_SCATTER_MEAN:
@@ -370,8 +371,8 @@ void GlooCommunicator::reduceScatter(const Request &request, Transfer &transfer)
   const int64_t elementBytes = slices.chunk / std::max<int64_t>(collective.chunk_elements, 1);
 
   auto *own = transfer.buffer(request.base, slices.all());
-  gloo::transport::UnboundBuffer *arriving[2] = {
-      transfer.buffer(scratch.data(), half), transfer.buffer(scratch.data() + half, half)};
+  gloo::transport::UnboundBuffer *arriving[2] = {transfer.buffer(scratch.data(), half),
+                                                 transfer.buffer(scratch.data() + half, half)};
   // Bytes of piece `number` of a rank's slice.
   auto pieceBytes = [&](int rank, int64_t number) {
     return std::clamp<int64_t>(slices.bytes(rank) - number * piece, 0, piece);
@@ -381,8 +382,8 @@ void GlooCommunicator::reduceScatter(const Request &request, Transfer &transfer)
     int count = 0;
     for (int other = 0; other < ranks(); ++other) {
       if (other != rank()) {
-        count += transfer.receive(arriving[number % 2], other, slot(other),
-                                  pieceBytes(rank(), number));
+        count +=
+            transfer.receive(arriving[number % 2], other, slot(other), pieceBytes(rank(), number));
       }
     }
     return count;
@@ -403,7 +404,8 @@ void GlooCommunicator::reduceScatter(const Request &request, Transfer &transfer)
       parts[static_cast<size_t>(other)] =
           other == rank() ? target : scratch.data() + (number % 2) * half + slot(other);
     }
-    addInRankOrder(collective.dtype, parts.data(), ranks(), pieceBytes(rank(), number) / elementBytes,
+    addInRankOrder(collective.dtype, parts.data(), ranks(),
+                   pieceBytes(rank(), number) / elementBytes,
                    /*mean=*/true, target);
   }
   transfer.waitSent(own);

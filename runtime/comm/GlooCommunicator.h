@@ -58,8 +58,8 @@ private:
 
   GlooCommunicator(ControlChannel &control, RankState &state) : control(control), state(state) {}
   Status open();
-  void run();
-  void runOne(const Request &request, int64_t &sent);
+  void serve();
+  void carryOut(const Request &request, int64_t &sent);
   void reduceScatter(const Request &request, Transfer &transfer);
   void allGather(const Request &request, Transfer &transfer);
   void allReduce(const Request &request, Transfer &transfer);

@@ -90,9 +90,8 @@ Status LocalRanks::start() {
     DSC_RETURN_IF_FAILED(free.status());
   }
   const pid_t parent = getpid();
-  const std::string job =
-      format("%d at %lld", static_cast<int>(parent),
-             static_cast<long long>(Clock::now().time_since_epoch().count()));
+  const std::string job = format("%d at %lld", static_cast<int>(parent),
+                                 static_cast<long long>(Clock::now().time_since_epoch().count()));
   for (int rank = 0; rank < ranks; ++rank) {
     const pid_t child = fork();
     if (child == 0) {
@@ -119,16 +118,17 @@ void LocalRanks::reap() {
       continue;
     }
     process.ended = status;
-    const bool good = WIFEXITED(status) && (WEXITSTATUS(status) == static_cast<int>(ExitCode::Done) ||
-                                            WEXITSTATUS(status) == static_cast<int>(ExitCode::Stopped));
+    const bool good =
+        WIFEXITED(status) && (WEXITSTATUS(status) == static_cast<int>(ExitCode::Done) ||
+                              WEXITSTATUS(status) == static_cast<int>(ExitCode::Stopped));
     endsAtOnce |= WIFSIGNALED(status) && WTERMSIG(status) == lastStop;
     if (WIFSIGNALED(status) && !endsAtOnce && !deadline) {
       const int signal = WTERMSIG(status);
-      printError(format("rank %d (process %d) was ended by signal %d (%s)%s",
-                        static_cast<int>(&process - processes.data()), static_cast<int>(process.id),
-                        signal, strsignal(signal),
-                        signal == SIGKILL ? ", which is also what happens when memory runs out"
-                                          : ""));
+      printError(
+          format("rank %d (process %d) was ended by signal %d (%s)%s",
+                 static_cast<int>(&process - processes.data()), static_cast<int>(process.id),
+                 signal, strsignal(signal),
+                 signal == SIGKILL ? ", which is also what happens when memory runs out" : ""));
     }
     if (!good && !deadline) {
       // The others hear of it from each other, and say more than a signal from here would.

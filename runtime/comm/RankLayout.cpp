@@ -21,9 +21,8 @@ namespace {
 struct Variables {
   const char *launcher, *rank, *ranks, *localRank, *localRanks, *job;
 };
-constexpr Variables torchrun = {"torchrun",          "RANK",
-                                "WORLD_SIZE",        "LOCAL_RANK",
-                                "LOCAL_WORLD_SIZE",  "TORCHELASTIC_RUN_ID"};
+constexpr Variables torchrun = {
+    "torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"};
 constexpr Variables openMpi = {"mpirun",
                                "OMPI_COMM_WORLD_RANK",
                                "OMPI_COMM_WORLD_SIZE",
@@ -49,8 +48,8 @@ public:
     }
     std::optional<int64_t> number = parseInteger(value);
     if (!number || *number < minimum || *number > maximum) {
-      return Status::user(format("%s=%s: is not an integer from %d to %d", name, value.c_str(),
-                                 minimum, maximum));
+      return Status::user(
+          format("%s=%s: is not an integer from %d to %d", name, value.c_str(), minimum, maximum));
     }
     return std::optional<int>(static_cast<int>(*number));
   }
@@ -156,8 +155,8 @@ static Status findRankZero(const Reader &reader, RankLayout &layout) {
 Result<RankLayout> dsc::rankLayout(int64_t asked, const Environment &environment) {
   Reader reader(environment);
   if (asked > mostRanks) {
-    return Status::user(format("--ranks %lld: is more than %d", static_cast<long long>(asked),
-                               mostRanks));
+    return Status::user(
+        format("--ranks %lld: is more than %d", static_cast<long long>(asked), mostRanks));
   }
   const bool started = reader.text("DSC_STARTED_BY") == "--ranks";
   std::optional<RankLayout> found;

@@ -9,8 +9,8 @@
 
 namespace dsc {
 
-/// target[i] = sum over ranks of parts[rank][i], divided by `ranks` where `mean` is set. `target` may
-/// be one of the parts. Types: f32, f64, f16, bf16.
+/// target[i] = sum over ranks of parts[rank][i], divided by `ranks` where `mean` is set. `target`
+/// may be one of the parts. Types: f32, f64, f16, bf16.
 void addInRankOrder(int32_t dtype, const void *const *parts, int ranks, int64_t count, bool mean,
                     void *target);
 

@@ -99,7 +99,8 @@ std::string dsc::describeDifference(const std::vector<Facts> &facts,
     }
     const size_t others = right->second.size();
     return key + ": " + text + " and " +
-           (others == 1 ? names[right->second[0]] + " has " : format("the other %zu have ", others)) +
+           (others == 1 ? names[right->second[0]] + " has "
+                        : format("the other %zu have ", others)) +
            shortened(right->first);
   }
   return {};
@@ -144,9 +145,10 @@ Status Ranks::agree(const Status &prepared, const Facts &facts) {
     }
   }
   if (failures > 1) {
-    failure = {failure.exitCode(), failure.message() + format(" (so say %zu of %d ranks, in the same "
-                                                              "or other words)",
-                                                              failures, count())};
+    failure = {failure.exitCode(),
+               failure.message() + format(" (so say %zu of %d ranks, in the same "
+                                          "or other words)",
+                                          failures, count())};
   }
   if (failure.ok()) {
     if (std::string difference = describeDifference(allFacts, names); !difference.empty()) {

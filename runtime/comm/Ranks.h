@@ -1,6 +1,6 @@
 // The ranks of a run, as its commands see them.
-// One object for one rank and for many: who this rank is, agreement on how to begin, when to stop and
-// when to save, and the communicator that the session's collectives use.
+// One object for one rank and for many: who this rank is, agreement on how to begin, when to stop
+// and when to save, and the communicator that the session's collectives use.
 
 #ifndef DSC_RUNTIME_COMM_RANKS_H
 #define DSC_RUNTIME_COMM_RANKS_H

@@ -134,10 +134,9 @@ static Result<Meeting> meetAsRankZero(const RankLayout &layout, Clock::time_poin
   const std::string text = jsonText({{"places", places}, {"address", meeting.address}});
   for (size_t rank = 1; rank < count; ++rank) {
     if (meeting.connections[rank].send(welcome, text).failed()) {
-      return Status(ExitCode::Rank,
-                    format("rank %zu (%s, process %lld) died while the ranks met", rank,
-                           meeting.places[rank].host.c_str(),
-                           static_cast<long long>(meeting.places[rank].process)));
+      return Status(ExitCode::Rank, format("rank %zu (%s, process %lld) died while the ranks met",
+                                           rank, meeting.places[rank].host.c_str(),
+                                           static_cast<long long>(meeting.places[rank].process)));
     }
   }
   return meeting;
@@ -151,10 +150,8 @@ static Result<std::optional<Connection>> greet(const RankLayout &layout, int por
     error = connection.status().message();
     return std::optional<Connection>();
   }
-  OrderedJson hello = {{"protocol", protocol},
-                       {"job", layout.job},
-                       {"rank", layout.rank},
-                       {"ranks", layout.ranks}};
+  OrderedJson hello = {
+      {"protocol", protocol}, {"job", layout.job}, {"rank", layout.rank}, {"ranks", layout.ranks}};
   hello.update(OrderedJson(toJson(ownPlace())));
   Result<std::optional<Message>> answer = std::optional<Message>();
   if (connection->send(greeting, jsonText(hello)).ok()) {

@@ -187,8 +187,8 @@ Result<Descriptor> dsc::listenOn(int port, int count, int &taken) {
       return listener;
     }
   }
-  return Status::machine(format("cannot listen on ports %d to %d: %s", port, port + count - 1,
-                                reason.c_str()));
+  return Status::machine(
+      format("cannot listen on ports %d to %d: %s", port, port + count - 1, reason.c_str()));
 }
 
 Result<std::optional<Connection>> dsc::acceptOne(const Descriptor &listener, milliseconds limit) {

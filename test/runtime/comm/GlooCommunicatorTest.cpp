@@ -104,8 +104,7 @@ TEST_P(CollectiveTest, AllGatherCopiesEverySliceToAll) {
       if (!apart) {
         std::copy(mine.begin() + begin, mine.begin() + end, data.begin() + begin);
       }
-      Status status =
-          own.communicator->run(collective, apart ? mine.data() : nullptr, data.data());
+      Status status = own.communicator->run(collective, apart ? mine.data() : nullptr, data.data());
       ASSERT_TRUE(status.ok()) << status.message();
       for (int other = 0; other < own.ranks; ++other) {
         const std::vector<std::byte> theirs = valuesOf(other, collective);
@@ -119,21 +118,22 @@ TEST_P(CollectiveTest, AllGatherCopiesEverySliceToAll) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Sizes, CollectiveTest,
-    testing::Values(Case{2, DSC_F32, 5, 1024}, Case{2, DSC_F32, 1, 1024}, Case{2, DSC_F32, 7, 1},
-                    // More than what is added at a time.
-                    Case{2, DSC_F32, 4097, 1024}, Case{2, DSC_BF16, 33, 1024},
-                    Case{2, DSC_F16, 3, 1024}, Case{2, DSC_F64, 3, 100},
-                    // Short and empty slices.
-                    Case{4, DSC_F32, 3, 1024}, Case{4, DSC_BF16, 1, 1024}, Case{4, DSC_F16, 6, 1024},
-                    Case{4, DSC_F32, 4099, 256}, Case{3, DSC_F32, 10, 1024}),
-    [](const testing::TestParamInfo<Case> &info) {
-      return format("%d_ranks_%s_%lld_chunks_of_%lld", info.param.ranks,
-                    dtypeName(static_cast<Dtype>(info.param.dtype)),
-                    static_cast<long long>(info.param.chunks),
-                    static_cast<long long>(info.param.chunkElements));
-    });
+INSTANTIATE_TEST_SUITE_P(Sizes, CollectiveTest,
+                         testing::Values(Case{2, DSC_F32, 5, 1024}, Case{2, DSC_F32, 1, 1024},
+                                         Case{2, DSC_F32, 7, 1},
+                                         // More than what is added at a time.
+                                         Case{2, DSC_F32, 4097, 1024}, Case{2, DSC_BF16, 33, 1024},
+                                         Case{2, DSC_F16, 3, 1024}, Case{2, DSC_F64, 3, 100},
+                                         // Short and empty slices.
+                                         Case{4, DSC_F32, 3, 1024}, Case{4, DSC_BF16, 1, 1024},
+                                         Case{4, DSC_F16, 6, 1024}, Case{4, DSC_F32, 4099, 256},
+                                         Case{3, DSC_F32, 10, 1024}),
+                         [](const testing::TestParamInfo<Case> &info) {
+                           return format("%d_ranks_%s_%lld_chunks_of_%lld", info.param.ranks,
+                                         dtypeName(static_cast<Dtype>(info.param.dtype)),
+                                         static_cast<long long>(info.param.chunks),
+                                         static_cast<long long>(info.param.chunkElements));
+                         });
 
 TEST(GlooCommunicatorTest, AllReduceAddsAFewNumbersOnAllRanks) {
   for (const int32_t dtype : {DSC_F32, DSC_F64}) {
@@ -219,8 +219,7 @@ TEST(GlooCommunicatorTest, WhoWaitsForALostRankLearnsWhichOneAndWhereItWaited) {
       // Leaves without a word, as a killed process does.
       own.communicator.reset();
       own.control.reset();
-      own.control = nullptr;
-      GTEST_SKIP();
+      return;
     }
     Status status = own.communicator->run(gather, nullptr, data.data());
     EXPECT_EQ(status.exitCode(), ExitCode::Rank);

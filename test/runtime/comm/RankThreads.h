@@ -57,7 +57,7 @@ template <typename Body> void onRanks(int ranks, Body body, int timeoutMilliseco
       own.communicator = std::move(*communicator);
       body(own);
       // Before connections close, all must have what was sent to them.
-      if (own.control->failure().ok()) {
+      if (own.control && own.control->failure().ok()) {
         (void)own.control->exchange("");
         (void)own.control->end(Status());
       }
