@@ -1,7 +1,7 @@
 """--keep-values gives values and gradients by their ONNX names, --init=random needs no data, reports hold what was compiled.
 
-mlp: values and gradients beside NumPy's. gpt: every value of the shakespeare example is kept and the gradients of the
-parameters keep their bits; values come in the order of the graph, so `dsc compare` names the first that differs. random: a graph
+mlp: values and gradients beside NumPy's. gpt: every value of the shakespeare example is kept, so that no
+pattern is raised, and the gradients of the parameters stay as they are but for rounding; values come in the order of the graph, so `dsc compare` names the first that differs. random: a graph
 whose external data is missing trains, from the same numbers on any number of threads.
 """
 
@@ -86,7 +86,9 @@ class Values:
         self.run(self.suite.dsc, "compile", model, "-o", "kept", "--keep-values", ".", "--force")
         for name in ("plain", "kept"):
             self.run(f"./{name}", "gradients", "--data", data, "-o", f"{name}.gradients.safetensors", "--force")
-        self.run(self.suite.dsc, "compare", "plain.gradients.safetensors", "kept.gradients.safetensors")
+        # Gradients of at most 0.1, sums of 4 x 64 positions, some ten roundings in each of four layers.
+        allowed = bound("f32", 4 * 64, 0.1, 10)
+        self.run(self.suite.dsc, "compare", "plain.gradients.safetensors", "kept.gradients.safetensors", f"--atol={allowed}")
         self.run("./kept", "values", "--data", data, "-o", "one.safetensors", "--force")
         values = read_safetensors(self.folder / "one.safetensors")
         made = [output for node in onnx.load(model).graph.node for output in node.output]
