@@ -383,6 +383,9 @@ Status Training::profile(int64_t number) {
   }
   if (number == firstProfiled) {
     DSC_RETURN_IF_FAILED(reportSteps(0));
+    if (ranks.communicator()) {
+      ranks.communicator()->startTimes();
+    }
     return session->device().startTimes(&session->context());
   }
   if (!session->context().timesOps || number <= lastProfiled) {
@@ -392,9 +395,16 @@ Status Training::profile(int64_t number) {
   times.ops.resize(session->manifest().ops.size());
   DSC_RETURN_IF_FAILED(reportSteps(0));
   DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
+  std::vector<CollectiveTime> collectives;
+  if (ranks.communicator()) {
+    collectives = ranks.communicator()->stopTimes();
+  }
+  if (!ranks.isFirst()) {
+    return {};
+  }
   const std::string path = line.text("--profile");
   progress->line("a trace of steps 3 to 5 is in " + printable(path));
-  return writeTrace(path, session->manifest(), times, session->device().summary());
+  return writeTrace(path, session->manifest(), times, collectives, session->device().summary());
 }
 
 /// Reports the steps whose results are there; waits for them until at most `open` are not reported.

@@ -188,6 +188,23 @@ TEST_F(RanksTest, BenchCountsTheBytesOnTheWire) {
   EXPECT_THAT(result.out, HasSubstr("on the wire a step: 0 bytes payload"));
 }
 
+TEST_F(RanksTest, ATraceHasTheCollectivesOnATrackOfTheirOwn) {
+  RunResult result = run(train(
+      "traced", {"--steps=6", "--ranks=2", "--accumulate=1", "--profile", folder / "trace.json"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  Result<Json> json = parseJson(readFile(folder / "trace.json"));
+  ASSERT_TRUE(json.ok()) << json.status().message();
+  std::map<std::string, int> calls;
+  for (const Json &event : (*json)["traceEvents"]) {
+    if (event["ph"] == "X" && event["cat"] == "collective" && event["tid"] == 2) {
+      ++calls[event["name"].get<std::string>()];
+      EXPECT_GT(event["args"]["bytes sent"].get<int>(), 0);
+    }
+  }
+  EXPECT_THAT(calls, testing::ElementsAre(testing::Pair("all_gather gradients", 3),
+                                          testing::Pair("reduce_scatter gradients", 3)));
+}
+
 TEST_F(RanksTest, LaunchersAreRecognised) {
   const std::vector<std::string> command = train("launched", {"--steps=2", "--force"});
   std::vector<RunResult> results = runEach({command, command, command});
