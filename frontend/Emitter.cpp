@@ -241,7 +241,11 @@ std::optional<SmallVector<double>> Emitter::numbersOf(Value value) {
     }
     return result;
   }
-  for (int64_t element : *intsOf(value)) {
+  std::optional<SmallVector<int64_t>> integers = intsOf(value);
+  if (!integers) {
+    return std::nullopt; // neither floats nor integers
+  }
+  for (int64_t element : *integers) {
     result.push_back(static_cast<double>(element));
   }
   return result;

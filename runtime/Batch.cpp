@@ -41,7 +41,7 @@ Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler
 
 Result<int64_t> dsc::loadRangeBatch(Session &session, const Dataset &data, int64_t begin) {
   const Manifest &manifest = session.manifest();
-  int64_t real = std::min(manifest.microBatch, data.samples() - begin);
+  const int64_t real = std::clamp<int64_t>(data.samples() - begin, 0, manifest.microBatch);
   DSC_RETURN_IF_FAILED(session.setRunTime("rt.sample_base", static_cast<double>(begin)));
   for (size_t i = 0; i < manifest.inputs.size(); ++i) {
     const InputSpec &input = manifest.inputs[i];
@@ -55,7 +55,7 @@ Result<int64_t> dsc::loadRangeBatch(Session &session, const Dataset &data, int64
     }
     for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
       // Padding repeats the last sample: real values, so that nothing overflows.
-      DSC_RETURN_IF_FAILED(data.copy(i, begin + std::min(slot, real - 1), *place, slot));
+      DSC_RETURN_IF_FAILED(data.copy(i, std::min(begin + slot, data.samples() - 1), *place, slot));
     }
   }
   return real;

@@ -7,6 +7,7 @@
 #include "runtime/Progress.h"
 #include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
+#include "runtime/Wire.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -45,13 +46,13 @@ namespace {
 /// Steps of one program, timed.
 class Bench {
 public:
-  Bench(Executable &executable, const CommandLine &line)
-      : executable(executable), manifest(executable.manifest()), line(line) {}
+  Bench(Executable &executable, const CommandLine &line, Ranks &ranks)
+      : executable(executable), manifest(executable.manifest()), line(line), ranks(ranks) {}
 
   Status run();
 
 private:
-  Status open();
+  Status open(Facts &facts);
   Status step(int64_t number);
   Status finish(int open);
   Status measure();
@@ -70,11 +71,14 @@ private:
   Executable &executable;
   const Manifest &manifest;
   const CommandLine &line;
+  Ranks &ranks;
   std::unique_ptr<Session> session;
   int64_t steps = 0, micros = 1, residentBefore = 0, resident = 0;
   double samples = 0; ///< of a step
   double firstSeconds = 0, median = 0;
   std::vector<double> milliseconds;
+
+  Wire wire;
 
   int64_t profiledSteps = 1;
   OpTimes times;
@@ -83,7 +87,7 @@ private:
 };
 } // namespace
 
-Status Bench::open() {
+Status Bench::open(Facts &facts) {
   if (!manifest.hasEntry("last")) {
     return Status::user("this program was compiled without training");
   }
@@ -92,20 +96,24 @@ Status Bench::open() {
   DSC_RETURN_IF_FAILED(asked.status());
   DSC_RETURN_IF_FAILED(values.status());
   steps = *asked;
+  facts = programFacts(executable, line);
   residentBefore = residentPeak();
-  Result<std::unique_ptr<Session>> opened = openSession(executable, line);
+  Result<std::unique_ptr<Session>> opened = openSession(executable, line, ranks);
   DSC_RETURN_IF_FAILED(opened.status());
   session = std::move(*opened);
   micros = values->accumulate();
-  samples = static_cast<double>(manifest.microBatch * micros);
+  samples = static_cast<double>(manifest.microBatch * micros * ranks.count());
   return values->apply(*session);
 }
 
 Status Bench::step(int64_t number) {
-  DSC_RETURN_IF_FAILED(loadMadeUpBatch(*session, static_cast<uint64_t>(number)));
+  // A batch of its own for each rank: they may be the same ones in every micro-batch.
+  const int64_t batch = number * ranks.count() + ranks.rank();
+  ranks.state().step = number + 1;
+  DSC_RETURN_IF_FAILED(loadMadeUpBatch(*session, static_cast<uint64_t>(batch)));
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number)));
   DSC_RETURN_IF_FAILED(session->setRunTime(
-      "rt.sample_base", static_cast<double>(number * micros * manifest.microBatch)));
+      "rt.sample_base", static_cast<double>(batch * micros * manifest.microBatch)));
   DSC_RETURN_IF_FAILED(session->markBegin());
   for (int64_t micro = 0; micro < micros; ++micro) {
     DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
@@ -127,8 +135,16 @@ Status Bench::finish(int open) {
 
 Status Bench::measure() {
   const auto started = std::chrono::steady_clock::now();
-  DSC_RETURN_IF_FAILED(open());
+  Facts facts;
+  Status opened = open(facts);
+  DSC_RETURN_IF_FAILED(ranks.agree(opened, facts));
+  ranks.state().activity = Activity::Computing;
+  std::unique_ptr<WireCount> count;
   for (int64_t number = 0; number < warmUpSteps + steps; ++number) {
+    if (number == warmUpSteps) {
+      DSC_RETURN_IF_FAILED(session->wait());
+      count = std::make_unique<WireCount>(manifest, ranks);
+    }
     DSC_RETURN_IF_FAILED(step(number));
     DSC_RETURN_IF_FAILED(finish(number < warmUpSteps ? 0 : Device::readSlots - 1));
     if (number == 0) {
@@ -137,6 +153,10 @@ Status Bench::measure() {
     }
   }
   DSC_RETURN_IF_FAILED(finish(0));
+  DSC_RETURN_IF_FAILED(session->wait());
+  Result<Wire> counted = count->finish();
+  DSC_RETURN_IF_FAILED(counted.status());
+  wire = *counted;
   resident = residentPeak();
   milliseconds.erase(milliseconds.begin(), milliseconds.begin() + warmUpSteps);
   std::sort(milliseconds.begin(), milliseconds.end());
@@ -207,8 +227,8 @@ void Bench::printKernels() const {
 }
 
 void Bench::print() const {
-  std::printf("%lld steps of %.0f samples, %s\n", static_cast<long long>(steps), samples,
-              session->device().summary().c_str());
+  std::printf("%lld steps of %.0f samples, %s, %s\n", static_cast<long long>(steps), samples,
+              ranks.summary().c_str(), session->device().summary().c_str());
   std::printf("ms a step: median %.3f, min %.3f\n", median, milliseconds.front());
   std::printf("rate: %s samples/s", shortNumber(samples / median * 1e3).c_str());
   if (manifest.tokensPerSample) {
@@ -220,7 +240,7 @@ void Bench::print() const {
               static_cast<long long>(bytes[DSC_SPACE_ARENA]),
               static_cast<long long>(bytes[DSC_SPACE_IO]),
               static_cast<long long>(bytes[DSC_SPACE_CONSTANTS]),
-              static_cast<long long>(manifest.plannedBytes()));
+              static_cast<long long>(manifest.plannedBytes(ranks.count())));
   if (int64_t allocated = session->device().allocatedBytes()) {
     std::printf("measured peak: %lld bytes allocated on the GPU\n",
                 static_cast<long long>(allocated));
@@ -229,6 +249,15 @@ void Bench::print() const {
                 bytesText(resident - residentBefore).c_str());
   }
   std::printf("first step: done %.2f s after start\n", firstSeconds);
+  if (ranks.count() > 1) {
+    const auto perStep = static_cast<double>(steps);
+    std::printf("on the wire a step: %.0f bytes payload (reduce-scatter %.0f, all-gather %.0f), "
+                "padding %.0f, scalars %.0f\n",
+                wire.payload() / perStep, wire.reduceScatter / perStep, wire.allGather / perStep,
+                wire.padding / perStep, wire.scalars / perStep);
+    std::printf("collectives: %.3f ms a step, of which the program waited %.3f ms\n",
+                wire.busy * 1e3 / perStep, wire.waited * 1e3 / perStep);
+  }
   if (!order.empty()) {
     printKernels();
   }
@@ -236,15 +265,19 @@ void Bench::print() const {
 
 OrderedJson Bench::json() const {
   OrderedJson object = {{"device", session->device().summary()},
+                        {"ranks", ranks.count()},
                         {"steps", steps},
                         {"ms", median},
                         {"min_ms", milliseconds.front()},
                         {"samples_per_s", samples / median * 1e3},
-                        {"planned_bytes", manifest.plannedBytes()},
+                        {"planned_bytes", manifest.plannedBytes(ranks.count())},
                         {"peak_bytes", peakBytes()},
                         {"first_step_seconds", firstSeconds}};
   if (manifest.tokensPerSample) {
     object["tokens_per_s"] = tokens() / median * 1e3;
+  }
+  if (ranks.count() > 1) {
+    object["wire"] = wire.json(static_cast<double>(steps));
   }
   if (order.empty()) {
     return object;
@@ -272,6 +305,9 @@ Status Bench::run() {
   if (line.has("--kernels")) {
     DSC_RETURN_IF_FAILED(profile());
   }
+  if (!ranks.isFirst()) {
+    return {};
+  }
   if (line.has("--json")) {
     std::printf("%s\n", jsonText(json()).c_str());
   } else {
@@ -280,6 +316,6 @@ Status Bench::run() {
   return {};
 }
 
-Status dsc::runBench(Executable &executable, const CommandLine &line) {
-  return Bench(executable, line).run();
+Status dsc::runBench(Executable &executable, const CommandLine &line, Ranks &ranks) {
+  return Bench(executable, line, ranks).run();
 }

@@ -10,7 +10,9 @@
 
 namespace dsc {
 
-Status runBench(Executable &executable, const CommandLine &line);
+class Ranks;
+
+Status runBench(Executable &executable, const CommandLine &line, Ranks &ranks);
 
 } // namespace dsc
 

@@ -17,8 +17,13 @@ int64_t dsc::chunkBytes(const dsc_collective &collective) {
   return collective.chunk_elements * dtypeSize(static_cast<Dtype>(collective.dtype));
 }
 
+/// Keeps a failure under the op's name; that a rank is gone is no failure of the op, and says
+/// where.
 static int32_t finish(dsc_context *ctx, int32_t op, const Status &status) {
-  return status.ok() ? 0 : setError(ctx, status.in(opName(ctx, op)));
+  if (status.ok()) {
+    return 0;
+  }
+  return setError(ctx, status.exitCode() == ExitCode::Rank ? status : status.in(opName(ctx, op)));
 }
 
 /// The collective `id`, or null with the error set.

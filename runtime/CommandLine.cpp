@@ -12,6 +12,8 @@
 using namespace dsc;
 
 #define DSC_RUNS "train eval gradients values"
+/// Commands that several ranks can run together.
+#define DSC_RANKED "train eval bench"
 
 const std::vector<CommandSpec> dsc::commandTable = {
     {"train", "--data PATH --steps N|--epochs N", "train, and write the weights at the end"},
@@ -47,7 +49,10 @@ const std::vector<FlagSpec> dsc::flagTable = {
      "learning rate over the run: constant, linear or cosine, with warmup=, total=, end="},
     {"--seed", "N", DSC_RUNS " bench",
      "seed of the order of samples, of dropout and of weights that start at random"},
-    {"--ranks", "N", "train eval", "number of processes; this version runs with 1"},
+    {"--ranks", "N", DSC_RANKED,
+     "start N processes on this machine; without it, as many as torchrun, mpirun or srun started"},
+    {"--timeout", "SECONDS", DSC_RANKED,
+     "with several ranks: after a rank dies or hangs, the others end within this time (60)"},
     {"--threads", "N", DSC_RUNS " bench", "threads; all cores without it"},
     {"--json", nullptr, "eval info bench", "print JSON"},
     {"--outputs", "FILE.npz", "eval", "write the graph's outputs for every sample"},
@@ -188,6 +193,8 @@ std::string dsc::compileLineWith(const std::string &compileCommand, const std::s
   bool plain = value.find_first_of(" '\"$*?|&;<>()") == std::string::npos;
   return line + flag + (value.empty() ? "" : "=" + (plain ? value : "'" + value + "'"));
 }
+
+bool CommandLine::takesRanks() const { return takes(DSC_RANKED, name); }
 
 std::optional<int64_t> dsc::parseInteger(const std::string &text) {
   if (text.empty() || std::isspace(static_cast<unsigned char>(text[0]))) {

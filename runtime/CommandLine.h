@@ -39,6 +39,8 @@ public:
                                    const std::vector<std::string> &arguments);
 
   const std::string &command() const { return name; }
+  /// Whether several ranks can run the command together.
+  bool takesRanks() const;
   /// Set for `help`, `--help`, `COMMAND --help`.
   bool wantsHelp() const { return help; }
   bool has(const std::string &flag) const { return values.count(flag) != 0; }

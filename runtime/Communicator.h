@@ -8,8 +8,23 @@
 #include "runtime/abi.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace dsc {
+
+/// What a communicator did since its start.
+struct Traffic {
+  /// Bytes that this rank sent.
+  int64_t sent = 0;
+  /// Seconds in which collectives ran, and those in which the program waited for them.
+  double busy = 0, waited = 0;
+};
+
+/// One collective that ran: nanoseconds since startTimes.
+struct CollectiveTime {
+  const char *name;
+  int64_t bytes, begin, nanoseconds;
+};
 
 class Communicator {
 public:
@@ -29,6 +44,11 @@ public:
 
   /// Bytes that this rank sent for the collective `id` so far.
   virtual int64_t sentBytes(int32_t id) const = 0;
+
+  virtual Traffic traffic() const = 0;
+  /// Takes the time of every collective that runs until stopTimes, which returns them in order.
+  virtual void startTimes() = 0;
+  virtual std::vector<CollectiveTime> stopTimes() = 0;
 
   /// Issues and waits.
   Status run(const dsc_collective &collective, const void *src, void *base);

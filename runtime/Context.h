@@ -9,6 +9,7 @@
 #include "runtime/Device.h"
 #include "runtime/FiniteCheck.h"
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -52,6 +53,8 @@ struct dsc_context {
   std::unique_ptr<dsc::Device> device;
   /// Null with one rank.
   dsc::Communicator *communicator = nullptr;
+  /// Counts calls, for who watches whether this rank still moves; null where nobody does.
+  std::atomic<int64_t> *progress = nullptr;
   /// The program's, by id.
   std::vector<dsc_collective> collectives;
 
@@ -71,6 +74,9 @@ std::string opName(const dsc_context *ctx, int32_t op);
 class OpTimer {
 public:
   OpTimer(dsc_context *ctx, int32_t op) : ctx(ctx), op(op) {
+    if (ctx->progress) {
+      ctx->progress->fetch_add(1, std::memory_order_relaxed);
+    }
     if (__builtin_expect(ctx->check != nullptr, 0)) {
       ctx->check->begin(op);
     }

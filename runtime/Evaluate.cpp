@@ -4,11 +4,12 @@
 
 #include "runtime/Batch.h"
 #include "runtime/Npz.h"
-#include "runtime/Signals.h"
 #include "runtime/Startup.h"
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
+#include <deque>
 
 using namespace dsc;
 
@@ -42,12 +43,16 @@ std::string Evaluation::text() const {
 }
 
 namespace {
-/// The graph's outputs of each batch, streamed into one .npz.
+/// The graph's outputs of each batch, streamed into one .npz by rank 0.
 class OutputFile {
 public:
+  explicit OutputFile(Ranks &ranks) : ranks(ranks) {}
+
   Status open(Session &session, int64_t samples, const std::string &path) {
     const Manifest &manifest = session.manifest();
-    DSC_RETURN_IF_FAILED(writer.open(path));
+    if (ranks.isFirst()) {
+      DSC_RETURN_IF_FAILED(writer.open(path));
+    }
     const int64_t batches = (samples + manifest.microBatch - 1) / manifest.microBatch;
     for (const auto &[entry, results] : manifest.results) {
       if (entry != "eval") {
@@ -72,11 +77,13 @@ public:
         }
         // NumPy has no bfloat16.
         output.dtype = result.dtype == DSC_BF16 ? DSC_F32 : result.dtype;
-        Result<size_t> number = writer.add(result.name, output.dtype, shape);
-        if (number.failed()) {
-          return number.status().in(path);
+        if (ranks.isFirst()) {
+          Result<size_t> number = writer.add(result.name, output.dtype, shape);
+          if (number.failed()) {
+            return number.status().in(path);
+          }
+          output.number = *number;
         }
-        output.number = *number;
         outputs.push_back(output);
       }
     }
@@ -86,37 +93,31 @@ public:
     return {};
   }
 
+  /// The outputs of the batch that ran last, of which `real` samples count; all ranks' in order.
   Status append(Session &session, int64_t real) {
     for (const Output &output : outputs) {
-      const PlannedTensor &tensor = *output.tensor;
-      int64_t elements = elementCount(tensor.shape).value_or(0);
-      if (output.rowsPerSample) {
-        elements = elements / session.manifest().microBatch * real;
+      if (ranks.count() == 1) {
+        DSC_RETURN_IF_FAILED(read(session, output, real, [&](const std::byte *data, int64_t bytes) {
+          return writer.append(output.number, data, bytes);
+        }));
+        continue;
       }
-      const int64_t size = dtypeSize(tensor.dtype);
-      std::vector<std::byte> widened;
-      DSC_RETURN_IF_FAILED(
-          session.read(tensor, [&](const std::byte *data, int64_t offset, int64_t bytes) -> Status {
-            // Padding samples stand at the end.
-            const int64_t count = std::min(bytes / size, elements - offset / size);
-            if (count <= 0) {
-              return {};
-            }
-            if (output.dtype != tensor.dtype) {
-              widened.resize(static_cast<size_t>(count * dtypeSize(output.dtype)));
-              for (int64_t i = 0; i < count; ++i) {
-                storeFromDouble(output.dtype, widened.data(), i,
-                                loadAsDouble(tensor.dtype, data, i));
-              }
-              data = widened.data();
-            }
-            return writer.append(output.number, data, count * dtypeSize(output.dtype));
-          }));
+      std::string own;
+      DSC_RETURN_IF_FAILED(read(session, output, real, [&](const std::byte *data, int64_t bytes) {
+        own.append(reinterpret_cast<const char *>(data), static_cast<size_t>(bytes));
+        return Status();
+      }));
+      Result<std::vector<std::string>> all = ranks.gather(own);
+      DSC_RETURN_IF_FAILED(all.status());
+      for (const std::string &theirs : *all) {
+        DSC_RETURN_IF_FAILED(
+            writer.append(output.number, theirs.data(), static_cast<int64_t>(theirs.size())));
+      }
     }
     return {};
   }
 
-  Status commit() { return writer.commit(); }
+  Status commit() { return ranks.isFirst() ? writer.commit() : Status(); }
 
 private:
   struct Output {
@@ -125,61 +126,128 @@ private:
     int64_t rowsPerSample = 0;
     Dtype dtype = DSC_F32;
   };
+
+  /// Hands the rows of the first `real` samples to `take`, in pieces, as they are written.
+  template <typename Take>
+  static Status read(Session &session, const Output &output, int64_t real, Take take) {
+    const PlannedTensor &tensor = *output.tensor;
+    int64_t elements = real > 0 ? elementCount(tensor.shape).value_or(0) : 0;
+    if (output.rowsPerSample) {
+      elements = elements / session.manifest().microBatch * real;
+    }
+    const int64_t size = dtypeSize(tensor.dtype);
+    std::vector<std::byte> widened;
+    return session.read(
+        tensor, [&](const std::byte *data, int64_t offset, int64_t bytes) -> Status {
+          // Padding samples stand at the end.
+          const int64_t count = std::min(bytes / size, elements - offset / size);
+          if (count <= 0) {
+            return {};
+          }
+          if (output.dtype != tensor.dtype) {
+            widened.resize(static_cast<size_t>(count * dtypeSize(output.dtype)));
+            for (int64_t i = 0; i < count; ++i) {
+              storeFromDouble(output.dtype, widened.data(), i, loadAsDouble(tensor.dtype, data, i));
+            }
+            data = widened.data();
+          }
+          return take(data, count * dtypeSize(output.dtype));
+        });
+  }
+
+  Ranks &ranks;
   NpzWriter writer;
   std::vector<Output> outputs;
 };
 } // namespace
 
-Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data,
-                                 const std::string &outputs) {
+namespace {
+/// What one batch adds.
+struct BatchSums {
+  double lossSum = 0, lossWeight = 0, correct = 0, counted = 0;
+
+  void add(const BatchSums &other) {
+    lossSum += other.lossSum;
+    lossWeight += other.lossWeight;
+    correct += other.correct;
+    counted += other.counted;
+  }
+};
+} // namespace
+
+/// The sums of all batches: batch b is the (b / ranks)-th one of rank b % ranks.
+static Result<BatchSums> addOverRanks(const std::vector<BatchSums> &own, Ranks &ranks) {
+  const std::string bytes(reinterpret_cast<const char *>(own.data()),
+                          own.size() * sizeof(BatchSums));
+  Result<std::vector<std::string>> all = ranks.exchange(bytes);
+  DSC_RETURN_IF_FAILED(all.status());
+  BatchSums sums;
+  for (size_t round = 0; round < own.size(); ++round) {
+    for (const std::string &theirs : *all) {
+      BatchSums batch;
+      std::memcpy(&batch, theirs.data() + round * sizeof batch, sizeof batch);
+      sums.add(batch);
+    }
+  }
+  return sums;
+}
+
+Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data, const std::string &outputs,
+                                 Ranks &ranks) {
   const Manifest &manifest = session.manifest();
   if (!manifest.hasEntry("eval")) {
     return Status::user("this program was compiled without evaluation");
   }
-  OutputFile file;
+  OutputFile file(ranks);
   if (!outputs.empty()) {
     DSC_RETURN_IF_FAILED(file.open(session, data.samples(), outputs));
   }
+  DSC_RETURN_IF_FAILED(session.averageBuffers());
   Evaluation evaluation;
-  double lossSum = 0, lossWeight = 0, correct = 0;
+  std::vector<BatchSums> batches;
+  std::deque<int64_t> open; // real samples of batches whose sums are not read yet
   // Sums are read behind, so that a device is never waited for between batches.
-  auto add = [&](int open) -> Status {
-    while (session.openReadings() > open) {
+  auto finish = [&](size_t most) -> Status {
+    while (open.size() > most) {
       Result<ScalarResults> results = session.finishReading();
-      if (results.failed()) {
-        return results.status();
-      }
-      lossSum += results->find("loss_sum").value_or(0);
-      lossWeight += results->find("loss_weight").value_or(0);
-      correct += results->find("correct").value_or(0);
-      evaluation.counted += results->find("counted").value_or(0);
+      DSC_RETURN_IF_FAILED(results.status());
+      auto sum = [&](const char *name) { return results->find(name).value_or(0); };
+      // Ranks without data of their own run along for the sake of the others.
+      batches.push_back(open.front() > 0 ? BatchSums{sum("loss_sum"), sum("loss_weight"),
+                                                     sum("correct"), sum("counted")}
+                                         : BatchSums());
+      open.pop_front();
     }
     return {};
   };
-  for (int64_t begin = 0; begin < data.samples(); begin += manifest.microBatch) {
-    if (stopSignal()) {
-      DSC_RETURN_IF_FAILED(add(0));
+  const int64_t round = manifest.microBatch * ranks.count();
+  for (int64_t begin = 0; begin < data.samples(); begin += round) {
+    if (!ranks.beginRound()) {
+      DSC_RETURN_IF_FAILED(finish(0));
       evaluation.stopped = true;
       return evaluation;
     }
-    Result<int64_t> real = loadRangeBatch(session, data, begin);
-    if (real.failed()) {
-      return real.status();
-    }
+    Result<int64_t> real =
+        loadRangeBatch(session, data, begin + ranks.rank() * manifest.microBatch);
+    DSC_RETURN_IF_FAILED(real.status());
     DSC_RETURN_IF_FAILED(session.run("eval"));
-    evaluation.samples += *real;
     DSC_RETURN_IF_FAILED(session.beginReading("eval"));
-    DSC_RETURN_IF_FAILED(add(Device::readSlots - 1));
+    open.push_back(*real);
+    DSC_RETURN_IF_FAILED(finish(Device::readSlots - 1));
     if (!outputs.empty()) {
       DSC_RETURN_IF_FAILED(file.append(session, *real));
     }
   }
-  DSC_RETURN_IF_FAILED(add(0));
+  DSC_RETURN_IF_FAILED(finish(0));
   if (!outputs.empty()) {
     DSC_RETURN_IF_FAILED(file.commit());
   }
+  Result<BatchSums> sums = addOverRanks(batches, ranks);
+  DSC_RETURN_IF_FAILED(sums.status());
+  evaluation.samples = data.samples();
+  evaluation.counted = sums->counted;
   if (manifest.result("eval", "loss_sum")) {
-    evaluation.loss = lossSum / lossWeight;
+    evaluation.loss = sums->lossSum / sums->lossWeight;
     if (manifest.lossKind == "cross-entropy" || manifest.lossKind == "nll") {
       evaluation.perplexity = std::exp(*evaluation.loss);
     }
@@ -188,28 +256,49 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data,
     }
   }
   if (manifest.result("eval", "correct")) {
-    evaluation.accuracy = correct / evaluation.counted;
+    evaluation.accuracy = sums->correct / evaluation.counted;
   }
   return evaluation;
 }
 
-Status dsc::runEvaluate(Executable &executable, const CommandLine &line) {
+namespace {
+struct Prepared {
+  std::unique_ptr<Dataset> data;
+  std::unique_ptr<Session> session;
+};
+} // namespace
+
+static Status prepare(Executable &executable, const CommandLine &line, Ranks &ranks,
+                      Prepared &prepared, Facts &facts) {
   const std::string outputs = line.text("--outputs");
-  if (!outputs.empty() && !line.has("--force")) {
+  if (!outputs.empty() && !line.has("--force") && ranks.isFirst()) {
     DSC_RETURN_IF_FAILED(checkOverwritesOwnNpz(outputs));
   }
   Result<std::unique_ptr<Dataset>> data =
       openData(executable.manifest(), line, line.text("--data"));
-  if (data.failed()) {
-    return data.status();
-  }
-  Result<std::unique_ptr<Session>> session = openSession(executable, line);
-  if (session.failed()) {
-    return session.status();
-  }
-  Result<Evaluation> evaluation = evaluate(**session, **data, outputs);
-  if (evaluation.failed()) {
-    return evaluation.status();
+  DSC_RETURN_IF_FAILED(data.status());
+  prepared.data = std::move(*data);
+  Result<std::string> print = fingerprint(*prepared.data, executable.manifest());
+  DSC_RETURN_IF_FAILED(print.status());
+  facts = programFacts(executable, line);
+  facts.emplace_back("the data", *print);
+  Result<std::unique_ptr<Session>> session = openSession(executable, line, ranks);
+  DSC_RETURN_IF_FAILED(session.status());
+  prepared.session = std::move(*session);
+  return {};
+}
+
+Status dsc::runEvaluate(Executable &executable, const CommandLine &line, Ranks &ranks) {
+  Prepared prepared;
+  Facts facts;
+  Status status = prepare(executable, line, ranks, prepared, facts);
+  DSC_RETURN_IF_FAILED(ranks.agree(status, facts));
+  ActivityScope evaluating(ranks.state(), Activity::Computing);
+  const std::string outputs = line.text("--outputs");
+  Result<Evaluation> evaluation = evaluate(*prepared.session, *prepared.data, outputs, ranks);
+  DSC_RETURN_IF_FAILED(evaluation.status());
+  if (!ranks.isFirst()) {
+    return {};
   }
   if (line.has("--json")) {
     std::printf("%s\n", jsonText(evaluation->json(), 2).c_str());

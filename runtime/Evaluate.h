@@ -1,6 +1,7 @@
 // Loss and metrics over every sample.
 // Runs entry eval over a dataset in its own order, each sample once, the last batch padded with
-// weight zero; sums are kept in double on the host.
+// weight zero. Ranks take batches in turn; sums of batches are added in the order of the data, in
+// double on the host, so that the result does not depend on the number of ranks.
 
 #ifndef DSC_RUNTIME_EVALUATE_H
 #define DSC_RUNTIME_EVALUATE_H
@@ -9,6 +10,7 @@
 #include "runtime/Dataset.h"
 #include "runtime/Json.h"
 #include "runtime/Session.h"
+#include "runtime/comm/Ranks.h"
 
 #include <optional>
 #include <string>
@@ -28,11 +30,12 @@ struct Evaluation {
   std::string text() const;
 };
 
-/// `outputs` is the file for the graph's outputs, or empty.
-Result<Evaluation> evaluate(Session &session, const Dataset &data, const std::string &outputs);
+/// `outputs` is the file for the graph's outputs, or empty. All ranks call it and get the same.
+Result<Evaluation> evaluate(Session &session, const Dataset &data, const std::string &outputs,
+                            Ranks &ranks);
 
 /// The command `eval`.
-Status runEvaluate(Executable &executable, const CommandLine &line);
+Status runEvaluate(Executable &executable, const CommandLine &line, Ranks &ranks);
 
 } // namespace dsc
 

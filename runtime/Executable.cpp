@@ -103,6 +103,14 @@ std::string Executable::folder() const {
 
 std::string Executable::name() const { return realPath.substr(realPath.rfind('/') + 1); }
 
+std::string Executable::hash() const {
+  std::string text;
+  for (int64_t i = 0; i < 8; ++i) {
+    text += format("%02x", static_cast<unsigned>(file->data()[file->size() - 8 + i]));
+  }
+  return text;
+}
+
 Status Executable::load() {
   int fd = memfd_create("program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {

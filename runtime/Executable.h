@@ -37,6 +37,8 @@ public:
   std::string folder() const;
   /// Its name without the folder.
   std::string name() const;
+  /// The hash of program, constants and manifest, as the trailer has it.
+  std::string hash() const;
   int64_t programBytes() const { return layout.programBytes; }
   int64_t constantsBytes() const { return layout.constantsBytes; }
 

@@ -102,7 +102,8 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
                static_cast<long long>(samples), static_cast<long long>(manifest.microBatch),
                static_cast<long long>(count)));
   }
-  Result<std::unique_ptr<Session>> opened = openSession(executable, line);
+  Ranks alone;
+  Result<std::unique_ptr<Session>> opened = openSession(executable, line, alone);
   if (opened.failed()) {
     return opened.status();
   }

@@ -29,8 +29,9 @@ std::string dsc::durationText(double seconds) {
   return format("%lld:%02lld", total / 60, total % 60);
 }
 
-Progress::Progress(int64_t steps, int64_t every, bool tokens)
-    : steps(steps), every(every), tokens(tokens), terminal(isatty(STDOUT_FILENO) == 1) {}
+Progress::Progress(int64_t steps, int64_t every, bool tokens, bool silent)
+    : steps(steps), every(every), tokens(tokens), silent(silent),
+      terminal(isatty(STDOUT_FILENO) == 1) {}
 
 void Progress::draw(const StepReport &report) {
   double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -59,6 +60,9 @@ void Progress::draw(const StepReport &report) {
 }
 
 void Progress::step(const StepReport &report) {
+  if (silent) {
+    return;
+  }
   // The mean of times, not of rates: it is what the time left follows.
   double each = report.seconds / std::max(report.work, 1.0);
   secondsEach = secondsEach > 0 ? secondsEach + 0.1 * (each - secondsEach) : each;
@@ -88,6 +92,9 @@ void Progress::step(const StepReport &report) {
 }
 
 void Progress::line(const std::string &text) {
+  if (silent) {
+    return;
+  }
   std::printf("%s%s\n", drawn ? "\r\033[K" : "", text.c_str());
   std::fflush(stdout);
   drawn = false;

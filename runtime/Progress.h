@@ -25,7 +25,8 @@ struct StepReport {
 
 class Progress {
 public:
-  Progress(int64_t steps, int64_t every, bool tokens);
+  /// `silent`: prints nothing.
+  Progress(int64_t steps, int64_t every, bool tokens, bool silent = false);
 
   void step(const StepReport &report);
   /// A line of its own, above the bar where there is one.
@@ -38,7 +39,7 @@ private:
   void draw(const StepReport &report);
 
   int64_t steps, every;
-  bool tokens;
+  bool tokens, silent;
   bool terminal;
   bool drawn = false;
   /// Of a sample or token, smoothed over some ten steps, and its inverse.

@@ -3,7 +3,9 @@
 #include "runtime/Startup.h"
 
 #include "runtime/RunTimeValues.h"
+#include "runtime/Sha256.h"
 #include "runtime/Weights.h"
+#include "runtime/cpu/ThreadTeam.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -25,7 +27,14 @@ std::string dsc::printable(const std::string &text) {
   return out;
 }
 
+static bool notesAreSilent = false;
+
+void dsc::silenceNotes() { notesAreSilent = true; }
+
 void dsc::printNote(const std::string &text) {
+  if (notesAreSilent) {
+    return;
+  }
   std::fprintf(stderr, "note: %s\n", printable(text).c_str());
 }
 
@@ -44,25 +53,8 @@ std::string dsc::bytesText(int64_t bytes) {
   return {};
 }
 
-Status dsc::checkOneRank(const CommandLine &line) {
-  Result<int64_t> ranks = line.integer("--ranks", 1, 1);
-  if (ranks.failed()) {
-    return ranks.status();
-  }
-  std::string asked = *ranks > 1 ? "--ranks " + line.text("--ranks") : "";
-  const char *world = std::getenv("WORLD_SIZE");
-  if (asked.empty() && world && parseInteger(world).value_or(1) > 1) {
-    asked = std::string("WORLD_SIZE=") + world;
-  }
-  if (!asked.empty()) {
-    return Status::user(asked + ": several ranks come with a later version of dsc; this one trains "
-                                "with one");
-  }
-  return {};
-}
-
-Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line) {
-  DSC_RETURN_IF_FAILED(checkOneRank(line));
+Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line,
+                                                  Ranks &ranks) {
   Result<int64_t> threads = line.integer("--threads", 0, 1);
   if (threads.failed()) {
     return threads.status();
@@ -73,10 +65,18 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
   if (line.has("--partial") && !line.has("--weights")) {
     return Status::user("--partial: needs --weights FILE|DIR");
   }
+  // Ranks that share processors share them evenly.
+  int team = static_cast<int>(*threads);
+  if (!team && ranks.sharingProcessors() > 1) {
+    team = std::max(coresOfProcess() / ranks.sharingProcessors(), 1);
+  }
   Result<std::unique_ptr<Session>> session =
-      Session::create(executable, static_cast<int>(*threads));
+      Session::create(executable, team, ranks.communicator());
   if (session.failed()) {
     return session.status();
+  }
+  if (ranks.count() > 1) {
+    (*session)->context().progress = &ranks.state().progress;
   }
   Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
   if (values.failed()) {
@@ -128,4 +128,65 @@ Result<std::unique_ptr<Dataset>> dsc::openData(const Manifest &manifest, const C
     printNote(path + ": " + note);
   }
   return data;
+}
+
+/// What the program exchanges, in the order of ids, as a hash.
+static std::string orderOfCollectives(const Manifest &manifest) {
+  std::string text;
+  for (const CollectiveSpec &spec : manifest.collectives) {
+    text += format("%s %s %s %d %lld %lld\n", spec.entry.c_str(), spec.kind.c_str(),
+                   spec.name.c_str(), static_cast<int>(spec.dtype),
+                   static_cast<long long>(spec.chunks), static_cast<long long>(spec.chunkElements));
+  }
+  return Sha256::hex(text.data(), text.size()).substr(0, 16);
+}
+
+Facts dsc::programFacts(const Executable &executable, const CommandLine &line) {
+  const Manifest &manifest = executable.manifest();
+  Facts facts = {{"the version of dsc", manifest.version},
+                 {"the executable's hash", executable.hash()},
+                 {"the order of collectives", orderOfCollectives(manifest)},
+                 {"the hash of the weights file", manifest.weightsHash}};
+  Result<RunTimeValues> values = RunTimeValues::parse(manifest, line);
+  if (values.ok()) {
+    for (size_t i = 0; i < values->values().size(); ++i) {
+      const auto &[name, value] = values->values()[i];
+      const std::string &flag = manifest.runTimeValues[i].flag;
+      facts.emplace_back(flag.empty() ? name : flag, format("%.17g", value));
+    }
+    facts.emplace_back("--seed", std::to_string(values->seed()));
+    facts.emplace_back("--accumulate", std::to_string(values->accumulate()));
+    facts.emplace_back("--schedule", values->schedule());
+  }
+  facts.emplace_back("the command", line.command());
+  for (const char *flag : {"--no-shuffle", "--partial", "--eval-every", "--steps", "--epochs",
+                           "--outputs", "--profile", "--kernels"}) {
+    const std::string text = line.text(flag);
+    facts.emplace_back(flag, !line.has(flag) ? "nothing" : text.empty() ? "it" : text);
+  }
+  return facts;
+}
+
+Result<std::string> dsc::fingerprint(const Dataset &data, const Manifest &manifest) {
+  // A file of another run differs everywhere; reading all of it would take too long.
+  constexpr int64_t looks = 16;
+  Sha256 hash;
+  for (int64_t look = 0; look < std::min(looks, data.samples()); ++look) {
+    const int64_t sample = look * (data.samples() - 1) / std::max<int64_t>(looks - 1, 1);
+    for (size_t i = 0; i < manifest.inputs.size(); ++i) {
+      const InputSpec &input = manifest.inputs[i];
+      if (input.role == InputRole::SampleWeight) {
+        continue;
+      }
+      std::vector<std::byte> bytes(static_cast<size_t>(input.bytes / manifest.microBatch));
+      DSC_RETURN_IF_FAILED(data.copy(i, sample, bytes.data(), 0));
+      hash.update(bytes.data(), bytes.size());
+    }
+  }
+  std::string digest;
+  const auto bytes = hash.finish();
+  for (size_t i = 0; i < 6; ++i) {
+    digest += format("%02x", static_cast<unsigned>(bytes[i]));
+  }
+  return format("%lld samples, hash ", static_cast<long long>(data.samples())) + digest;
 }

@@ -8,22 +8,28 @@
 #include "runtime/CommandLine.h"
 #include "runtime/Dataset.h"
 #include "runtime/Session.h"
+#include "runtime/comm/Ranks.h"
 
 #include <memory>
 #include <string>
 
 namespace dsc {
 
-/// The session with the weights of --weights, or those beside the executable.
-Result<std::unique_ptr<Session>> openSession(Executable &executable, const CommandLine &line);
+/// The session of this rank with the weights of --weights, or those beside the executable.
+Result<std::unique_ptr<Session>> openSession(Executable &executable, const CommandLine &line,
+                                             Ranks &ranks);
 
 /// The data at `path`, with --tokens and --tokens-to; `path` empty is an error about --data.
 Result<std::unique_ptr<Dataset>> openData(const Manifest &manifest, const CommandLine &line,
                                           const std::string &path);
 
-/// Refuses several ranks, asked for by --ranks or by a launcher's variables.
-Status checkOneRank(const CommandLine &line);
+/// What must be equal on all ranks before they begin: the program and its run-time values.
+Facts programFacts(const Executable &executable, const CommandLine &line);
+/// The number of samples and some of their bytes, for the comparison of ranks.
+Result<std::string> fingerprint(const Dataset &data, const Manifest &manifest);
 
+/// Notes of ranks other than the first say nothing new.
+void silenceNotes();
 void printNote(const std::string &text);
 void printError(const std::string &text);
 

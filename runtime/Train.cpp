@@ -37,9 +37,11 @@ static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
 namespace {
 class Training {
 public:
-  Training(Executable &executable, const CommandLine &line) : executable(executable), line(line) {}
+  Training(Executable &executable, const CommandLine &line, Ranks &ranks)
+      : executable(executable), line(line), ranks(ranks) {}
 
-  Status prepare();
+  /// Everything that can go wrong before the first step; `facts` is what ranks must agree in.
+  Status prepare(Facts &facts);
   Status run();
 
 private:
@@ -64,6 +66,7 @@ private:
 
   Executable &executable;
   const CommandLine &line;
+  Ranks &ranks;
   RunTimeValues values;
   std::unique_ptr<Session> session;
   std::unique_ptr<Dataset> data, evalData;
@@ -173,18 +176,18 @@ Status Training::prepareLength() {
   return {};
 }
 
-Status Training::prepare() {
+Status Training::prepare(Facts &facts) {
   const Manifest &manifest = executable.manifest();
   if (!manifest.hasEntry("last")) {
     return Status::user("this program was compiled without training");
   }
-  DSC_RETURN_IF_FAILED(checkOneRank(line));
+  facts = programFacts(executable, line);
   Result<RunTimeValues> parsed = RunTimeValues::parse(manifest, line);
   if (parsed.failed()) {
     return parsed.status();
   }
   values = std::move(*parsed);
-  samplesPerStep = manifest.microBatch * values.accumulate();
+  samplesPerStep = manifest.microBatch * values.accumulate() * ranks.count();
   Result<int64_t> every = line.integer("--log-every", 10, 1);
   if (every.failed()) {
     return every.status();
@@ -194,23 +197,31 @@ Status Training::prepare() {
     return opened.status();
   }
   data = std::move(*opened);
+  Result<std::string> print = fingerprint(*data, manifest);
+  DSC_RETURN_IF_FAILED(print.status());
+  facts.emplace_back("the data", *print);
   if (line.has("--eval-data")) {
     opened = openData(manifest, line, line.text("--eval-data"));
     if (opened.failed()) {
       return opened.status();
     }
     evalData = std::move(*opened);
+    print = fingerprint(*evalData, manifest);
+    DSC_RETURN_IF_FAILED(print.status());
+    facts.emplace_back("the evaluation data", *print);
     if (!manifest.hasEntry("eval")) {
       return Status::user("--eval-data: this program was compiled without evaluation");
     }
   }
   DSC_RETURN_IF_FAILED(prepareLength());
-  DSC_RETURN_IF_FAILED(prepareWeightsPath());
-  if (line.has("--profile") && !line.has("--force")) {
-    DSC_RETURN_IF_FAILED(checkOverwritesOwnTrace(line.text("--profile")));
+  if (ranks.isFirst()) {
+    DSC_RETURN_IF_FAILED(prepareWeightsPath());
+    if (line.has("--profile") && !line.has("--force")) {
+      DSC_RETURN_IF_FAILED(checkOverwritesOwnTrace(line.text("--profile")));
+    }
+    DSC_RETURN_IF_FAILED(checkFreeSpace());
   }
-  DSC_RETURN_IF_FAILED(checkFreeSpace());
-  Result<std::unique_ptr<Session>> made = openSession(executable, line);
+  Result<std::unique_ptr<Session>> made = openSession(executable, line, ranks);
   if (made.failed()) {
     return made.status();
   }
@@ -218,8 +229,9 @@ Status Training::prepare() {
   DSC_RETURN_IF_FAILED(values.apply(*session));
   sampler = std::make_unique<Sampler>(data->samples(), static_cast<uint64_t>(values.seed()),
                                       !line.has("--no-shuffle"));
-  progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0);
-  if (line.has("--log")) {
+  progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0,
+                                        /*silent=*/!ranks.isFirst());
+  if (line.has("--log") && ranks.isFirst()) {
     DSC_RETURN_IF_FAILED(log.open(line.text("--log")));
   }
   return {};
@@ -227,16 +239,17 @@ Status Training::prepare() {
 
 Status Training::logStart() {
   const Manifest &manifest = session->manifest();
-  progress->line(format("1 rank, %s; %lld samples, %lld a step, %lld steps; %s planned",
-                        session->device().summary().c_str(), wide(data->samples()),
+  const std::string device = session->device().summary() + (ranks.count() > 1 ? " each" : "");
+  progress->line(format("%s, %s; %lld samples, %lld a step, %lld steps; %s planned",
+                        ranks.summary().c_str(), device.c_str(), wide(data->samples()),
                         wide(samplesPerStep), wide(steps),
-                        bytesText(manifest.plannedBytes()).c_str()));
+                        bytesText(manifest.plannedBytes(ranks.count())).c_str()));
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
                      line.text("--data").c_str()));
   }
   OrderedJson runTime = OrderedJson::object(), options = OrderedJson::object(),
-              device = OrderedJson::object();
+              facts = OrderedJson::object();
   for (const auto &[name, value] : values.values()) {
     runTime[name] = value;
   }
@@ -244,7 +257,7 @@ Status Training::logStart() {
     options[name] = value;
   }
   for (const auto &[name, value] : session->device().facts()) {
-    device[name] = value;
+    facts[name] = value;
   }
   return log.event("start", {{"model", manifest.name},
                              {"version", manifest.version},
@@ -255,9 +268,9 @@ Status Training::logStart() {
                              {"accumulate", values.accumulate()},
                              {"seed", values.seed()},
                              {"shuffle", !line.has("--no-shuffle")},
-                             {"ranks", 1},
+                             {"ranks", ranks.count()},
                              {"threads", session->device().threads()},
-                             {"device", device},
+                             {"device", facts},
                              {"micro_batch", manifest.microBatch},
                              {"data", line.text("--data")},
                              {"data_samples", data->samples()},
@@ -270,8 +283,9 @@ Status Training::logStart() {
 Status Training::runMicroBatches(int64_t begin, bool withUpdate) {
   const int64_t count = values.accumulate(), microBatch = session->manifest().microBatch;
   for (int64_t micro = 0; micro < count; ++micro) {
-    DSC_RETURN_IF_FAILED(loadStreamBatch(*session, *data, *sampler,
-                                         microBatchPosition(begin, micro, 1, 0, microBatch)));
+    DSC_RETURN_IF_FAILED(
+        loadStreamBatch(*session, *data, *sampler,
+                        microBatchPosition(begin, micro, ranks.count(), ranks.rank(), microBatch)));
     DSC_RETURN_IF_FAILED(session->setRunTime("rt.micro_index", static_cast<double>(micro)));
     DSC_RETURN_IF_FAILED(micro + 1 < count ? session->run("micro")
                          : withUpdate      ? session->runWithUpdate("last")
@@ -286,9 +300,6 @@ Result<std::string> Training::findNotFinite(const Submitted &step) {
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(step.number - 1)));
   FiniteCheck check(session->manifest(),
                     [&](const PlannedTensor &tensor) { return session->bytes(tensor); });
-  if (!session->device().isHostMemory()) {
-    return std::string("compile with --target=cpu to learn which op it comes from");
-  }
   session->context().check = &check;
   Status status = runMicroBatches(step.samples - samplesPerStep, /*withUpdate=*/false);
   if (status.ok()) {
@@ -297,6 +308,14 @@ Result<std::string> Training::findNotFinite(const Submitted &step) {
   session->context().check = nullptr;
   if (status.failed()) {
     return status;
+  }
+  Result<std::vector<std::string>> all = ranks.exchange(check.first() ? check.describe() : "");
+  DSC_RETURN_IF_FAILED(all.status());
+  // Ranks have different data: the first that found something knows.
+  for (size_t rank = 0; rank < all->size(); ++rank) {
+    if (!(*all)[rank].empty()) {
+      return (rank ? format("on rank %zu ", rank) : "") + (*all)[rank];
+    }
   }
   return check.describe();
 }
@@ -339,6 +358,7 @@ Status Training::step(int64_t number) {
   Submitted step;
   step.number = number;
   step.learningRate = values.learningRate(number, steps);
+  ranks.state().step = number;
   DSC_RETURN_IF_FAILED(profile(number));
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
@@ -360,6 +380,9 @@ Status Training::profile(int64_t number) {
   }
   if (number == firstProfiled) {
     DSC_RETURN_IF_FAILED(reportSteps(0));
+    if (ranks.communicator()) {
+      ranks.communicator()->startTimes();
+    }
     return session->device().startTimes(&session->context());
   }
   if (!session->context().timesOps || number <= lastProfiled) {
@@ -369,9 +392,16 @@ Status Training::profile(int64_t number) {
   times.ops.resize(session->manifest().ops.size());
   DSC_RETURN_IF_FAILED(reportSteps(0));
   DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
+  std::vector<CollectiveTime> collectives;
+  if (ranks.communicator()) {
+    collectives = ranks.communicator()->stopTimes();
+  }
+  if (!ranks.isFirst()) {
+    return {};
+  }
   const std::string path = line.text("--profile");
   progress->line("a trace of steps 3 to 5 is in " + printable(path));
-  return writeTrace(path, session->manifest(), times, session->device().summary());
+  return writeTrace(path, session->manifest(), times, collectives, session->device().summary());
 }
 
 /// Reports the steps whose results are there; waits for them until at most `open` are not reported.
@@ -426,7 +456,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   event["skipped"] = report.skipped;
   event[tokens ? "tokens_per_s" : "samples_per_s"] = perStep / std::fmax(results.seconds, 1e-9);
   event["ms"] = results.seconds * 1e3;
-  event["peak_bytes"] = manifest.plannedBytes();
+  event["peak_bytes"] = manifest.plannedBytes(ranks.count());
   DSC_RETURN_IF_FAILED(log.event("step", event));
 
   skippedInRow = report.skipped ? skippedInRow + 1 : 0;
@@ -434,7 +464,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
 }
 
 Status Training::evaluateNow(int64_t number) {
-  Result<Evaluation> evaluation = evaluate(*session, *evalData, "");
+  Result<Evaluation> evaluation = evaluate(*session, *evalData, "", ranks);
   if (evaluation.failed()) {
     return evaluation.status();
   }
@@ -449,6 +479,7 @@ Status Training::evaluateNow(int64_t number) {
 }
 
 Status Training::save(int64_t number, bool final) {
+  ActivityScope saving(ranks.state(), Activity::Saving);
   DSC_RETURN_IF_FAILED(saveWeights(*session, weightsPath, number));
   progress->line((final ? "weights are in " : "saved ") + printable(weightsPath));
   return log.event("save", {{"step", number}, {"path", weightsPath}});
@@ -457,10 +488,18 @@ Status Training::save(int64_t number, bool final) {
 Status Training::run() {
   DSC_RETURN_IF_FAILED(logStart());
   installTrainingSignals();
+  ranks.state().activity = Activity::Computing;
   auto begin = std::chrono::steady_clock::now();
   Status failure;
   int64_t done = 0;
-  while (done < steps && !stopSignal() && failure.ok()) {
+  while (done < steps && failure.ok() && ranks.beginRound()) {
+    if (ranks.takeSaveRequest()) {
+      failure = reportSteps(0);
+      failure = failure.ok() ? save(done, false) : failure;
+      if (failure.failed()) {
+        break;
+      }
+    }
     const int64_t epochBefore = sampler->epoch(consumed);
     failure = step(done + 1);
     if (failure.failed()) {
@@ -469,13 +508,9 @@ Status Training::run() {
     ++done;
     bool epochEnded = sampler->epoch(consumed) != epochBefore;
     bool due = evalEpochs ? epochEnded : evalSteps && done % evalSteps == 0;
-    if (due && !stopSignal()) {
+    if (due) {
       failure = reportSteps(0);
       failure = failure.ok() ? evaluateNow(done) : failure;
-    }
-    if (takeSaveRequest() && failure.ok()) {
-      failure = reportSteps(0);
-      failure = failure.ok() ? save(done, false) : failure;
     }
   }
   if (Status reported = reportSteps(0); failure.ok()) {
@@ -488,14 +523,16 @@ Status Training::run() {
     }
   }
   progress->finish();
-  if (failure.ok() && evalData && evaluatedAt != done && !stopSignal()) {
+  if (failure.ok() && evalData && evaluatedAt != done && !ranks.stopSignal()) {
     failure = evaluateNow(done);
   }
-  // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told.
-  Status saved = save(done, true);
+  // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told. A
+  // lost rank took its part of the weights along, and broke off the last step anywhere.
+  const bool lostRank = failure.exitCode() == ExitCode::Rank;
+  Status saved = lostRank ? Status() : save(done, true);
   failure = failure.failed() ? failure : saved;
-  int signal = stopSignal();
-  const char *reason = failure.failed() ? "error" : signal ? "signal" : "done";
+  int signal = ranks.stopSignal();
+  const char *reason = lostRank ? "rank" : failure.failed() ? "error" : signal ? "signal" : "done";
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OrderedJson end = {{"reason", reason}, {"step", done}, {"seconds", seconds}};
   if (failure.failed()) {
@@ -514,8 +551,10 @@ Status Training::run() {
   return {};
 }
 
-Status dsc::runTrain(Executable &executable, const CommandLine &line) {
-  Training training(executable, line);
-  DSC_RETURN_IF_FAILED(training.prepare());
+Status dsc::runTrain(Executable &executable, const CommandLine &line, Ranks &ranks) {
+  Training training(executable, line, ranks);
+  Facts facts;
+  Status prepared = training.prepare(facts);
+  DSC_RETURN_IF_FAILED(ranks.agree(prepared, facts));
   return training.run();
 }

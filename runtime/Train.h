@@ -10,8 +10,10 @@
 
 namespace dsc {
 
+class Ranks;
+
 /// The command `train`.
-Status runTrain(Executable &executable, const CommandLine &line);
+Status runTrain(Executable &executable, const CommandLine &line, Ranks &ranks);
 
 } // namespace dsc
 

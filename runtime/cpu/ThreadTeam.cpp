@@ -45,15 +45,15 @@ Status loadGomp() {
   return library->load("GOMP_parallel", gomp.parallel);
 }
 
-int coresOfProcess() {
+} // namespace
+
+int dsc::coresOfProcess() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) {
     return std::max(CPU_COUNT(&set), 1);
   }
   return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
 }
-
-} // namespace
 
 Status ThreadTeam::start(int threads) {
   if (threads < 0 || threads > 4096) {

@@ -17,6 +17,9 @@
 
 namespace dsc {
 
+/// Cores of the process's affinity mask.
+int coresOfProcess();
+
 class ThreadTeam {
 public:
   /// Bytes that each thread owns for packed operands and the like.

@@ -1,6 +1,6 @@
 /* A compiled program written by hand: linear regression p = x . w + b on three features, loss
- * mean((p - y)^2), plain SGD, accumulation, evaluation. Its manifest is made by TestExecutable. It
- * lets the runner's commands be tested without the compiler. */
+ * mean((p - y)^2), plain SGD, accumulation, evaluation, gradients averaged over ranks. Its manifest
+ * is made by TestExecutable. It lets the runner's commands be tested without the compiler. */
 
 #include "runtime/abi.h"
 
@@ -39,9 +39,20 @@ static float *at(void *const *spaces, int space, int64_t offset) {
 
 EXPORTED int32_t dsc_program_abi_version(void) { return DSC_ABI_VERSION; }
 
+/* Gradients and loss, a chunk each: ranks own some of the five numbers. */
 EXPORTED int32_t dsc_program_init(dsc_context *ctx) {
-  (void)ctx;
-  return 0;
+  int32_t failed = dsc_rt_collective_plan(ctx, 0, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 5, 1,
+                                          "reduce_scatter gradients");
+  return failed ? failed
+                : dsc_rt_collective_plan(ctx, 1, DSC_ALL_GATHER, DSC_F32, 5, 1,
+                                         "all_gather gradients");
+}
+
+static int32_t averageOverRanks(dsc_context *ctx, float *acc) {
+  int32_t failed = dsc_rt_collective_issue(ctx, 1, 0, 0, acc);
+  failed = failed ? failed : dsc_rt_collective_wait(ctx, 1, 0);
+  failed = failed ? failed : dsc_rt_collective_issue(ctx, 2, 1, 0, acc);
+  return failed ? failed : dsc_rt_collective_wait(ctx, 2, 1);
 }
 
 /* args: x, w, b, prediction */
@@ -98,7 +109,11 @@ EXPORTED int32_t dsc_entry_last(dsc_context *ctx, void *const *spaces) {
   if (failed) {
     return failed;
   }
-  const float *acc = at(spaces, DSC_SPACE_STATE, STATE_ACC);
+  float *acc = at(spaces, DSC_SPACE_STATE, STATE_ACC);
+  failed = averageOverRanks(ctx, acc);
+  if (failed) {
+    return failed;
+  }
   float count = *at(spaces, DSC_SPACE_STATE, STATE_MICRO_BATCHES), norm = 0;
   float *gradW = at(spaces, DSC_SPACE_ARENA, ARENA_GRAD_W);
   float *gradB = at(spaces, DSC_SPACE_ARENA, ARENA_GRAD_B);

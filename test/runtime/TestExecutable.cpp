@@ -139,7 +139,19 @@ OrderedJson test::fakeManifest() {
                       {"kind", "elementwise"},
                       {"onnx", {"MatMul_0"}},
                       {"flops", 24},
-                      {"bytes", 64}}};
+                      {"bytes", 64}},
+                     {{"name", "reduce_scatter gradients"}, {"kind", "collective"}},
+                     {{"name", "all_gather gradients"}, {"kind", "collective"}}};
+  manifest["max_ranks"] = 8;
+  for (const char *kind : {"reduce_scatter", "all_gather"}) {
+    manifest["collectives"].push_back({{"name", std::string(kind) + " gradients"},
+                                       {"kind", kind},
+                                       {"entry", "last"},
+                                       {"dtype", "f32"},
+                                       {"chunks", 5},
+                                       {"chunk_elements", 1},
+                                       {"elements", 5}});
+  }
   manifest["weights"] = {{"file", "model.weights.safetensors"}};
   return manifest;
 }
@@ -177,7 +189,8 @@ std::string test::makeExecutable(const TemporaryFolder &folder, OrderedJson mani
   return path;
 }
 
-RunResult test::run(const std::vector<std::string> &command, int signalAfter) {
+RunResult test::run(const std::vector<std::string> &command, int signalAfter,
+                    const std::map<std::string, std::string> &environment) {
   TemporaryFolder folder;
   std::string out = folder / "out", err = folder / "err";
   pid_t child = fork();
@@ -191,6 +204,9 @@ RunResult test::run(const std::vector<std::string> &command, int signalAfter) {
     }
     arguments.push_back(nullptr);
     unsetenv("WORLD_SIZE");
+    for (const auto &[name, value] : environment) {
+      setenv(name.c_str(), value.c_str(), 1);
+    }
     execv(arguments[0], arguments.data());
     _exit(127);
   }

@@ -8,6 +8,7 @@
 #include "runtime/Json.h"
 
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,9 @@ struct RunResult {
 };
 
 /// Runs a program and waits; `signalAfter` > 0 sends SIGTERM after that many milliseconds.
-RunResult run(const std::vector<std::string> &command, int signalAfter = 0);
+/// `environment` is set for it beside this process's.
+RunResult run(const std::vector<std::string> &command, int signalAfter = 0,
+              const std::map<std::string, std::string> &environment = {});
 
 } // namespace dsc::test
 
