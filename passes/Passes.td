@@ -424,11 +424,10 @@ def InsertCollectives : Pass<"dsc-insert-collectives", "::mlir::ModuleOp"> {
   let summary = "Makes the step that of several ranks: reduces gradients, shards what the ZeRO stage says, gathers what is read whole";
   let description = [{
     Assumes: flat buckets; options `zero` and `max_ranks` (1: nothing is done). Guarantees: a bucket's gradient is
-    reduce-scattered, in the type that it has in `gradients`: once a step, or with accumulation and stages 2 and 3 in
-    each micro-batch, before it is added up. At stage 0 it is gathered again and every rank updates everything. From
+    reduce-scattered once a step, in the type that it has in `gradients`; micro-batches are added up before, whole. At stage 0 it is gathered again and every rank updates everything. From
     stage 1 on the update works on own chunks: optimizer state and, where there are compute copies, the f32 weights
     are `sharded`; the sums of chunks are gathered for the norm, and what forward reads is gathered where the update
-    writes it. Stage 2 shards gradients too, accumulators among them; stage 3 also what forward reads, and every op
+    writes it. Stage 2 shards gradients too; stage 3 also what forward reads, and every op
     that reads some of it gathers the bucket. A parameter that lies in no bucket is one
     number, and is all-reduced. No op reads chunks that the rank does not have.
 

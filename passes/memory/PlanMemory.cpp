@@ -11,6 +11,8 @@
 #include "passes/memory/CopyKernel.h"
 #include "passes/memory/Liveness.h"
 
+#include "ir/Ownership.h"
+
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {
@@ -224,6 +226,10 @@ private:
     if (!producer || isa<GetGlobalOp, PackOp>(producer) || view.offset != 0 ||
         fixed.contains(view.root) || bytesOf(view.root) != bytesOf(store.getValue())) {
       return false;
+    }
+    auto global = symbols.lookup<GlobalOp>(store.getName());
+    if (global.getSharded() && ownedChunks(view.root) == 0) {
+      return false; // made whole, to be reduced where it lies
     }
     int64_t writtenAt = live->position(producer);
     // The update may be left out after `gradients`: nothing may have been overwritten before it.

@@ -181,7 +181,8 @@ void EntryScheduler::sinkReaders() {
       Operation *producer = operand.getDefiningOp();
       auto it = producer ? level.find(producer) : level.end();
       depends = std::max(depends, it == level.end() ? none : it->second);
-      isChained = isChained && producer && isCollective(producer) && producer->getNextNode() == &op;
+      isChained = isChained && producer && isCollective(producer) &&
+                  producer->getNextNode() == &op && !order.empty() && order.back() == producer;
     }
     if (auto get = dyn_cast<GetGlobalOp>(op)) {
       auto it = written.find(get.getNameAttr().getAttr());

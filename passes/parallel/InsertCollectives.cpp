@@ -56,10 +56,6 @@ private:
 
   void findBuckets();
   void shard(const FlatBucket &bucket);
-  /// Whether gradients are reduced in each micro-batch.
-  bool reducesEarly() const { return options.zero >= 2 && options.accumulate != 1; }
-
-  void reduceEarly(func::FuncOp entry);
   LogicalResult reduceAtEnd(func::FuncOp last);
   void reduceBucket(Value flat, bool gathersAgain);
   void reduceNumber(Value gradient);
@@ -85,24 +81,6 @@ static Value behindViews(Value value) {
   return value;
 }
 
-/// The pack from which `flat` is computed position by position; null where there is none.
-static PackOp packBehind(Value flat) {
-  Operation *op = flat.getDefiningOp();
-  if (auto pack = dyn_cast_if_present<PackOp>(op)) {
-    return pack;
-  }
-  if (op && op->hasTrait<Elementwise>()) {
-    for (Value operand : op->getOperands()) {
-      if (tensorType(operand).getShape() == tensorType(flat).getShape()) {
-        if (PackOp pack = packBehind(operand)) {
-          return pack;
-        }
-      }
-    }
-  }
-  return {};
-}
-
 void CollectiveInserter::findBuckets() {
   for (auto global : module.getOps<GlobalOp>()) {
     std::optional<PlaceAttr> place = global.getWithin();
@@ -126,9 +104,9 @@ void CollectiveInserter::shard(const FlatBucket &bucket) {
   GlobalOp weights = bucket.weights();
   for (auto [kind, global] : bucket.flat) {
     GlobalOp each = global;
-    bool isGradient = kind == "accumulator";
-    int64_t from = each == weights ? 3 : isGradient ? 2 : 1;
-    if (options.zero >= from) {
+    int64_t from = each == weights ? 3 : 1;
+    // A step's micro-batches are added up whole and reduced once.
+    if (options.zero >= from && kind != "accumulator") {
       each.setSharded(true);
     }
   }
@@ -168,35 +146,6 @@ void CollectiveInserter::reduceNumber(Value gradient) {
   }
 }
 
-/// Each micro-batch's gradient is reduced before it is added to the others.
-void CollectiveInserter::reduceEarly(func::FuncOp entry) {
-  SmallVector<Value> packs;
-  auto take = [&](Value flat) {
-    PackOp pack = packBehind(flat);
-    if (pack && !llvm::is_contained(packs, pack.getResult())) {
-      packs.push_back(pack.getResult());
-    }
-  };
-  for (auto boundary : entry.getOps<GradientsOp>()) {
-    for (auto [value, name] : boundary.getParameters()) {
-      if (bucketOf.contains(name)) {
-        take(behindViews(value));
-      }
-    }
-  }
-  for (auto set : entry.getOps<SetGlobalOp>()) {
-    for (auto &[own, bucket] : buckets) {
-      GlobalOp accumulator = bucket.find("accumulator");
-      if (accumulator && accumulator.getSymNameAttr() == set.getNameAttr().getAttr()) {
-        take(set.getValue());
-      }
-    }
-  }
-  for (Value pack : packs) {
-    reduceBucket(pack, /*gathersAgain=*/false);
-  }
-}
-
 LogicalResult CollectiveInserter::reduceAtEnd(func::FuncOp last) {
   for (auto boundary : llvm::to_vector(last.getOps<GradientsOp>())) {
     SmallVector<Value> flats, numbers;
@@ -218,10 +167,8 @@ LogicalResult CollectiveInserter::reduceAtEnd(func::FuncOp last) {
     for (Value number : numbers) {
       reduceNumber(number);
     }
-    if (!reducesEarly()) {
-      for (Value flat : flats) {
-        reduceBucket(flat, /*gathersAgain=*/options.zero == 0);
-      }
+    for (Value flat : flats) {
+      reduceBucket(flat, /*gathersAgain=*/options.zero == 0);
     }
     if (options.zero >= 2) {
       keepGradients(boundary);
@@ -343,9 +290,9 @@ LogicalResult CollectiveInserter::run() {
   for (auto &[own, bucket] : buckets) {
     shard(bucket);
   }
-  if (reducesEarly()) {
+  if (options.zero >= 3) {
     for (func::FuncOp entry : entriesOf(module)) {
-      reduceEarly(entry);
+      gatherReads(entry); // first: behind it forward and backward have nothing of own chunks
     }
   }
   if (failed(reduceAtEnd(last))) {
@@ -354,11 +301,6 @@ LogicalResult CollectiveInserter::run() {
   if (options.zero >= 1) {
     gatherSums(last);
     gatherWeights(last);
-  }
-  if (options.zero >= 3) {
-    for (func::FuncOp entry : entriesOf(module)) {
-      gatherReads(entry);
-    }
   }
   return success();
 }

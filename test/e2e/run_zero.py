@@ -1,8 +1,7 @@
 """ZeRO on several ranks: what a rank keeps changes no bit of what is trained.
 
 Each case trains one model on 1, 2 and 4 ranks (processes of this machine) at every stage and compares the log's losses and
-gradient norms and the file of trained weights, byte for byte: across stages and bucket sizes on equal ranks always, with
-accumulation stage 0 with 1 and 2 with 3. Against one rank that accumulates as many micro-batches the bound is that of
+gradient norms and the file of trained weights, byte for byte: across stages and bucket sizes on equal ranks. Against one rank that accumulates as many micro-batches the bound is that of
 another order of additions. Bytes a rank keeps are those of the formulas, and what is sent is the plan.
 """
 
@@ -85,16 +84,12 @@ class Zero:
                     self.same(f"stage {stage}, {ranks} ranks, {'small' if size else 'default'} buckets", got, expected)
 
     def accumulation(self):
-        """With accumulation, stages 0 and 1 reduce once and agree; 2 and 3 reduce each micro-batch, and agree."""
+        """Micro-batches are added up and reduced once, at every stage."""
         file = "mlp-R20.onnx"
         told = [self.train(self.compile(f"accumulate-{stage}", file, "--accumulate=any", "--bf16", f"--zero={stage}"), file, 2, 2)
                 for stage in STAGES]  # fmt: skip
-        self.same("stage 1", told[1], told[0])
-        self.same("stage 3", told[3], told[2])
-        for (loss, norm), (right, right_norm) in zip(told[2][0], told[0][0]):
-            # What is rounded to bf16 before it is added up is rounded once more.
-            assert abs(loss - right) <= bound("bf16", 2, abs(right)), f"stage 2: loss {loss} instead of {right}"
-            assert abs(norm - right_norm) <= bound("bf16", 2, right_norm), f"stage 2: norm {norm} instead of {right_norm}"
+        for stage in STAGES[1:]:
+            self.same(f"stage {stage}", told[stage], told[0])
 
     def alone(self):
         """N ranks do what one rank does with N micro-batches a step."""

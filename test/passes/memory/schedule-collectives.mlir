@@ -68,7 +68,8 @@ func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x"}) -> (tensor<4x4xf32> {dsc.n
 // CHECK-NOT: dsc.wait
 // CHECK: dsc.reduce_scatter %{{.+}} {{{.*}}id = 2 : i64}
 // CHECK-NEXT: %[[FIRST:.+]] = dsc.wait %{{.+}} {{{.*}}id = 0 : i64}
-// CHECK-NEXT: dsc.set_global @a
+// CHECK-NEXT: %[[OWN:.+]] = dsc.kernel(%[[FIRST]])
+// CHECK: dsc.set_global @a, %[[OWN]]
 // CHECK-NOT: dsc.wait
 // CHECK: dsc.reduce_scatter %{{.+}} {{{.*}}id = 3 : i64}
 // CHECK: dsc.wait %{{.+}} {{{.*}}id = 1 : i64}

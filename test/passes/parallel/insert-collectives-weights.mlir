@@ -1,10 +1,10 @@
 // RUN: dsc-opt %s --dsc-form-buckets --dsc-insert-collectives | FileCheck %s
 // RUN: dsc-opt %s --dsc-form-buckets --dsc-insert-collectives --dsc-merge-collectives | FileCheck %s --check-prefix=MERGED
 
-// Stage 3 with accumulation: weights, accumulators and state are divided. Each reader of weights gathers them; each
-// micro-batch's gradient is reduced before it is added, and the average is taken of own chunks.
+// Stage 3 with accumulation: weights and state are divided. Each reader of weights gathers them; micro-batches are added up
+// whole, and their average is reduced once.
 // CHECK: dsc.global @bucket.0 : {{.*}}sharded
-// CHECK: dsc.global @bucket.0.accumulator {{.*}}sharded
+// CHECK: dsc.global @bucket.0.accumulator {{.*}}slot_kind = "accumulator"
 // CHECK: dsc.global @bucket.0.momentum_buffer {{.*}}sharded
 // CHECK-LABEL: func.func @micro
 // CHECK: %[[W:.+]] = dsc.get_global @bucket.0 :
@@ -13,15 +13,11 @@
 // CHECK: %[[B:.+]] = dsc.slice %[[LINE]]
 // CHECK: dsc.mul %{{.+}}, %[[B]]
 // CHECK: dsc.all_gather %[[W]] {apart} : tensor<1x1024xf32>
-// CHECK: %[[P:.+]] = dsc.pack
-// CHECK: %[[R:.+]] = dsc.reduce_scatter %[[P]]
-// CHECK: %[[SUM:.+]] = dsc.add %{{.+}}, %[[R]]
-// CHECK: dsc.set_global @bucket.0.accumulator, %[[SUM]]
+// CHECK-NOT: dsc.reduce_scatter
 // CHECK-LABEL: func.func @last
-// CHECK: %[[R2:.+]] = dsc.reduce_scatter
-// CHECK: %[[SUM2:.+]] = dsc.add %{{.+}}, %[[R2]]
-// CHECK: %[[MEAN:.+]] = dsc.mul %[[SUM2]],
-// CHECK: dsc.set_global @bucket.0.gradient, %[[MEAN]]
+// CHECK: %[[MEAN:.+]] = dsc.mul
+// CHECK: %[[R:.+]] = dsc.reduce_scatter %[[MEAN]]
+// CHECK: dsc.set_global @bucket.0.gradient, %[[R]]
 // CHECK: %[[G:.+]] = dsc.get_global @bucket.0.gradient
 // CHECK-NOT: dsc.reduce_scatter
 // CHECK: %[[NEW:[^,]+]], %{{.+}} = dsc.sgd %{{[^,]+}}, %[[G]],
