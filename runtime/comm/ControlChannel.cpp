@@ -144,12 +144,16 @@ void ControlChannel::run() {
     lastTick = now;
     beat(now);
     judge(now);
-    if (failed.failed() && !failureTold && callback) {
-      failureTold = true;
-      std::function<void(const Status &)> tell = callback;
+    if (failed.failed() && !failureTold) {
       const Status status = failed;
       lock.unlock();
-      tell(status);
+      {
+        std::lock_guard<std::mutex> calling(callbackMutex);
+        if (callback) {
+          callback(status);
+          failureTold = true;
+        }
+      }
       lock.lock();
     }
     if (failed.failed() && !ended && now - failedAt > grace()) {
@@ -375,7 +379,7 @@ Status ControlChannel::failure() const {
 }
 
 void ControlChannel::onFailure(std::function<void(const Status &)> function) {
-  std::lock_guard<std::mutex> lock(mutex);
+  std::lock_guard<std::mutex> lock(callbackMutex);
   callback = std::move(function);
 }
 
