@@ -129,6 +129,11 @@ struct Walk {
         return fault;
       }
     }
+    if (name == "num_outputs" && attribute.i() != node.output_size()) {
+      // libonnx's shape inference makes a list of as many.
+      return describe(node) + ": num_outputs is " + std::to_string(attribute.i()) +
+             ", but the node has " + std::to_string(node.output_size()) + " outputs";
+    }
     if (name == "equation") {
       for (char c : attribute.s()) {
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');

@@ -58,6 +58,26 @@ void EvaluatedTensor::roundToType() {
   }
 }
 
+/// Constants of millions of elements are common (masks), so no APInt for each where it can be
+/// helped.
+template <typename T>
+static void copyIntegers(DenseElementsAttr attribute, std::vector<int64_t> &integers) {
+  int64_t i = 0;
+  for (T value : attribute.getValues<T>()) {
+    integers[i++] = static_cast<int64_t>(value);
+  }
+}
+
+template <typename T>
+static DenseElementsAttr integersAs(RankedTensorType type, const std::vector<int64_t> &integers) {
+  SmallVector<T> values;
+  values.reserve(integers.size());
+  for (int64_t value : integers) {
+    values.push_back(static_cast<T>(value));
+  }
+  return DenseElementsAttr::get(type, ArrayRef<T>(values));
+}
+
 EvaluatedTensor EvaluatedTensor::fromAttribute(DenseElementsAttr attribute) {
   EvaluatedTensor tensor(cast<RankedTensorType>(attribute.getType()));
   int64_t i = 0;
@@ -72,8 +92,14 @@ EvaluatedTensor EvaluatedTensor::fromAttribute(DenseElementsAttr attribute) {
       value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
       tensor.floats[i++] = value.convertToDouble();
     }
+  } else if (element.isInteger(1)) {
+    copyIntegers<bool>(attribute, tensor.integers);
+  } else if (element.isSignlessInteger(32)) {
+    copyIntegers<int32_t>(attribute, tensor.integers);
+  } else if (element.isSignlessInteger(64)) {
+    copyIntegers<int64_t>(attribute, tensor.integers);
   } else {
-    bool isUnsigned = element.isUnsignedInteger() || element.isInteger(1);
+    bool isUnsigned = element.isUnsignedInteger();
     for (const APInt &value : attribute.getValues<APInt>()) {
       tensor.integers[i++] =
           isUnsigned ? static_cast<int64_t>(value.getZExtValue()) : value.getSExtValue();
@@ -100,6 +126,15 @@ DenseElementsAttr EvaluatedTensor::toAttribute() const {
                             &losesInfo);
     }
     return DenseElementsAttr::get(type, values);
+  }
+  if (element.isInteger(1)) {
+    return integersAs<bool>(type, integers);
+  }
+  if (element.isSignlessInteger(32)) {
+    return integersAs<int32_t>(type, integers);
+  }
+  if (element.isSignlessInteger(64)) {
+    return integersAs<int64_t>(type, integers);
   }
   std::vector<APInt> values;
   unsigned width = element.getIntOrFloatBitWidth();

@@ -110,11 +110,16 @@ static void evaluateBackward(AttentionGradOp op, ArrayRef<EvaluatedTensor> opera
     for (int64_t d = 0; d < parts.width; ++d) {
       delta += out.floats[at + d] * dout.floats[at + d];
     }
+    // The logarithm of the sum is rounded off where every score is very negative.
+    double sum = 0;
+    for (double score : row) {
+      sum += std::exp(score - total);
+    }
     auto [qPart, qAt] = parts.at(0, n, i, head);
     for (int64_t j = 0; std::isfinite(total) && j < parts.kvLength; ++j) {
       auto [kPart, kAt] = parts.at(1, n, j, head);
       auto [vPart, vAt] = parts.at(2, n, j, head);
-      double p = std::exp(row[j] - total), dp = 0;
+      double p = std::exp(row[j] - total) / sum, dp = 0;
       for (int64_t d = 0; d < parts.width; ++d) {
         results[vPart].floats[vAt + d] += p * dout.floats[at + d];
         dp += dout.floats[at + d] * qkv[vPart].floats[vAt + d];

@@ -146,9 +146,36 @@ static std::optional<BadValue> findNotFinite(const std::byte *data, int64_t coun
   return std::nullopt;
 }
 
+/// To nearest, ties to even; NaN stays one. Nothing finite becomes infinite but what rounds to it.
+static std::optional<BadValue> convertToBf16(const std::byte *source, std::byte *target,
+                                             int64_t count) {
+  bool overflows = false;
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, source + 4 * i, 4);
+    const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+    const bool isFinite = (bits & 0x7f800000) != 0x7f800000;
+    const bool isNan = !isFinite && (bits & 0x7fffff) != 0;
+    const auto half = static_cast<uint16_t>(isNan ? bits >> 16 | 0x40 : rounded >> 16);
+    overflows |= isFinite && (half & 0x7f80) == 0x7f80;
+    std::memcpy(target + 2 * i, &half, 2);
+  }
+  for (int64_t i = 0; overflows && i < count; ++i) {
+    float value;
+    std::memcpy(&value, source + 4 * i, 4);
+    if (std::isfinite(value) && std::isinf(loadAsDouble(DSC_BF16, target, i))) {
+      return BadValue{i, format("the value %g is outside %s", value, dtypeName(DSC_BF16))};
+    }
+  }
+  return std::nullopt;
+}
+
 static std::optional<BadValue> convertFloats(Dtype from, const std::byte *source, Dtype to,
                                              std::byte *target, int64_t count,
                                              const ValueRange &range) {
+  if (from == DSC_F32 && to == DSC_BF16 && !range.finite) {
+    return convertToBf16(source, target, count);
+  }
   if (from == to) {
     std::memcpy(target, source, static_cast<size_t>(count * dtypeSize(to)));
   } else if (from == DSC_F64 && to == DSC_F32) {

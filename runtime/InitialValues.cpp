@@ -3,21 +3,18 @@
 #include "runtime/InitialValues.h"
 
 #include "runtime/Philox.h"
+#include "runtime/Pieces.h"
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstring>
-#include <thread>
 #include <vector>
 
 using namespace dsc;
 
 /// Apart from Dropout's streams, which have the seed as it is.
 static constexpr uint32_t kKeyOfWeights = 0x696e6974; // "init"
-/// Elements that a thread makes at a time.
-static constexpr int64_t kPiece = 1 << 16;
 
 /// FNV-1a in 64 bits.
 static uint64_t hashOf(const std::string &name) {
@@ -64,31 +61,19 @@ void dsc::randomValues(const GlobalSpec &spec, int64_t seed, int64_t first, int6
 }
 
 /// Elements [first, first + count) in the parameter's type, shared by `threads`.
-static void makeValues(const GlobalSpec &spec, int64_t seed, int64_t first, int64_t count,
-                       std::byte *target, int threads) {
-  std::atomic<int64_t> next = 0;
-  auto work = [&] {
-    std::vector<float> values(static_cast<size_t>(std::min(count, kPiece)));
-    for (int64_t at = next.fetch_add(kPiece); at < count; at = next.fetch_add(kPiece)) {
-      const int64_t here = std::min(kPiece, count - at);
-      randomValues(spec, seed, first + at, here, values.data());
-      if (spec.dtype == DSC_F32) {
-        std::memcpy(target + at * 4, values.data(), static_cast<size_t>(here) * 4);
-        continue;
-      }
-      for (int64_t i = 0; i < here; ++i) {
-        storeFromDouble(spec.dtype, target, at + i, values[static_cast<size_t>(i)]);
-      }
+static Status makeValues(const GlobalSpec &spec, int64_t seed, int64_t first, int64_t count,
+                         std::byte *target, int threads) {
+  return forPieces(threads, count, [&](int64_t at, int64_t here) {
+    std::vector<float> values(static_cast<size_t>(here));
+    randomValues(spec, seed, first + at, here, values.data());
+    if (spec.dtype == DSC_F32) {
+      std::memcpy(target + at * 4, values.data(), static_cast<size_t>(here) * 4);
     }
-  };
-  std::vector<std::thread> helpers;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, (count + kPiece - 1) / kPiece); ++i) {
-    helpers.emplace_back(work);
-  }
-  work();
-  for (std::thread &helper : helpers) {
-    helper.join();
-  }
+    for (int64_t i = 0; spec.dtype != DSC_F32 && i < here; ++i) {
+      storeFromDouble(spec.dtype, target, at + i, values[static_cast<size_t>(i)]);
+    }
+    return Status();
+  });
 }
 
 Status dsc::fillRandomWeights(Session &session, int64_t seed) {
@@ -99,8 +84,7 @@ Status dsc::fillRandomWeights(Session &session, int64_t seed) {
     }
     DSC_RETURN_IF_FAILED(
         session.writeElements(spec, [&](std::byte *target, int64_t first, int64_t count) {
-          makeValues(spec, seed, first, count, target, threads);
-          return Status();
+          return makeValues(spec, seed, first, count, target, threads);
         }));
   }
   return {};

@@ -300,9 +300,6 @@ Result<std::string> Training::findNotFinite(const Submitted &step) {
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(step.number - 1)));
   FiniteCheck check(session->manifest(),
                     [&](const PlannedTensor &tensor) { return session->bytes(tensor); });
-  if (!session->device().isHostMemory()) {
-    return std::string("compile with --target=cpu to learn which op it comes from");
-  }
   session->context().check = &check;
   Status status = runMicroBatches(step.samples - samplesPerStep, /*withUpdate=*/false);
   if (status.ok()) {

@@ -343,11 +343,12 @@ static inline int64_t dsc_attention_half_workspace(int32_t dtype, int grad, int6
   return (grad ? 4 * q + 4 * kv : 2 * q + 2 * kv) + dsc_align(mask * 4);
 }
 
-/* Bytes of attention_grad's planned workspace in f32 and f64: delta = rowsum(o * d_o) for each
- * query row. Blocks of scores live on the threads' stacks. */
+/* Bytes of attention_grad's planned workspace in f32 and f64: delta = rowsum(o * d_o), and what
+ * e^(score - lse) is multiplied by, for each query row. Blocks of scores live in the threads'
+ * scratch. */
 static inline int64_t dsc_attention_grad_workspace(int64_t batch, int64_t heads, int64_t q_len,
                                                    int64_t element_bytes) {
-  return dsc_align(batch * heads * q_len * element_bytes);
+  return dsc_align(2 * batch * heads * q_len * element_bytes);
 }
 
 /* Bytes of the planned workspace of a CUDA matrix product of c[.., m, n] over k, `batch` of them:

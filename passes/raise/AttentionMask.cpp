@@ -12,11 +12,13 @@ enum class Effect { Visible, Hidden, Changed };
 } // namespace
 
 static Effect effectOfVisible(bool visible) { return visible ? Effect::Visible : Effect::Hidden; }
-static Effect effectOfAdded(const APFloat &added) {
-  if (added.isZero()) {
+static Effect effectOfAdded(float added) {
+  return added == 0 ? Effect::Visible : added <= kHiddenScore ? Effect::Hidden : Effect::Changed;
+}
+static Effect effectOfAdded(APFloat number) {
+  if (number.isZero()) {
     return Effect::Visible;
   }
-  APFloat number = added;
   bool losesInfo;
   number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
   return number.convertToDouble() <= kHiddenScore ? Effect::Hidden : Effect::Changed;
@@ -29,11 +31,13 @@ static MaskKind classifyElements(Range elements, EffectOf effectOf, ArrayRef<int
   int64_t rank = shape.size();
   int64_t rows = rank >= 2 ? shape[rank - 2] : 1, columns = rank >= 1 ? shape[rank - 1] : 1;
   bool nothing = true, causal = rows == queries && columns == keys;
-  int64_t i = 0;
+  int64_t row = 0, column = -1; // masks have millions of elements: no division for each
   for (auto element : elements) {
+    if (++column == columns) {
+      column = 0;
+      row = row + 1 == rows ? 0 : row + 1;
+    }
     Effect effect = effectOf(element);
-    int64_t column = i % columns, row = (i / columns) % rows;
-    ++i;
     if (effect == Effect::Changed) {
       return MaskKind::Other;
     }
@@ -68,8 +72,13 @@ MaskKind dsc::classifyMask(Value value, int64_t queries, int64_t keys, bool inve
     auto effect = [&](bool element) { return effectOfVisible(element != inverted); };
     return classifyElements(elements.getValues<bool>(), effect, shape, queries, keys);
   }
+  if (elements.getElementType().isF32()) {
+    auto effect = [](float element) { return effectOfAdded(element); };
+    return classifyElements(elements.getValues<float>(), effect, shape, queries, keys);
+  }
   if (isa<FloatType>(elements.getElementType())) {
-    return classifyElements(elements.getValues<APFloat>(), effectOfAdded, shape, queries, keys);
+    auto effect = [](const APFloat &element) { return effectOfAdded(element); };
+    return classifyElements(elements.getValues<APFloat>(), effect, shape, queries, keys);
   }
   return MaskKind::Other;
 }

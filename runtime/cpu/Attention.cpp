@@ -133,8 +133,9 @@ void AttentionPlan::backward(ThreadTeam &team, const AttentionOperands<T> &opera
 void AttentionPlan::backwardInBlocks(ThreadTeam &team,
                                      const AttentionOperands<float> &operands) const {
   const AttentionKernels &kernels = kernelsOfCpu();
-  team.deal(shape.batch * shape.heads,
-            [&](int64_t item, int) { kernels.rowSums(shape, operands, item); });
+  team.deal(shape.batch * shape.heads, [&](int64_t item, int thread) {
+    kernels.rowSums(shape, operands, item, team.scratch(thread));
+  });
   auto run = [&](const AttentionPart &part, int thread) {
     kernels.backward(shape, operands, part, team.scratch(thread), ThreadTeam::scratchBytesEach);
   };
@@ -283,6 +284,7 @@ void AttentionPlan::backwardHalf(ThreadTeam &team, const AttentionCall &call) co
   operands.dk = copies.room(shape.kvLength, shape.kvHeads);
   operands.dv = copies.room(shape.kvLength, shape.kvHeads);
   operands.delta = static_cast<float *>(copies.rest());
+  operands.share = operands.delta + rows();
   AttentionPlan wide = *this;
   wide.shape = copies.wideShape();
   wide.dtype = DSC_F32;
@@ -294,7 +296,8 @@ void AttentionPlan::backwardHalf(ThreadTeam &team, const AttentionCall &call) co
 
 namespace {
 
-template <typename T> AttentionOperands<T> operandsOf(const AttentionCall &call) {
+template <typename T>
+AttentionOperands<T> operandsOf(const AttentionCall &call, const AttentionPlan &plan) {
   AttentionOperands<T> operands = {};
   operands.q = static_cast<const T *>(call.q);
   operands.k = static_cast<const T *>(call.k);
@@ -308,6 +311,7 @@ template <typename T> AttentionOperands<T> operandsOf(const AttentionCall &call)
   operands.dk = static_cast<T *>(call.dk);
   operands.dv = static_cast<T *>(call.dv);
   operands.delta = static_cast<T *>(call.workspace);
+  operands.share = operands.delta + plan.rows();
   return operands;
 }
 
@@ -328,9 +332,9 @@ Status CpuDevice::attention(int32_t plan, const AttentionCall &call) {
   if (found->isHalf()) {
     found->forwardHalf(team, call);
   } else if (found->isF64()) {
-    found->forward(team, operandsOf<double>(call));
+    found->forward(team, operandsOf<double>(call, *found));
   } else {
-    found->forward(team, operandsOf<float>(call));
+    found->forward(team, operandsOf<float>(call, *found));
   }
   return {};
 }
@@ -344,9 +348,9 @@ Status CpuDevice::attentionGrad(int32_t plan, const AttentionCall &call) {
   if (found->isHalf()) {
     found->backwardHalf(team, call);
   } else if (found->isF64()) {
-    found->backward(team, operandsOf<double>(call));
+    found->backward(team, operandsOf<double>(call, *found));
   } else {
-    found->backward(team, operandsOf<float>(call));
+    found->backward(team, operandsOf<float>(call, *found));
   }
   return {};
 }

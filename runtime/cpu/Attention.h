@@ -21,6 +21,8 @@ public:
   bool isF64() const;
   bool hasMask() const { return shape.maskType != 0; }
   bool isHalf() const;
+  /// Rows of scores in all.
+  int64_t rows() const { return shape.batch * shape.heads * shape.qLength; }
   /// Whether the planned workspace is enough, for the gradient too.
   Status checkWorkspace(bool gradient) const;
 

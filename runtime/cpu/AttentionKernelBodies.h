@@ -234,13 +234,13 @@ void attentionForward(const dsc::AttentionShape &shape,
 
 /// From raw scores and dP: P in `scores`, dS (with the scale) in `dScores`.
 inline void gradientLanes(float *scores, float *dScores, const float *mask, int64_t keys, Vec scale,
-                          Vec lse, Vec delta) {
+                          Vec lse, Vec share, Vec delta) {
   for (int64_t key = 0; key < keys; ++key) {
     Vec x = load(scores + key * blockRows) * scale;
     if (mask) {
       x += load(mask + key * blockRows);
     }
-    Vec p = exponential(x - lse);
+    Vec p = exponential(x - lse) * share;
     store(scores + key * blockRows, p);
     store(dScores + key * blockRows, p * (load(dScores + key * blockRows) - delta) * scale);
   }
@@ -251,9 +251,59 @@ struct Turned {
   float *q, *dO;
 };
 
+/// Whether the logarithm of a sum is lost in `lse`; not so where nothing is visible.
+inline bool losesSum(float lse) {
+  return (lse > float(dsc::largestExactLse) || lse < -float(dsc::largestExactLse)) &&
+         lse < infinity && lse > -infinity;
+}
+
+/// Sums the rows of a block of queries again, for their `share`: 1 / sum of e^(score - lse).
+void shareOfBlock(const Head &head, const dsc::AttentionOperands<float> &operands, int64_t q0,
+                  int64_t queries, void *scratch) {
+  const dsc::AttentionShape &shape = head.shape;
+  int64_t width = shape.width, lanes = (queries + laneCount - 1) / laneCount * laneCount;
+  Buffers buffers{static_cast<float *>(scratch)};
+  float *qT = buffers.take(width * blockRows), *kT = buffers.take(width * blockRows);
+  float *scores = buffers.take(blockRows * blockRows);
+  float *maskMemory = buffers.take(blockRows * blockRows);
+  Vec scale = splat(static_cast<float>(shape.scale));
+  Vec sum[blockRows / laneCount] = {};
+  packColumns<blockRows>(static_cast<int>(queries), width,
+                         operands.q + head.at(shape.qStrides, q0, head.head), 1, shape.qStrides[1],
+                         qT);
+  int64_t kEnd = shape.causal ? least(shape.kvLength, q0 + queries) : shape.kvLength;
+  for (int64_t k0 = 0; k0 < kEnd; k0 += blockRows) {
+    int64_t keys = least(kEnd - k0, blockRows);
+    packColumns<blockRows>(static_cast<int>(keys), width,
+                           operands.k + head.at(shape.kStrides, k0, head.kvHead), 1,
+                           shape.kStrides[1], kT);
+    product<1>(keys, lanes, width, kT, blockRows, qT, blockRows, scores, blockRows, false);
+    const float *mask = maskBlock(head, operands.mask, q0, queries, k0, keys, maskMemory);
+    for (int64_t g = 0; g * laneCount < lanes; ++g) {
+      int count = static_cast<int>(least(queries - g * laneCount, laneCount));
+      Vec lse = loadFirst(operands.lse + head.row(q0 + g * laneCount), count);
+      for (int64_t key = 0; key < keys; ++key) {
+        int64_t at = key * blockRows + g * laneCount;
+        Vec x = load(scores + at) * scale;
+        if (mask) {
+          x += load(mask + at);
+        }
+        sum[g] += exponential(x - lse);
+      }
+    }
+  }
+  for (int64_t query = 0; query < queries; ++query) {
+    int64_t row = head.row(q0 + query);
+    if (losesSum(operands.lse[row])) {
+      operands.share[row] = 1.0f / sum[query / laneCount][query % laneCount];
+    }
+  }
+}
+
 void attentionRowSums(const dsc::AttentionShape &shape,
-                      const dsc::AttentionOperands<float> &operands, int64_t item) {
+                      const dsc::AttentionOperands<float> &operands, int64_t item, void *scratch) {
   Head head{shape, item / shape.heads, item % shape.heads, 0};
+  head.kvHead = head.head / (shape.heads / shape.kvHeads);
   for (int64_t query = 0; query < shape.qLength; ++query) {
     const float *o = operands.o + head.at(shape.oStrides, query, head.head);
     const float *dO = operands.dO + head.at(shape.oStrides, query, head.head);
@@ -263,6 +313,17 @@ void attentionRowSums(const dsc::AttentionShape &shape,
       dot = fma(loadFirst(o + d, count), loadFirst(dO + d, count), dot);
     }
     operands.delta[head.row(query)] = sumOf(dot);
+    operands.share[head.row(query)] = 1.0f;
+  }
+  for (int64_t q0 = 0; q0 < shape.qLength; q0 += blockRows) {
+    int64_t queries = least(shape.qLength - q0, blockRows);
+    bool lost = false;
+    for (int64_t query = q0; query < q0 + queries; ++query) {
+      lost |= losesSum(operands.lse[head.row(query)]);
+    }
+    if (lost) {
+      shareOfBlock(head, operands, q0, queries, scratch);
+    }
   }
 }
 
@@ -344,8 +405,9 @@ void attentionBackward(const dsc::AttentionShape &shape,
           // A row that sees nothing has probabilities of 0, not of e^(infinity - infinity).
           lse = lse == -infinity ? splat(infinity) : lse;
           Vec delta = loadFirst(operands.delta + head.row(q0 + g * laneCount), count);
+          Vec share = loadFirst(operands.share + head.row(q0 + g * laneCount), count);
           gradientLanes(scores + g * laneCount, dScores + g * laneCount,
-                        mask ? mask + g * laneCount : nullptr, keys, scale, lse, delta);
+                        mask ? mask + g * laneCount : nullptr, keys, scale, lse, share, delta);
         }
         if (part.wantKv) {
           Rows qRows = wholeVectors(operands.q + head.at(shape.qStrides, q0, head.head),

@@ -19,8 +19,14 @@ template <typename T> struct AttentionOperands {
   T *lse;      ///< [batch, heads, qLength]
   const T *dO; ///< backward only, like the following
   T *dq, *dk, *dv;
-  T *delta; ///< [batch, heads, qLength], written first
+  T *delta; ///< [batch, heads, qLength], written first, like `share`
+  T *share; ///< [batch, heads, qLength]: what e^(score - lse) is multiplied by, 1 in most rows
 };
+
+/// The largest |lse| that stands for its row's sum. Beyond it the logarithm of the sum is rounded
+/// off: under masks of -10^4 in part, under those of the lowest finite number entirely, and then
+/// e^(score - lse) adds up to the number of keys. Such rows are summed again by the gradient.
+constexpr double largestExactLse = 256;
 
 /// Blocks of queries and keys of one head of k and v, and which gradients they add up to. Who wants
 /// that of q covers all keys, who wants those of k and v all queries of all heads: each gradient is
@@ -40,8 +46,10 @@ struct AttentionKernels {
   /// One block of queries of one head; items are batch x heads x blocks of queries.
   void (*forward)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,
                   void *scratch, int64_t scratchBytes);
-  /// delta = rowsum(o * d_o) of one head; items are batch x heads. Comes before `backward`.
-  void (*rowSums)(const AttentionShape &, const AttentionOperands<float> &, int64_t item);
+  /// delta = rowsum(o * d_o) and share of one head; items are batch x heads. Comes before
+  /// `backward`.
+  void (*rowSums)(const AttentionShape &, const AttentionOperands<float> &, int64_t item,
+                  void *scratch);
   void (*backward)(const AttentionShape &, const AttentionOperands<float> &, const AttentionPart &,
                    void *scratch, int64_t scratchBytes);
 };

@@ -115,10 +115,18 @@ private:
     if (std::isinf(lse) && lse < 0) {
       return; // sees nothing
     }
+    T share = 1;
+    if (std::abs(lse) > T(largestExactLse)) {
+      T sum = 0;
+      for (int64_t key = 0; key < keys; ++key) {
+        sum += std::exp(row[size_t(key)] - lse);
+      }
+      share = 1 / sum;
+    }
     for (int64_t key = 0; key < keys; ++key) {
       int64_t kAt = offset(shape.kStrides, batch, key, kvHead);
       int64_t vAt = offset(shape.vStrides, batch, key, kvHead);
-      T p = std::exp(row[size_t(key)] - lse), dP = 0;
+      T p = std::exp(row[size_t(key)] - lse) * share, dP = 0;
       for (int64_t d = 0; d < shape.width; ++d) {
         dP += dO[d] * operands.v[vAt + d];
         operands.dv[vAt + d] += p * dO[d];

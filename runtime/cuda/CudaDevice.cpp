@@ -160,8 +160,8 @@ Result<StepGraph *> CudaDevice::graphOf(dsc_context *ctx, const EntryFunctions &
 
 Status CudaDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
   DSC_RETURN_IF_FAILED(batch.submit());
-  if (!usesGraphs && !ctx->timesOps) {
-    return enqueue(ctx, entry);
+  if (ctx->check || (!usesGraphs && !ctx->timesOps)) {
+    return enqueue(ctx, entry); // a check reads between ops
   }
   Result<StepGraph *> graph = graphOf(ctx, entry);
   if (graph.failed()) {

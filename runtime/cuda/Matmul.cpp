@@ -15,6 +15,9 @@ using namespace dsc;
 
 /// What TMA and the widest vector accesses ask of an operand's first byte.
 static constexpr uint32_t wantedAlignment = 16;
+/// What cuBLASLt asks of its workspace. Planned offsets are multiples of less, so the first bytes
+/// of a workspace may have to be left out.
+static constexpr uintptr_t workspaceAlignment = 256;
 
 //===----------------------------------------------------------------------===//
 // The library
@@ -380,7 +383,8 @@ Status CudaMatmul::choose(Choices &choices) {
 Result<std::unique_ptr<CudaMatmul>> CudaMatmul::make(const Makers &makers, const MatmulShape &shape,
                                                      int64_t workspace) {
   std::unique_ptr<CudaMatmul> plan(new CudaMatmul(makers));
-  plan->workspaceBytes = workspace;
+  const int64_t leftOut = static_cast<int64_t>(workspaceAlignment) - DSC_ALIGNMENT;
+  plan->workspaceBytes = std::max<int64_t>(workspace - leftOut, 0);
   DSC_RETURN_IF_FAILED(plan->setShape(shape));
   if (plan->m == 0 || plan->n == 0 || plan->batch.size == 0) {
     return plan;
@@ -423,11 +427,14 @@ Status CudaMatmul::runOne(const cublasLtMatmulAlgo_t &chosen, const void *a, con
   const float one = 1, beta = accumulate ? 1 : 0;
   const double one64 = 1, beta64 = beta;
   const bool wide = dtype == DSC_F64;
+  const auto space = reinterpret_cast<uintptr_t>(workspace);
+  auto *first = reinterpret_cast<void *>((space + workspaceAlignment - 1) / workspaceAlignment *
+                                         workspaceAlignment);
   return library.check(
       library.api().cublasLtMatmul(
           library.handle(), operation, wide ? static_cast<const void *>(&one64) : &one, b, bLayout,
           a, aLayout, wide ? static_cast<const void *>(&beta64) : &beta, c, cLayout, c, cLayout,
-          &chosen, workspace, static_cast<size_t>(workspaceBytes), driver.compute),
+          &chosen, first, static_cast<size_t>(workspaceBytes), driver.compute),
       "multiply");
 }
 

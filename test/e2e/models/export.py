@@ -40,6 +40,7 @@ MODELS = {
     "bert_eager": (functools.partial(nets.Bert, "eager"), 2, "tokens"),
     "bert_mask": (functools.partial(nets.Bert, "sdpa"), 2, "masked tokens"),
     "packed_projection": (nets.PackedProjection, 3, (6, 12)),
+    "gpt2_left_padding": (functools.partial(nets.Gpt2, "eager", nets.SEQ), 2, "padded tokens"),
 }
 
 # What stands here cannot be seen from the PyTorch module: what the exporter did to the parameters.
@@ -79,6 +80,7 @@ CASES = [  # (model, exporter, opset, options)
     ("bert_sdpa", "R", 20, {}), ("bert_sdpa", "R", 20, {"dynamic": True}),
     ("bert_sdpa", "T", 17, {}), ("bert_sdpa", "R", 23, {}), ("bert_eager", "R", 20, {}), ("bert_eager", "Tt", 17, {}), ("bert_mask", "R", 20, {}),
     ("packed_projection", "D", 20, {}), ("packed_projection", "R", 20, {}), ("packed_projection", "Tt", 17, {}),
+    ("gpt2_left_padding", "T", 20, {}), ("gpt2_left_padding", "R", 20, {}),
 ]
 
 
@@ -122,6 +124,9 @@ def make_data(model):
         length = rng.integers(nets.SEQ // 2, nets.SEQ + 1, n)
         data["attention_mask"] = (np.arange(nets.SEQ) < length[:, None]).astype(np.int64)
         data["labels"][data["attention_mask"] == 0] = -100
+    elif kind == "padded tokens":  # on the left, and counted: the softmax of rows without a key that may be seen matters
+        start = rng.integers(0, nets.SEQ // 2, n)
+        data["attention_mask"] = (np.arange(nets.SEQ) >= start[:, None]).astype(np.int64)
     return data
 
 

@@ -26,6 +26,7 @@ struct Case {
   bool maskPerQuery = true, maskPerHead = false;
   bool packed = false; ///< q, k, v are columns of one tensor
   bool hiddenRow = false;
+  double hidden = -std::numeric_limits<double>::infinity(); ///< what hides in a float mask
 };
 
 struct Strides {
@@ -94,7 +95,7 @@ template <typename T> Tensors<T> draw(const Case &test, unsigned seed) {
     }
     t.boolMask.push_back(hidden ? 0 : 1);
     if (hidden && test.hiddenRow) {
-      t.floatMask[size_t(i)] = -std::numeric_limits<T>::infinity();
+      t.floatMask[size_t(i)] = T(test.hidden);
     }
   }
   return t;
@@ -276,6 +277,59 @@ TEST(Attention, GivesZeroToARowThatSeesNothing) {
   }
 }
 
+TEST(Attention, AveragesOverARowThatIsHiddenByFiniteNumbers) {
+  // What PyTorch's softmax gives where every score is the lowest number: equal probabilities. The
+  // row's log-sum-exp cannot tell how many keys there are.
+  for (bool causal : {false, true}) {
+    Case test{1, 2, 1, 70, 67, 16, causal, Mask::Float};
+    test.hiddenRow = true;
+    test.hidden = std::numeric_limits<float>::lowest();
+    check(test, 12);
+    Tensors<float> t = draw<float>(test, 12);
+    std::fill(t.floatMask.begin(), t.floatMask.end(), std::numeric_limits<float>::lowest());
+    run(test, t, 2, true);
+    auto visible = [&](int64_t query) { return causal ? std::min<int64_t>(query + 1, 67) : 67; };
+    double tolerance = bound(f32Roundoff, 67, 1, 3);
+    for (int64_t d = 0; d < test.width; ++d) {
+      for (int64_t query = 0; query < test.qLength; ++query) {
+        double sum = 0;
+        for (int64_t key = 0; key < visible(query); ++key) {
+          sum += double(t.v[size_t(key * test.width + d)]);
+        }
+        ASSERT_NEAR(sum / double(visible(query)), double(t.o[size_t(query * 2 * test.width + d)]),
+                    tolerance);
+      }
+      // Both heads look at the last key: dv is the sum of their dO over as many keys as they see.
+      double dv = 0;
+      for (int64_t query = causal ? 66 : 0; query < test.qLength; ++query) {
+        for (int64_t head = 0; head < 2; ++head) {
+          dv += double(t.dO[size_t((query * 2 + head) * test.width + d)]) / 67;
+        }
+      }
+      ASSERT_NEAR(dv, double(t.dv[size_t(66 * test.width + d)]), tolerance);
+    }
+  }
+}
+
+TEST(Attention, KeepsTheSumOfRowsOfVeryNegativeScores) {
+  // Masks of -10^4: the scores still tell the keys apart, to three digits behind the point.
+  Case test{1, 2, 2, 70, 67, 16, false, Mask::Float};
+  Tensors<float> t = draw<float>(test, 13);
+  std::fill(t.floatMask.begin(), t.floatMask.end(), -1e4f);
+  run(test, t, 1, true);
+  for (int64_t d = 0; d < test.width; ++d) {
+    double sum = 0, expected = 0;
+    for (int64_t key = 0; key < test.kvLength; ++key) {
+      sum += double(t.dv[size_t(key * 2 * test.width + d)]);
+    }
+    for (int64_t query = 0; query < test.qLength; ++query) {
+      expected += double(t.dO[size_t(query * 2 * test.width + d)]);
+    }
+    // Probabilities add up to 1 in every row, so that dv adds up to dO.
+    EXPECT_NEAR(expected, sum, bound(f32Roundoff, double(test.qLength), 1, 4));
+  }
+}
+
 TEST(Attention, SkipsKeysAfterTheLastQuery) {
   // Keys 10.. are hidden from all queries, with gradients of exactly 0.
   Case test{1, 1, 1, 10, 150, 8, true};
@@ -357,15 +411,15 @@ TEST(Attention, GivesTheSameBitsOnEveryInstructionSet) {
   const AttentionKernels *kernels[2] = {&attentionKernelsAvx2, &attentionKernelsAvx512};
   for (int i = 0; i < 2; ++i) {
     Tensors<float> &t = results[i];
-    std::vector<float> delta(t.lse.size());
-    AttentionOperands<float> operands = {t.q.data(),  t.k.data(),   t.v.data(),  t.floatMask.data(),
-                                         t.o.data(),  t.lse.data(), t.dO.data(), t.dq.data(),
-                                         t.dk.data(), t.dv.data(),  delta.data()};
+    std::vector<float> delta(t.lse.size()), share(t.lse.size());
+    AttentionOperands<float> operands = {
+        t.q.data(),  t.k.data(),  t.v.data(),  t.floatMask.data(), t.o.data(),   t.lse.data(),
+        t.dO.data(), t.dq.data(), t.dk.data(), t.dv.data(),        delta.data(), share.data()};
     for (int64_t item = 0; item < 6; ++item) {
       kernels[i]->forward(shape, operands, item, team.scratch(0), ThreadTeam::scratchBytesEach);
     }
     for (int64_t item = 0; item < 2; ++item) {
-      kernels[i]->rowSums(shape, operands, item);
+      kernels[i]->rowSums(shape, operands, item, team.scratch(0));
     }
     kernels[i]->backward(shape, operands, {0, 0, 0, 2, 0, 3, 0, 3, true, true}, team.scratch(0),
                          ThreadTeam::scratchBytesEach);

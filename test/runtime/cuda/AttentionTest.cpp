@@ -101,7 +101,7 @@ void check(const Case &t, unsigned seed) {
     set[1] = device.place(l.kElements * size);
     set[2] = device.place(l.kElements * size);
   }
-  std::byte *space = device.place(workspace);
+  std::byte *space = device.place(workspace, DSC_ALIGNMENT);
   auto part = [&](std::byte *base, std::byte *own, int64_t at) {
     return t.packed ? base + at * size : own;
   };

@@ -74,7 +74,7 @@ void check(const Case &t, int32_t kind, unsigned seed) {
   device.allocate();
   std::byte *aAt = device.put(a), *bAt = device.put(b), *biasAt = device.put(bias);
   std::byte *result = device.place(resultElements * dtypeSize(static_cast<Dtype>(t.dtype)));
-  std::byte *space = device.place(workspace);
+  std::byte *space = device.place(workspace, DSC_ALIGNMENT);
   ASSERT_EQ(0, dsc_rt_conv(&device.ctx, 0, 0, aAt, bAt, t.bias ? biasAt : nullptr, result, space))
       << device.ctx.status.message();
   std::vector<double> found = device.get(result, t.dtype, resultElements);

@@ -89,7 +89,7 @@ void check(const Case &test, unsigned seed, const std::string &precision = "fp32
   Values bias = Values::random(random, test.dtype, test.n);
   std::byte *aAt = device.put(aValues, test.skew), *bAt = device.put(bValues, test.skew);
   std::byte *cAt = device.put(cValues, test.skew), *biasAt = device.put(bias, test.skew);
-  std::byte *workspace = device.place(test.workspace);
+  std::byte *workspace = device.place(test.workspace, DSC_ALIGNMENT);
   ASSERT_EQ(
       0, dsc_rt_matmul(&device.ctx, 0, 0, aAt, bAt, test.bias ? biasAt : nullptr, cAt, workspace))
       << device.ctx.status.message();
