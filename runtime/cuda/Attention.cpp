@@ -100,12 +100,12 @@ Result<std::shared_ptr<CudnnGraph::Graph>> CudaAttention::forwardGraph() const {
   return graph;
 }
 
-Result<std::shared_ptr<CudnnGraph::Graph>> CudaAttention::backwardGraph() const {
+Result<std::shared_ptr<CudnnGraph::Graph>> CudaAttention::backwardGraph(bool deterministic) const {
   const AttentionShape &s = shape;
   auto graph = newGraph(dtype);
   auto options = fe::graph::SDPA_backward_attributes()
                      .set_name("attention_grad")
-                     .set_deterministic_algorithm(true)
+                     .set_deterministic_algorithm(deterministic)
                      .set_attn_scale(static_cast<float>(s.scale));
   if (s.causal) {
     options.set_causal_mask(true);
@@ -159,7 +159,7 @@ Result<std::unique_ptr<CudaAttention>> CudaAttention::make(const Cudnn &library,
     }
     plan->forwardPlan = std::move(*made);
     rules.what += ", gradient";
-    graph = plan->backwardGraph();
+    graph = plan->backwardGraph(library.isDeterministic());
     made = CudnnGraph::make(library, choices, *graph, rules);
     if (made.ok()) {
       plan->backwardPlan = std::move(*made);

@@ -24,7 +24,7 @@ public:
 
 private:
   Result<std::shared_ptr<CudnnGraph::Graph>> forwardGraph() const;
-  Result<std::shared_ptr<CudnnGraph::Graph>> backwardGraph() const;
+  Result<std::shared_ptr<CudnnGraph::Graph>> backwardGraph(bool deterministic) const;
   std::string text() const;
 
   AttentionShape shape = {};

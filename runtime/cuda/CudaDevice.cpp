@@ -43,6 +43,7 @@ CudaDevice::CudaDevice(std::unique_ptr<CudaDriver> opened, const Manifest &manif
   architecture = manifest.targetFeatures;
   for (const auto &[name, value] : manifest.options) {
     allowTf32 |= name == "precision" && value == "tf32";
+    deterministic &= name != "deterministic" || value != "false";
   }
   const char *graphs = std::getenv("DSC_CUDA_GRAPHS");
   usesGraphs = !graphs || std::strcmp(graphs, "off") != 0;

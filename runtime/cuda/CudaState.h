@@ -92,6 +92,7 @@ private:
   /// Of the program: "sm_90".
   std::string architecture;
   bool allowTf32 = false;
+  bool deterministic = true;
   /// Off for debugging: entries are enqueued op by op.
   bool usesGraphs = true;
 

@@ -15,7 +15,7 @@ void *cudnn_frontend::cudnn_dlhandle = nullptr;
 
 static constexpr size_t oldestVersion = 90000;
 
-Result<std::unique_ptr<Cudnn>> Cudnn::open(const CudaDriver &driver) {
+Result<std::unique_ptr<Cudnn>> Cudnn::open(const CudaDriver &driver, bool deterministic) {
   Result<void *> handle = loadCudnn(driver.version());
   if (handle.failed()) {
     return handle.status();
@@ -26,6 +26,7 @@ Result<std::unique_ptr<Cudnn>> Cudnn::open(const CudaDriver &driver) {
     setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", runtime.c_str(), 0);
   }
   std::unique_ptr<Cudnn> library(new Cudnn);
+  library->deterministic = deterministic;
   try {
     library->versionNumber = fe::detail::get_backend_version();
     if (library->versionNumber < oldestVersion) {
@@ -85,9 +86,11 @@ Result<std::unique_ptr<CudnnGraph>> CudnnGraph::make(const Cudnn &library, Choic
         !good(graph->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}))) {
       return refused(why);
     }
-    std::vector<fe::NumericalNote_t> barred = {fe::NumericalNote_t::NONDETERMINISTIC,
-                                               fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION,
+    std::vector<fe::NumericalNote_t> barred = {fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION,
                                                fe::NumericalNote_t::DOWN_CONVERT_INPUTS};
+    if (library.isDeterministic()) {
+      barred.push_back(fe::NumericalNote_t::NONDETERMINISTIC);
+    }
     if (rules.dtype == DSC_F32 && !rules.allowTf32) {
       barred.push_back(fe::NumericalNote_t::TENSOR_CORE);
     }
@@ -97,7 +100,9 @@ Result<std::unique_ptr<CudnnGraph>> CudnnGraph::make(const Cudnn &library, Choic
       return refused(why);
     }
     const bool timed = !rules.operands.empty();
-    const std::string key = format("cudnn %zu ", library.version()) + rules.key;
+    const std::string key =
+        format("cudnn %zu %s", library.version(), library.isDeterministic() ? "" : "any bits ") +
+        rules.key;
     if (!timed) {
       if (!good(graph->build_plans(handle, fe::BuildPlanPolicy_t::HEURISTICS_CHOICE))) {
         return refused(why);
@@ -172,7 +177,7 @@ Status CudaDevice::openCudnn() {
   if (dnn) {
     return {};
   }
-  Result<std::unique_ptr<Cudnn>> opened = Cudnn::open(*driver);
+  Result<std::unique_ptr<Cudnn>> opened = Cudnn::open(*driver, deterministic);
   if (opened.failed()) {
     return opened.status();
   }

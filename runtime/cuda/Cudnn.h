@@ -21,17 +21,20 @@ namespace dsc {
 
 class Cudnn {
 public:
-  static Result<std::unique_ptr<Cudnn>> open(const CudaDriver &driver);
+  /// With `deterministic`, plans that may give other bits in another run are left out.
+  static Result<std::unique_ptr<Cudnn>> open(const CudaDriver &driver, bool deterministic);
   ~Cudnn();
 
   cudnnContext *handle() const { return library; }
   /// 91900 for 9.19.0.
   size_t version() const { return versionNumber; }
+  bool isDeterministic() const { return deterministic; }
   std::string versionText() const;
 
 private:
   cudnnContext *library = nullptr;
   size_t versionNumber = 0;
+  bool deterministic = true;
 };
 
 /// Addresses of a graph's tensors by number.
@@ -58,7 +61,7 @@ public:
   };
 
   /// Takes a graph whose operations are all there, and chooses its plan among those that are
-  /// deterministic and fit the workspace. Error: cuDNN has none.
+  /// deterministic where that is asked for, and fit the workspace. Error: cuDNN has none.
   static Result<std::unique_ptr<CudnnGraph>> make(const Cudnn &library, Choices &choices,
                                                   std::shared_ptr<Graph> graph, const Rules &rules);
 

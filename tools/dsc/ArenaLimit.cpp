@@ -2,6 +2,7 @@
 
 #include "tools/dsc/ArenaLimit.h"
 
+#include "ir/Diagnostic.h"
 #include "ir/Options.h"
 #include "ir/Recompute.h"
 
@@ -68,15 +69,16 @@ bool ArenaLimit::holds(ModuleOp planned) const {
 LogicalResult ArenaLimit::refuse(ModuleOp planned) const {
   int64_t arena = plannedBytes(planned, "arena");
   if (isTotal) {
-    return planned.emitError()
+    return emitError(planned.getLoc(), ErrorId::MemoryLimit)
            << "training needs at least " << text(arena + outsideArena(planned)) << ", "
            << text(arena) << " of them for values of one step, even with all that can be computed "
            << "again; --memory allows " << text(bytes)
            << ": give more, or compile for a smaller batch";
   }
-  return planned.emitError() << "the arena needs at least " << text(arena)
-                             << ", even with all that can be computed again; --recompute allows "
-                             << text(bytes) << ": give more, or compile for a smaller batch";
+  return emitError(planned.getLoc(), ErrorId::MemoryLimit)
+         << "the arena needs at least " << text(arena)
+         << ", even with all that can be computed again; --recompute allows " << text(bytes)
+         << ": give more, or compile for a smaller batch";
 }
 
 LogicalResult dsc::planWithinLimit(ModuleOp module, const ArenaLimit &limit, const PhaseRun &run,
@@ -128,6 +130,22 @@ LogicalResult dsc::planWithinLimit(ModuleOp module, const ArenaLimit &limit, con
     }
     // The estimate was too small by as much; where it has nothing left to give up, try all.
     bound = estimate.isExhausted ? 0 : std::max<int64_t>(0, estimate.bytes - (arena - allowed));
+  }
+  // Giving up all is not always the least: what is computed again has temporaries of its own, so a
+  // bound a little below may leave more in place and still need less.
+  const int64_t all = best ? 0 : plannedBytes(*smallest, "arena");
+  for (int i = 1; i <= kRounds && !best; ++i) {
+    OwningOpRef<ModuleOp> plan = module.clone();
+    setArenaBound(*plan, all / 16 * (16 - i));
+    if (failed(runPhasesPlain(*plan, round, failedPhase))) {
+      return failure();
+    }
+    const int64_t arena = plannedBytes(*plan, "arena");
+    if (arena <= limit.arenaBytes(*plan)) {
+      best = std::move(plan);
+    } else if (arena < plannedBytes(*smallest, "arena")) {
+      smallest = std::move(plan);
+    }
   }
   failedPhase.phase = Phase::Recompute;
   if (!best) {

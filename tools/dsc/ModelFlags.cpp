@@ -119,7 +119,9 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                           : std::string();
              }});
   table.boolean("nesterov", options.nesterov, "SGD: Nesterov momentum");
-  table.onOff("deterministic", options.deterministic, "the same bits in every run (default: on)");
+  table.onOff(
+      "deterministic", options.deterministic,
+      "the same bits in every run (default: on); off lets CUDA's libraries add in any order");
   table.section("Defaults of run-time values (the executable takes the same flags)");
   table.real("lr", "X", options.lr, "learning rate (default: 0.001)");
   table.real("weight-decay", "X", options.weightDecay, "weight decay (default: 0.01 for adamw)");
