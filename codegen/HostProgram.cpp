@@ -11,6 +11,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <functional>
+
 using namespace mlir;
 using namespace dsc;
 
@@ -18,7 +20,49 @@ std::string dsc::kernelEntryName(StringRef symbol) { return (symbol + "_entry").
 
 static bool callsRuntime(Operation &op) {
   return isa<LaunchOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
-             AttentionGradOp>(op);
+             AttentionGradOp, ReduceScatterOp, AllGatherOp, AllReduceOp, WaitOp>(op);
+}
+
+SmallVector<GlobalOp> dsc::shardedGlobals(ModuleOp module) {
+  SmallVector<GlobalOp> globals;
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (global.getSharded()) {
+      globals.push_back(global);
+    }
+  }
+  llvm::sort(globals, [](GlobalOp a, GlobalOp b) {
+    return a.getSlotAttr().getOffset() < b.getSlotAttr().getOffset();
+  });
+  return globals;
+}
+
+SmallVector<Operation *> dsc::collectivesOf(ModuleOp module) {
+  SmallVector<Operation *> collectives;
+  for (func::FuncOp entry : entriesOf(module)) {
+    for (Operation &op : entry.getBody().front()) {
+      if (isa<ReduceScatterOp, AllGatherOp, AllReduceOp>(op)) {
+        collectives.push_back(&op);
+      }
+    }
+  }
+  llvm::sort(collectives, [](Operation *a, Operation *b) {
+    return a->getAttrOfType<IntegerAttr>("id").getInt() <
+           b->getAttrOfType<IntegerAttr>("id").getInt();
+  });
+  return collectives;
+}
+
+std::string dsc::collectiveName(Operation *op) {
+  std::string name = op->getName().stripDialect().str();
+  std::function<void(Location)> add = [&](Location loc) {
+    if (auto part = dyn_cast<NameLoc>(loc)) {
+      name += " " + part.getName().str();
+    } else if (auto fused = dyn_cast<FusedLoc>(loc)) {
+      llvm::for_each(fused.getLocations(), add);
+    }
+  };
+  add(op->getLoc());
+  return name;
 }
 
 llvm::DenseMap<Operation *, int32_t> dsc::numberRuntimeOps(ModuleOp module) {
@@ -38,14 +82,19 @@ namespace {
 /// fails.
 class EntryBuilder {
 public:
-  EntryBuilder(RuntimeCalls &calls, ModuleOp module, StringRef name, Location loc)
+  EntryBuilder(RuntimeCalls &calls, ModuleOp module, ArrayRef<GlobalOp> shards, StringRef name,
+               Location loc)
       : calls(calls), b(OpBuilder::atBlockEnd(module.getBody())), loc(loc) {
     function = b.create<LLVM::LLVMFuncOp>(
         loc, name, LLVM::LLVMFunctionType::get(calls.i32(), {calls.ptr(), calls.ptr()}));
     Block *entry = function.addEntryBlock(b);
     b.setInsertionPointToStart(entry);
     context = entry->getArgument(0);
-    for (int64_t space = 0; space < DSC_SPACE_COUNT; ++space) {
+    for (GlobalOp each : shards) {
+      GlobalOp shard = each;
+      shardBegins.push_back(shard.getSlotAttr().getOffset());
+    }
+    for (size_t space = 0; space < DSC_SPACE_COUNT + shards.size(); ++space) {
       Value at = b.create<LLVM::GEPOp>(loc, calls.ptr(), calls.ptr(), entry->getArgument(1),
                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(space)});
       bases.push_back(b.create<LLVM::LoadOp>(loc, calls.ptr(), at));
@@ -62,9 +111,15 @@ public:
     if (!slot) {
       return calls.null(b, loc);
     }
-    return b.create<LLVM::GEPOp>(loc, calls.ptr(), b.getI8Type(),
-                                 bases[static_cast<int>(slot.getSpace())],
-                                 ArrayRef<LLVM::GEPArg>{offset(slot.getOffset() + extraBytes)});
+    size_t base = static_cast<size_t>(slot.getSpace());
+    int64_t bytes = slot.getOffset() + extraBytes;
+    if (slot.getSpace() == Space::shard) {
+      size_t shard = llvm::upper_bound(shardBegins, slot.getOffset()) - shardBegins.begin() - 1;
+      base = DSC_SPACE_COUNT + shard;
+      bytes -= shardBegins[shard];
+    }
+    return b.create<LLVM::GEPOp>(loc, calls.ptr(), b.getI8Type(), bases[base],
+                                 ArrayRef<LLVM::GEPArg>{offset(bytes)});
   }
 
   /// Stores addresses into the argument array of a kernel and returns it.
@@ -115,7 +170,8 @@ private:
   Location loc;
   LLVM::LLVMFuncOp function;
   Value context, arguments;
-  SmallVector<Value> bases;
+  SmallVector<Value> bases;         // of spaces, then of shards
+  SmallVector<int64_t> shardBegins; // their offsets with one rank
   Block *failed;
 
   /// A constant byte offset as a GEP index: in the op where it fits GEPArg's 29 bits, else a 64-bit
@@ -133,17 +189,17 @@ class EntryLowering {
 public:
   /// `kernels`: numbers of a device's kernels by name; empty where kernels run on the CPU.
   EntryLowering(func::FuncOp entry, RuntimeCalls &calls, LibraryPlans &plans,
-                const llvm::DenseMap<Operation *, int32_t> &numbers,
+                ArrayRef<GlobalOp> shards, const llvm::DenseMap<Operation *, int32_t> &numbers,
                 const llvm::StringMap<int32_t> &kernels)
       : entry(entry), module(entry->getParentOfType<ModuleOp>()), calls(calls), plans(plans),
-        numbers(numbers), kernels(kernels) {}
+        shards(shards), numbers(numbers), kernels(kernels) {}
 
   LogicalResult run() {
     for (BlockArgument argument : entry.getArguments()) {
       slots[argument] = entry.getArgAttrOfType<SlotAttr>(argument.getArgNumber(), "dsc.slot");
     }
     std::string name = ("dsc_entry_" + entry.getName()).str();
-    auto builder = std::make_unique<EntryBuilder>(calls, module, name, entry.getLoc());
+    auto builder = std::make_unique<EntryBuilder>(calls, module, shards, name, entry.getLoc());
     for (Operation &op : entry.getBody().front()) {
       if (auto list = op.getAttrOfType<ArrayAttr>("dsc.slots")) {
         for (auto [result, slot] : llvm::zip(op.getResults(), list)) {
@@ -153,7 +209,8 @@ public:
       builder->setLocation(op.getLoc());
       if (isa<GradientsOp>(op)) {
         builder->finish();
-        builder = std::make_unique<EntryBuilder>(calls, module, name + "_update", op.getLoc());
+        builder =
+            std::make_unique<EntryBuilder>(calls, module, shards, name + "_update", op.getLoc());
       } else if (failed(lower(op, *builder))) {
         return failure();
       }
@@ -167,6 +224,7 @@ private:
   ModuleOp module;
   RuntimeCalls &calls;
   LibraryPlans &plans;
+  ArrayRef<GlobalOp> shards;
   const llvm::DenseMap<Operation *, int32_t> &numbers;
   const llvm::StringMap<int32_t> &kernels;
   llvm::DenseMap<Value, SlotAttr> slots;
@@ -238,10 +296,25 @@ private:
                   addresses);
           return success();
         })
+        .Case<ReduceScatterOp, AllGatherOp, AllReduceOp>([&](Operation *collective) {
+          auto gather = dyn_cast<AllGatherOp>(collective);
+          SlotAttr source = gather && gather.getApart() ? slotOf(gather.getX()) : SlotAttr();
+          b.call("dsc_rt_collective_issue",
+                 {b.ctx(), b.constant(numbers.lookup(&op), false), b.constant(idOf(op), false),
+                  b.address(source), b.address(slotOf(collective->getResult(0)))});
+          return success();
+        })
+        .Case<WaitOp>([&](WaitOp wait) {
+          b.call("dsc_rt_collective_wait",
+                 {b.ctx(), b.constant(numbers.lookup(&op), false), b.constant(idOf(op), false)});
+          return success();
+        })
         .Case<ReshapeOp, SliceOp, PackOp, GetGlobalOp, SetGlobalOp, func::ReturnOp>(
             [](auto) { return success(); })
         .Default([](Operation *other) { return other->emitError("no runtime call for this op"); });
   }
+
+  static int64_t idOf(Operation &op) { return op.getAttrOfType<IntegerAttr>("id").getInt(); }
 
   struct Address {
     SlotAttr slot;
@@ -300,8 +373,10 @@ private:
       }
       std::string name = kernelEntryName(function);
       Value kernel = b.builder().create<LLVM::AddressOfOp>(launch.getLoc(), calls.ptr(), name);
-      b.call("dsc_rt_parallel_for", {b.ctx(), b.constant(numbers.lookup(launch), false), kernel,
-                                     array, b.constant(units, true), b.constant(grain, true)});
+      StringRef call =
+          launch.getOwnedChunks() ? "dsc_rt_parallel_for_owned" : "dsc_rt_parallel_for";
+      b.call(call, {b.ctx(), b.constant(numbers.lookup(launch), false), kernel, array,
+                    b.constant(units, true), b.constant(grain, true)});
     }
     return success();
   }
@@ -320,9 +395,13 @@ LogicalResult dsc::lowerEntries(ModuleOp module) {
     }
     plans.registerKernels(device);
   }
+  for (Operation *collective : collectivesOf(module)) {
+    plans.collective(collective);
+  }
+  SmallVector<GlobalOp> shards = shardedGlobals(module);
   SmallVector<func::FuncOp> entries = entriesOf(module);
   for (func::FuncOp entry : entries) {
-    EntryLowering lowering(entry, calls, plans, numbers, kernels);
+    EntryLowering lowering(entry, calls, plans, shards, numbers, kernels);
     if (failed(lowering.run())) {
       return failure();
     }

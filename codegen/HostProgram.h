@@ -15,6 +15,15 @@ std::string kernelEntryName(llvm::StringRef symbol);
 /// the calls and the index in the manifest's `ops`.
 llvm::DenseMap<mlir::Operation *, int32_t> numberRuntimeOps(mlir::ModuleOp module);
 
+/// Sharded globals in the order in which they lie: the bases behind the spaces that entries get.
+llvm::SmallVector<GlobalOp> shardedGlobals(mlir::ModuleOp module);
+
+/// Collectives of all entries by id.
+llvm::SmallVector<mlir::Operation *> collectivesOf(mlir::ModuleOp module);
+
+/// "reduce_scatter bucket.3", for errors and traces.
+std::string collectiveName(mlir::Operation *op);
+
 /// Replaces the entries of `module` by LLVM functions dsc_entry_NAME (and dsc_entry_NAME_update),
 /// dsc_program_init and dsc_program_abi_version. Assumes the kernels phase. Errors: an op that has
 /// no runtime call.

@@ -2,6 +2,8 @@
 
 #include "codegen/LibraryPlans.h"
 
+#include "codegen/HostProgram.h"
+
 #include "ir/StridedShape.h"
 #include "runtime/abi.h"
 
@@ -58,6 +60,26 @@ void LibraryPlans::finish() {
   Value value = b.create<LLVM::ConstantOp>(module.getLoc(), calls.i32(),
                                            b.getI32IntegerAttr(DSC_ABI_VERSION));
   b.create<LLVM::ReturnOp>(module.getLoc(), value);
+}
+
+void LibraryPlans::collective(Operation *op) {
+  Location loc = op->getLoc();
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  bool isSum = isa<AllReduceOp>(op);
+  int64_t chunks = isSum ? 1 : type.getDimSize(0);
+  auto integer = [&](Type width, int64_t value) -> Value {
+    return b.create<LLVM::ConstantOp>(loc, width, b.getIntegerAttr(width, value));
+  };
+  Value name = calls.text(b, loc, collectiveName(op));
+  Value failed = calls.call(
+      b, loc, "dsc_rt_collective_plan",
+      {context, integer(calls.i32(), op->getAttrOfType<IntegerAttr>("id").getInt()),
+       integer(calls.i32(), isSum                  ? DSC_ALL_REDUCE_SUM
+                            : isa<AllGatherOp>(op) ? DSC_ALL_GATHER
+                                                   : DSC_REDUCE_SCATTER_MEAN),
+       integer(calls.i32(), abiType(type.getElementType())), integer(calls.i64(), chunks),
+       integer(calls.i64(), type.getNumElements() / chunks), name});
+  status = b.create<LLVM::OrOp>(loc, status, failed);
 }
 
 int32_t LibraryPlans::plan(StringRef function, Location loc, int32_t number,

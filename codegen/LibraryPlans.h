@@ -26,6 +26,9 @@ public:
   int32_t attention(AttentionOp op, int32_t number);
   int32_t attentionGrad(AttentionGradOp op, int32_t number);
 
+  /// Makes a collective known; in the order of ids.
+  void collective(mlir::Operation *op);
+
   /// Ends dsc_program_init and adds dsc_program_abi_version.
   void finish();
 

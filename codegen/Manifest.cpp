@@ -375,6 +375,46 @@ static llvm::json::Object optionsOf(ModuleOp module) {
   return options;
 }
 
+/// What each rank has its own chunks of.
+static llvm::json::Array shardsOf(ModuleOp module) {
+  llvm::json::Array shards;
+  for (GlobalOp global : shardedGlobals(module)) {
+    RankedTensorType type = global.getTensorType();
+    shards.push_back(llvm::json::Object{{"name", global.getSymName().str()},
+                                        {"chunks", type.getDimSize(0)},
+                                        {"chunk_bytes", tensorBytes(type) / type.getDimSize(0)}});
+  }
+  return shards;
+}
+
+/// The wire plan. What ranks send together for a collective in a step, in bytes: of reduce_scatter
+/// and all_gather (ranks - 1) times its chunks.
+static llvm::json::Array collectiveList(ModuleOp module) {
+  llvm::StringMap<int64_t> elements; // of parameters, by the location's name of their bucket
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (std::optional<PlaceAttr> place = global.getWithin()) {
+      elements[place->getFlat().getValue()] += global.getTensorType().getNumElements();
+    }
+  }
+  llvm::json::Array list;
+  for (Operation *op : collectivesOf(module)) {
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    int64_t chunks = isa<AllReduceOp>(op) ? 1 : type.getDimSize(0);
+    std::string name = collectiveName(op), bucket = StringRef(name).split(' ').second.str();
+    bool isBucket = type.getRank() == 2 && type.getDimSize(1) == DSC_CHUNK_ELEMENTS;
+    auto known = elements.find(bucket);
+    list.push_back(
+        llvm::json::Object{{"name", name},
+                           {"kind", op->getName().stripDialect().str()},
+                           {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
+                           {"dtype", dtypeName(type.getElementType())},
+                           {"chunks", chunks},
+                           {"chunk_elements", type.getNumElements() / chunks},
+                           {"elements", isBucket && known != elements.end() ? known->second : 0}});
+  }
+  return list;
+}
+
 LogicalResult dsc::attachManifest(ModuleOp module) {
   FailureOr<CompileOptions> options = CompileOptions::from(module);
   if (failed(options)) {
@@ -425,6 +465,7 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
     auto value = module->getAttrOfType<StringAttr>(key);
     return value ? value.getValue().str() : std::string();
   };
+  auto maxRanks = module->getAttrOfType<IntegerAttr>("dsc.max_ranks");
   llvm::json::Object manifest{
       {"format", 1},
       {"abi", DSC_ABI_VERSION},
@@ -453,6 +494,10 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
                                   {"shift_labels", options->shiftLabels},
                                   {"mean", options->lossMean}}},
       {"ops", opsOf(module)},
+      {"zero", options->zero},
+      {"max_ranks", maxRanks ? maxRanks.getInt() : 1},
+      {"shards", shardsOf(module)},
+      {"collectives", collectiveList(module)},
       {"weights", llvm::json::Object{{"file", text("dsc.weights_file")},
                                      {"sha256", text("dsc.weights_sha256")}}},
   };

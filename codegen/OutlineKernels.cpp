@@ -20,7 +20,7 @@ std::string dsc::kernelKey(KernelOp kernel) {
   std::string key;
   llvm::raw_string_ostream os(key);
   os << stringifyKernelKind(kernel.getKind()) << ' ' << kernel.getRowRank() << ' '
-     << kernel.getScratch() << " [";
+     << kernel.getScratch() << ' ' << kernel.getOwnedChunks() << " [";
   llvm::interleaveComma(kernel.getDomain(), os);
   os << "]";
   DenseMap<Value, int64_t> numbers;

@@ -48,7 +48,14 @@ static FailureOr<CpuTarget> processorOf(ModuleOp module) {
 }
 
 /// A launch in place of `kernel`, with its operands, results and slots.
-static void replaceByLaunch(KernelOp kernel, ArrayRef<KernelLaunch> launches) {
+static LogicalResult replaceByLaunch(KernelOp kernel, ArrayRef<KernelLaunch> launches) {
+  int64_t chunks = kernel.getOwnedChunks();
+  if (chunks && !isCuda(kernel->getParentOfType<ModuleOp>()) &&
+      (launches.size() != 1 || launches[0].units != chunks)) {
+    return kernel.emitError("runs over its own of ")
+           << chunks << " chunks and is scheduled in " << launches.size() << " functions of "
+           << (launches.empty() ? 0 : launches[0].units) << " units";
+  }
   OpBuilder b(kernel);
   SmallVector<Attribute> symbols;
   SmallVector<int64_t> units, grains;
@@ -57,8 +64,9 @@ static void replaceByLaunch(KernelOp kernel, ArrayRef<KernelLaunch> launches) {
     units.push_back(launch.units);
     grains.push_back(launch.grain);
   }
-  auto launch = b.create<LaunchOp>(kernel.getLoc(), kernel.getResultTypes(),
-                                   b.getArrayAttr(symbols), kernel.getInputs(), units, grains);
+  auto launch =
+      b.create<LaunchOp>(kernel.getLoc(), kernel.getResultTypes(), b.getArrayAttr(symbols),
+                         kernel.getInputs(), units, grains, chunks);
   for (StringRef name : {"dsc.slots", "dsc.scratch"}) {
     if (Attribute attribute = kernel->getAttr(name)) {
       launch->setAttr(name, attribute);
@@ -66,6 +74,7 @@ static void replaceByLaunch(KernelOp kernel, ArrayRef<KernelLaunch> launches) {
   }
   kernel.replaceAllUsesWith(launch.getResults());
   kernel.erase();
+  return success();
 }
 
 LogicalResult dsc::runKernelsPhase(ModuleOp module) {
@@ -75,7 +84,9 @@ LogicalResult dsc::runKernelsPhase(ModuleOp module) {
   }
   for (func::FuncOp entry : entriesOf(module)) {
     for (auto kernel : llvm::to_vector(entry.getOps<KernelOp>())) {
-      replaceByLaunch(kernel, table->launches(kernel));
+      if (failed(replaceByLaunch(kernel, table->launches(kernel)))) {
+        return failure();
+      }
     }
   }
   FailureOr<CompileOptions> options = CompileOptions::from(module);

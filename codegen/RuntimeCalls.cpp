@@ -74,3 +74,16 @@ Value RuntimeCalls::constantArray(OpBuilder &b, Location loc, ArrayRef<int64_t> 
   }
   return b.create<LLVM::AddressOfOp>(loc, pointer, it->second);
 }
+
+Value RuntimeCalls::text(OpBuilder &b, Location loc, StringRef text) {
+  auto bytes = StringAttr::get(module.getContext(), text.str() + std::string(1, '\0'));
+  auto [it, inserted] = texts.try_emplace(bytes, "dsc_text_" + std::to_string(texts.size()));
+  if (inserted) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    b.create<LLVM::GlobalOp>(module.getLoc(),
+                             LLVM::LLVMArrayType::get(b.getI8Type(), bytes.getValue().size()),
+                             /*isConstant=*/true, LLVM::Linkage::Internal, it->second, bytes);
+  }
+  return b.create<LLVM::AddressOfOp>(loc, pointer, it->second);
+}

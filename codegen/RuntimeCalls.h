@@ -23,11 +23,13 @@ public:
 
   /// The address of a private constant array of i64; equal arrays are one.
   mlir::Value constantArray(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<int64_t> values);
+  /// The address of a private constant text, ended by 0; equal texts are one.
+  mlir::Value text(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef text);
 
 private:
   mlir::ModuleOp module;
   mlir::Type pointer;
-  llvm::DenseMap<mlir::Attribute, std::string> arrays;
+  llvm::DenseMap<mlir::Attribute, std::string> arrays, texts;
 };
 
 } // namespace dsc

@@ -74,9 +74,11 @@ FailureOr<Labelled> Contraction::takeDiagonals(Labelled operand) {
       }
       SmallVector<int64_t> rowShape(shape.size(), 1), columnShape(shape.size(), 1);
       rowShape[i] = columnShape[j] = shape[i];
-      SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq<int64_t>(0, shape[i]));
-      Value same = n.e.compare(ComparePredicate::eq, n.e.intTensor(numbers, rowShape),
-                               n.e.intTensor(numbers, columnShape));
+      Value row = n.numbers(shape[i], rowShape);
+      if (!row) {
+        return failure();
+      }
+      Value same = n.e.compare(ComparePredicate::eq, row, n.numbers(shape[i], columnShape));
       Value masked = n.e.select(same, operand.value, n.e.like(operand.value, 0));
       operand.value = n.e.reduce(ReduceKind::sum, masked, {static_cast<int64_t>(j)}, false);
       operand.labels.erase(operand.labels.begin() + j);

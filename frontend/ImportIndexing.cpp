@@ -131,7 +131,10 @@ LogicalResult dsc::importOneHot(NodeImport &n) {
   Value index = n.e.convert(indices, n.e.builder.getI64Type());
   index = n.e.select(n.e.compare(ComparePredicate::lt, index, n.e.like(index, 0)),
                      n.e.addScalar(index, static_cast<double>(size)), index);
-  Value place = n.e.intTensor(llvm::to_vector(llvm::seq<int64_t>(0, size)), positions);
+  Value place = n.numbers(size, positions);
+  if (!place) {
+    return failure();
+  }
   Value hit = n.e.compare(ComparePredicate::eq, n.e.reshape(index, shape), place);
   Value off = n.e.reshape(n.e.sliceAxis(values, 0, 0, 1), {}),
         on = n.e.reshape(n.e.sliceAxis(values, 0, 1, 1), {});
@@ -211,7 +214,10 @@ LogicalResult dsc::importReverseSequence(NodeImport &n) {
                      << " sequences";
   }
   Value length = n.e.reshape(n.e.convert(lengths, n.e.builder.getI64Type()), lengthShape);
-  Value step = n.e.intTensor(llvm::to_vector(llvm::seq<int64_t>(0, timeShape[*time])), timeShape);
+  Value step = n.numbers(timeShape[*time], timeShape);
+  if (!step) {
+    return failure();
+  }
   Value mirrored = n.e.addScalar(n.e.sub(length, step), -1);
   Value index = n.e.select(n.e.compare(ComparePredicate::lt, step, length), mirrored, step);
   index = n.e.broadcast(index, Emitter::shapeOf(x));
@@ -240,7 +246,10 @@ LogicalResult dsc::importTopK(NodeImport &n) {
   bool largest = n.intAttr("largest", 1) != 0;
   SmallVector<int64_t> positionShape(Emitter::shapeOf(x).size(), 1);
   positionShape[*axis] = size;
-  Value positions = n.e.intTensor(llvm::to_vector(llvm::seq<int64_t>(0, size)), positionShape);
+  Value positions = n.numbers(size, positionShape);
+  if (!positions) {
+    return failure();
+  }
   Type element = Emitter::elementOf(x);
   Value worst;
   if (auto type = dyn_cast<FloatType>(element)) {
@@ -290,8 +299,11 @@ LogicalResult dsc::importTensorScatter(NodeImport &n) {
   Value start = n.hasInput(2)
                     ? n.e.reshape(n.e.convert(n.input(2), n.e.builder.getI64Type()), batchShape)
                     : n.e.splat(n.e.builder.getI64Type(), batchShape, 0);
-  Value index =
-      n.e.add(start, n.e.intTensor(llvm::to_vector(llvm::seq<int64_t>(0, steps)), stepShape));
+  Value step = n.numbers(steps, stepShape);
+  if (!step) {
+    return failure();
+  }
+  Value index = n.e.add(start, step);
   if (n.stringAttr("mode", "linear") == "circular") {
     index = n.e.binary<ModOp>(index, n.e.like(index, static_cast<double>(size)));
   }

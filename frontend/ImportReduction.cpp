@@ -224,7 +224,10 @@ LogicalResult dsc::importHardmax(NodeImport &n) {
             n.e.i64("axis", *axis)});
   SmallVector<int64_t> shape(rank, 1);
   shape[*axis] = Emitter::shapeOf(x)[*axis];
-  SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq<int64_t>(0, shape[*axis]));
-  Value hit = n.e.compare(ComparePredicate::eq, best, n.e.intTensor(numbers, shape));
+  Value positions = n.numbers(shape[*axis], shape);
+  if (!positions) {
+    return failure();
+  }
+  Value hit = n.e.compare(ComparePredicate::eq, best, positions);
   return n.result(n.e.convert(hit, Emitter::elementOf(x)));
 }

@@ -689,20 +689,6 @@ LogicalResult dsc::importRange(NodeImport &n) {
   return n.result(n.e.floatTensor(element, values, {length}));
 }
 
-/// The numbers of the rows and of the columns of a matrix, as constants [rows, 1] and [1, columns].
-static FailureOr<std::pair<Value, Value>> numberedCells(NodeImport &n, int64_t rows,
-                                                        int64_t columns) {
-  // They are held while compiling; no matrix that fits a memory has more.
-  constexpr int64_t most = int64_t(1) << 24;
-  if (rows > most || columns > most) {
-    return n.error() << "is for " << rows << " rows and " << columns << " columns; dsc takes up to "
-                     << most << " of each";
-  }
-  auto numbers = [](int64_t count) { return llvm::to_vector(llvm::seq<int64_t>(0, count)); };
-  return std::pair(n.e.intTensor(numbers(rows), {rows, 1}),
-                   n.e.intTensor(numbers(columns), {1, columns}));
-}
-
 /// Keeps the upper or lower triangle: a constant mask over the last two dimensions.
 LogicalResult dsc::importTrilu(NodeImport &n) {
   Value x = n.input(0);
@@ -718,11 +704,11 @@ LogicalResult dsc::importTrilu(NodeImport &n) {
     shift = std::clamp<int64_t>(given->front(), -(int64_t(1) << 41), int64_t(1) << 41);
   }
   int64_t rows = Emitter::shapeOf(x).take_back(2).front(), columns = Emitter::shapeOf(x).back();
-  FailureOr<std::pair<Value, Value>> cells = numberedCells(n, rows, columns);
-  if (failed(cells)) {
+  Value row = n.numbers(rows, {rows, 1}), column = row ? n.numbers(columns, {1, columns}) : row;
+  if (!column) {
     return failure();
   }
-  Value row = n.e.addScalar(cells->first, static_cast<double>(shift)), column = cells->second;
+  row = n.e.addScalar(row, static_cast<double>(shift));
   bool upper = n.intAttr("upper", 1) != 0;
   Value mask = n.e.compare(upper ? ComparePredicate::ge : ComparePredicate::le, column, row);
   return n.result(n.e.select(mask, x, n.e.like(x, 0)));
@@ -743,10 +729,10 @@ LogicalResult dsc::importEyeLike(NodeImport &n) {
   }
   int64_t rows = Emitter::shapeOf(x)[0], columns = Emitter::shapeOf(x)[1];
   int64_t shift = std::clamp<int64_t>(n.intAttr("k", 0), -(int64_t(1) << 40), int64_t(1) << 40);
-  FailureOr<std::pair<Value, Value>> cells = numberedCells(n, rows, columns);
-  if (failed(cells)) {
+  Value row = n.numbers(rows, {rows, 1}), column = row ? n.numbers(columns, {1, columns}) : row;
+  if (!column) {
     return failure();
   }
-  Value row = n.e.addScalar(cells->first, static_cast<double>(shift)), column = cells->second;
+  row = n.e.addScalar(row, static_cast<double>(shift));
   return n.result(n.e.convert(n.e.compare(ComparePredicate::eq, row, column), element));
 }

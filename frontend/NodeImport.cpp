@@ -35,6 +35,15 @@ FailureOr<SmallVector<double>> NodeImport::constantNumbers(unsigned i, StringRef
       " depends on run-time data; it must be a constant (--bind gives a graph input a value)");
 }
 
+Value NodeImport::numbers(int64_t count, ArrayRef<int64_t> shape) {
+  constexpr int64_t most = int64_t(1) << 24;
+  if (count > most) {
+    error() << "numbers the elements of a dimension of " << count << "; dsc takes up to " << most;
+    return {};
+  }
+  return e.intTensor(llvm::to_vector(llvm::seq<int64_t>(0, count)), shape);
+}
+
 int64_t NodeImport::intAttr(StringRef name, int64_t otherwise) const {
   const NodeAttribute *attribute = node.attribute(name);
   return attribute && attribute->kind == NodeAttribute::Kind::Int ? attribute->i : otherwise;

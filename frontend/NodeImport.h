@@ -82,6 +82,10 @@ public:
   mlir::LogicalResult result(mlir::Value value) { return set(0, value); }
   mlir::LogicalResult setSequence(unsigned i, mlir::ArrayRef<mlir::Value> values);
 
+  /// 0, 1, .. count - 1 as a constant of `shape`. Null after an error where the node is for more
+  /// than fit a memory: they are held while compiling.
+  mlir::Value numbers(int64_t count, mlir::ArrayRef<int64_t> shape);
+
   /// A uniform random tensor in [0, 1), numbered after the node.
   mlir::Value random(Distribution distribution, mlir::RankedTensorType type);
 

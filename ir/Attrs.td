@@ -117,7 +117,7 @@ def Dsc_KernelKindAttr : Dsc_EnumAttr<Dsc_KernelKind, "kernel_kind">;
 
 def Dsc_Space : Dsc_Enum<"Space", "memory space (runtime/abi.h, dsc_space)", [
   I32EnumAttrCase<"state", 0>, I32EnumAttrCase<"arena", 1>, I32EnumAttrCase<"constants", 2>,
-  I32EnumAttrCase<"io", 3>]>;
+  I32EnumAttrCase<"io", 3>, I32EnumAttrCase<"shard", 4>]>;
 def Dsc_SpaceAttr : Dsc_EnumAttr<Dsc_Space, "space">;
 
 def Dsc_SlotAttr : Dsc_Attr<"Slot", "slot"> {
@@ -125,7 +125,8 @@ def Dsc_SlotAttr : Dsc_Attr<"Slot", "slot"> {
   let description = [{
     `first` and `last` are positions in the entry's schedule (the order of its ops): the slot is
     reserved from the op that writes it to the last op that reads it, both included. A view repeats
-    the slot of its base with its own offset.
+    the slot of its base with its own offset. Offsets in `shard` are those that one rank has, where all
+    chunks are its own; with more ranks the runtime finds the place of the same chunk.
 
     Example: `#dsc.slot<arena, 4096, 1024, 3, 9>`
   }];

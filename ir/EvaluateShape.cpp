@@ -217,7 +217,8 @@ static bool scatterNd(ScatterNdOp op, ArrayRef<EvaluatedTensor> operands, Evalua
 bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
                         std::vector<EvaluatedTensor> &results) {
   EvaluatedTensor &y = results.front();
-  if (isa<ReshapeOp, AfterOp>(op)) {
+  // Collectives as one rank sees them.
+  if (isa<ReshapeOp, AfterOp, ReduceScatterOp, AllGatherOp, AllReduceOp, WaitOp>(op)) {
     y.floats = operands[0].floats;
     y.integers = operands[0].integers;
     return true;

@@ -12,5 +12,6 @@ include "ir/OpsNormalization.td"
 include "ir/OpsRandom.td"
 include "ir/OpsOptimizer.td"
 include "ir/OpsMemory.td"
+include "ir/OpsCollective.td"
 
 #endif // DSC_IR_OPS_TD

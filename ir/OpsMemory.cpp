@@ -104,6 +104,13 @@ LogicalResult GlobalOp::verify() {
              << type << ", what it copies is " << (of ? of.getType() : Type());
     }
   }
+  bool canShard = type.getRank() == 2 && !getStorage() && !getWithin() &&
+                  (isCopy || getRole() == GlobalRole::trained || getRole() == GlobalRole::state);
+  if (getSharded() && !canShard) { // global_11
+    return emitOpError("is sharded and ")
+           << type << " of role " << stringifyGlobalRole(getRole())
+           << ", expected a whole [chunks, elements] of trained, state or compute";
+  }
   if (getWithin() && failed(verifyPlace(*this))) {
     return failure();
   }
@@ -260,6 +267,17 @@ LogicalResult KernelOp::verify() {
   if (getRowRank() > getDomain().size()) { // kernel_3
     return emitOpError("row_rank is ")
            << getRowRank() << ", domain has rank " << getDomain().size();
+  }
+  if (int64_t chunks = getOwnedChunks()) {
+    int64_t points = ShapedType::getNumElements(getDomain());
+    int64_t rows = ShapedType::getNumElements(getDomain().take_front(getRowRank()));
+    bool isCut = chunks > 0 && (getKind() == KernelKind::row
+                                    ? rows == chunks
+                                    : getKind() == KernelKind::elementwise && points % chunks == 0);
+    if (!isCut) { // kernel_10
+      return emitOpError("of kind ") << stringifyKernelKind(getKind()) << " over [" << getDomain()
+                                     << "] has no " << chunks << " equal chunks";
+    }
   }
   if (getKind() == KernelKind::loops) {
     return verifyLoops(*this);

@@ -28,7 +28,8 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     place: what the user knows as two weights may be one matrix, a weight may be padded or transposed.
     Names, shapes, roles and sources stay with the parts; the storing global starts at the splat 0.
     A global that lies `within` a flat one has no storage of its own either: entries read and write the
-    flat one, and the global says what these bytes are.
+    flat one, and the global says what these bytes are. Of a `sharded` global each rank has the chunks
+    that it owns (dsc_slice_begin, runtime/abi.h), and nothing reads others.
     1. Exactly one of value and source is present.
     2. value has the global's type.
     3. State, run-time values and compute globals are splats.
@@ -39,6 +40,7 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
     8. A part has no slot.
     9. What lies `within` a global is inside it, of its element type, and that one lies in no other.
     10. The type is a statically shaped tensor.
+    11. A sharded global is of rank 2, [chunks, elements]; of role trained, state or compute; no part of another one.
 
     Example:
     ```mlir
@@ -51,7 +53,7 @@ def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
                        OptionalAttr<StrArrayAttr>:$onnx_names, OptionalAttr<StrAttr>:$reason,
                        OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<StrAttr>:$slot_kind,
                        OptionalAttr<Dsc_SlotAttr>:$slot, OptionalAttr<Dsc_StorageAttr>:$storage,
-                       OptionalAttr<Dsc_PlaceAttr>:$within);
+                       OptionalAttr<Dsc_PlaceAttr>:$within, UnitAttr:$sharded);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -152,7 +154,8 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     The body's arguments are the operands, what it yields are the results. `kind` is the schedule class; `domain` the
     iteration space, split into `row_rank` leading dimensions (rows) and the rest (columns). `scratch` is the number of
     bytes of arena that the schedule needs beside operands and results. `refused` lists the fusions that were not made
-    with the makers of its operands, and why. docs/architecture.md has the table of kinds.
+    with the makers of its operands, and why. docs/architecture.md has the table of kinds. With `owned_chunks` the
+    domain is cut into so many equal parts, the first one first, of which a rank computes those that it owns.
     1. Block arguments have the operands' types.
     2. Yielded types are the results'.
     3. row_rank is at most the rank of domain.
@@ -162,6 +165,7 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     7. Results have the domain's shape, or one element a row or column where there are such reductions.
     8. A `loops` kernel holds one op and yields its results.
     9. scratch holds the partial sums of columns.
+    10. Owned chunks divide the domain's points, in a kernel of kind `elementwise`; or are the rows of kind `row`.
 
     Example:
     ```mlir
@@ -175,7 +179,7 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
   }];
   let arguments = (ins Variadic<Dsc_Tensor>:$inputs, Dsc_KernelKindAttr:$kind, DenseI64ArrayAttr:$domain,
                        I64Attr:$row_rank, DefaultValuedAttr<I64Attr, "0">:$scratch,
-                       OptionalAttr<StrArrayAttr>:$refused);
+                       OptionalAttr<StrArrayAttr>:$refused, DefaultValuedAttr<I64Attr, "0">:$owned_chunks);
   let results = (outs Variadic<Dsc_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "`(` $inputs `)` attr-dict-with-keyword $body `:` functional-type(operands, results)";
@@ -204,7 +208,8 @@ def Dsc_LaunchOp : Dsc_Op<"launch", [Pure]> {
   let description = [{
     `units` and `grains` have one entry a function. On the CPU functions take the addresses of operands, results and
     scratch, and a range of units: `units` is the size of the iteration space, `grains` the least number of units worth
-    a thread. On CUDA they take the addresses alone: `units` is the number of blocks, `grains` that of a block's threads. Slots stand in `dsc.slots` and `dsc.scratch`, as for a kernel.
+    a thread. On CUDA they take the addresses alone: `units` is the number of blocks, `grains` that of a block's threads. Slots stand in `dsc.slots` and `dsc.scratch`, as for a kernel,
+    and so does `owned_chunks`; on the CPU a chunk is then a unit.
     1. As many units and grains as functions.
 
     Example:
@@ -213,7 +218,8 @@ def Dsc_LaunchOp : Dsc_Op<"launch", [Pure]> {
     ```
   }];
   let arguments = (ins TypedArrayAttrBase<FlatSymbolRefAttr, "functions">:$kernels, Variadic<Dsc_Tensor>:$inputs,
-                       DenseI64ArrayAttr:$units, DenseI64ArrayAttr:$grains);
+                       DenseI64ArrayAttr:$units, DenseI64ArrayAttr:$grains,
+                       DefaultValuedAttr<I64Attr, "0">:$owned_chunks);
   let results = (outs Variadic<Dsc_Tensor>:$results);
   let assemblyFormat = "$kernels `(` $inputs `)` attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -4,6 +4,7 @@
 
 #include "ir/OpsOrder.h"
 #include "ir/Options.h"
+#include "ir/Ownership.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -22,7 +23,9 @@ ArrayRef<PhaseInfo> dsc::allPhases() {
        "every op computes in the type of its row in the precision table"},
       {Phase::Recompute, "recompute", "values saved for backward are chosen"},
       {Phase::Parallel, "parallel",
-       "parameters, state and gradients lie in flat buckets, updated by one op each"},
+       "parameters, state and gradients lie in flat buckets, updated by one op each; every chunk "
+       "has "
+       "one owner, and nothing reads chunks that its rank does not have"},
       {Phase::Fusion, "fusion",
        "every op is in a kernel, a library call, a view or an access of a global"},
       {Phase::Memory, "memory", "every value has its slot; no two live values overlap"},
@@ -106,7 +109,8 @@ static LogicalResult verifyFused(ModuleOp module) {
     for (Operation &op : function.getOps()) {
       if (!isa<KernelOp, MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp,
                AttentionGradOp, ReshapeOp, SliceOp, PackOp, AfterOp, GetGlobalOp, SetGlobalOp,
-               GradientsOp, func::ReturnOp>(op)) {
+               GradientsOp, ReduceScatterOp, AllGatherOp, AllReduceOp, WaitOp, func::ReturnOp>(
+              op)) {
         return op.emitError("op is in no kernel and is no library call after fusion");
       }
     }
@@ -123,6 +127,13 @@ LogicalResult dsc::verifyPhase(ModuleOp module, Phase phase) {
   }
   if ((phase == Phase::Fusion || phase == Phase::Memory) && failed(verifyFused(module))) {
     return failure();
+  }
+  if (phase == Phase::Parallel || phase == Phase::Fusion) {
+    for (func::FuncOp entry : entriesOf(module)) {
+      if (failed(verifyOwnership(entry))) {
+        return failure();
+      }
+    }
   }
   return success();
 }

@@ -420,6 +420,59 @@ def FormBuckets : Pass<"dsc-form-buckets", "::mlir::ModuleOp"> {
                         "bytes of a bucket's gradients; 0: the module's option bucket_bytes">];
 }
 
+def InsertCollectives : Pass<"dsc-insert-collectives", "::mlir::ModuleOp"> {
+  let summary = "Makes the step that of several ranks: reduces gradients, shards what the ZeRO stage says, gathers what is read whole";
+  let description = [{
+    Assumes: flat buckets; options `zero` and `max_ranks` (1: nothing is done). Guarantees: a bucket's gradient is
+    reduce-scattered once a step, in the type that it has in `gradients`; micro-batches are added up before, whole. At stage 0 it is gathered again and every rank updates everything. From
+    stage 1 on the update works on own chunks: optimizer state and, where there are compute copies, the f32 weights
+    are `sharded`; the sums of chunks are gathered for the norm, and what forward reads is gathered where the update
+    writes it. Stage 2 shards gradients too; stage 3 also what forward reads, and every op
+    that reads some of it gathers the bucket. A parameter that lies in no bucket is one
+    number, and is all-reduced. No op reads chunks that the rank does not have.
+
+    Before:
+    ```mlir
+    %g = dsc.pack %dw, %db {offsets = array<i64: 0, 1024>} : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<2x1024xf32>
+    %p1, %m1 = dsc.sgd %p, %g, %m, ..
+    dsc.set_global @bucket.0, %p1 : tensor<2x1024xf32>
+    ```
+    ==> (stage 1)
+    ```mlir
+    %g = dsc.pack %dw, %db {offsets = array<i64: 0, 1024>} : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<2x1024xf32>
+    %r = dsc.reduce_scatter %g : tensor<2x1024xf32>
+    %p1, %m1 = dsc.sgd %p, %r, %m, ..
+    %w = dsc.all_gather %p1 : tensor<2x1024xf32>
+    dsc.set_global @bucket.0, %w : tensor<2x1024xf32>
+    ```
+  }];
+}
+
+def MergeCollectives : Pass<"dsc-merge-collectives", "::mlir::ModuleOp"> {
+  let summary = "Sums over the ranks that are ready together become one";
+  let description = [{
+    Assumes: collectives as inserted. Guarantees: all-reduces of one element type of which the first one's result is
+    not read before the last one's operand is there are one, of a vector; what it gives is the same to the bit.
+    Gathers of one sharded global are one as long as at most `window` gathers of others come between its readers:
+    so backward gathers again what forward gave back.
+
+    Before:
+    ```mlir
+    %a1 = dsc.all_reduce %a : tensor<f32>
+    %b1 = dsc.all_reduce %b : tensor<f32>
+    ```
+    ==>
+    ```mlir
+    %ab = dsc.pack %a, %b {offsets = array<i64: 0, 1>} : (tensor<f32>, tensor<f32>) -> tensor<2xf32>
+    %s = dsc.all_reduce %ab : tensor<2xf32>
+    %a1 = dsc.slice %s {starts = array<i64: 0>, ..}
+    %b1 = dsc.slice %s {starts = array<i64: 1>, ..}
+    ```
+  }];
+  let options = [Option<"window", "window", "int64_t", "2",
+                        "gathers of others between two readers of what is kept for both">];
+}
+
 // fusion
 
 def ExpandNormalization : Pass<"dsc-expand-normalization", "::mlir::func::FuncOp"> {
@@ -575,6 +628,33 @@ def FormKernels : Pass<"dsc-form-kernels", "::mlir::func::FuncOp"> {
 }
 
 // memory
+
+def ScheduleCollectives : Pass<"dsc-schedule-collectives", "::mlir::ModuleOp"> {
+  let summary = "Splits collectives into start and wait, and puts what needs no result between them";
+  let description = [{
+    Assumes: entries after fusion. Guarantees: each collective has its `id`, counted over all entries; it stands right
+    behind what makes its operand, and dsc.wait before the first op that reads its result. What depends on results
+    stands, in its old order, behind what does not: at stages 2 and 3, where a bucket's bytes are wanted back, only
+    until `window` further reductions have started. A gather into a global is waited for where the next entry first
+    reads the global. An operand that others read too, or that is no value of its own, is copied.
+
+    Before:
+    ```mlir
+    %r = dsc.reduce_scatter %g : tensor<2x1024xf32>
+    %s = dsc.kernel (%r) ...
+    %y = dsc.matmul %a, %b : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+    ```
+    ==>
+    ```mlir
+    %r = dsc.reduce_scatter %g {id = 0 : i64} : tensor<2x1024xf32>
+    %y = dsc.matmul %a, %b : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+    %r1 = dsc.wait %r {id = 0 : i64} : tensor<2x1024xf32>
+    %s = dsc.kernel (%r1) ...
+    ```
+  }];
+  let options = [Option<"window", "window", "int64_t", "2",
+                        "stages 2 and 3: reductions that may start before one's result is used">];
+}
 
 def PlanMemory : Pass<"dsc-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Gives every value its place in memory";

@@ -72,7 +72,12 @@ static void buildPrecision(PhaseBuilder phase) {
   phase.add(createCopyWeights()); // behind it: casts have moved to the weights
 }
 
-static void buildParallel(PhaseBuilder phase) { phase.add(createFormBuckets()); }
+static void buildParallel(PhaseBuilder phase) {
+  phase.add(createFormBuckets());
+  // Naively, then fewer: what is inserted depends on the stage alone.
+  phase.add(createInsertCollectives());
+  phase.add(createMergeCollectives());
+}
 
 static void buildFusion(PhaseBuilder phase) {
   phase.addToFunctions(createExpandAttention());
@@ -90,6 +95,7 @@ static void buildFusion(PhaseBuilder phase) {
 }
 
 static void buildMemory(PhaseBuilder phase) {
+  phase.add(createScheduleCollectives()); // before: lifetimes reach over what is under way
   phase.add(createPlanMemory());
   phase.add(createVerifyPlan());
 }

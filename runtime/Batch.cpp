@@ -33,8 +33,10 @@ Status dsc::loadStreamBatch(Session &session, const Dataset &data, const Sampler
       DSC_RETURN_IF_FAILED(data.copy(i, sampler.at(position + slot), *place, slot));
     }
   }
+  // The next one of this rank.
+  const int64_t next = position + manifest.microBatch * session.ranks();
   for (int64_t slot = 0; slot < manifest.microBatch; ++slot) {
-    data.prefetch(sampler.at(position + manifest.microBatch + slot));
+    data.prefetch(sampler.at(next + slot));
   }
   return {};
 }

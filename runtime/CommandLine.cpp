@@ -101,6 +101,7 @@ constexpr CompileFlag compileFlags[] = {
     {"--disable", true},       {"--keep-values", true},  {"--dump-phases", true},
     {"--dump-passes", true},   {"--from", true},         {"--emit", true},
     {"--report", true},        {"--pass-limit", true},   {"--diagnostics", true},
+    {"--bucket-bytes", true},
 };
 
 bool takes(const char *commands, const std::string &command) {

@@ -65,6 +65,16 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
   if (line.has("--partial") && !line.has("--weights")) {
     return Status::user("--partial: needs --weights FILE|DIR");
   }
+  const int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  const Manifest &manifest = executable.manifest();
+  const int64_t planned = manifest.plannedBytes(ranks.count());
+  if (ranks.onThisMachine() > 1 && manifest.targetKind == "cpu" && memory > 0 &&
+      planned > memory / ranks.onThisMachine()) {
+    return Status::machine(
+        format("the plan needs %s for each of %d ranks, and this machine has %s; "
+               "start fewer ranks on it, or compile with a smaller micro-batch",
+               bytesText(planned).c_str(), ranks.onThisMachine(), bytesText(memory).c_str()));
+  }
   // Ranks that share processors share them evenly.
   int team = static_cast<int>(*threads);
   if (!team && ranks.sharingProcessors() > 1) {

@@ -375,6 +375,7 @@ Status Training::reportSkipped(const Submitted &step, const ScalarResults &resul
   }
   what += "; " + *origin;
   if (isLast) {
+    ranks.failTogether();
     return Status::user(what +
                         ". The weights are those of the last good step; go on from them with "
                         "a lower --lr, with --clip" +
@@ -556,10 +557,11 @@ Status Training::run() {
   if (failure.ok() && evalData && evaluatedAt != done && !ranks.stopSignal()) {
     failure = evaluateNow(done);
   }
-  // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told. A
-  // lost rank took its part of the weights along, and broke off the last step anywhere.
+  // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told. But
+  // saving takes all ranks: none can once one is lost or has an error of its own.
   const bool lostRank = failure.exitCode() == ExitCode::Rank;
-  Status saved = lostRank ? Status() : save(done, true);
+  const bool canSave = failure.ok() || ranks.count() == 1 || ranks.failsTogether();
+  Status saved = canSave ? save(done, true) : Status();
   failure = failure.failed() ? failure : saved;
   int signal = ranks.stopSignal();
   const char *reason = lostRank ? "rank" : failure.failed() ? "error" : signal ? "signal" : "done";

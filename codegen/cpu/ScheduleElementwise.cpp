@@ -14,6 +14,12 @@ using namespace dsc;
 // A multiple of DSC_LANES, so that only a row's last block has a tail.
 static constexpr int64_t kBlock = 2048;
 
+/// Elements of a unit: a chunk where ranks compute their own ones.
+static int64_t blockElements(const KernelSpace &space) {
+  int64_t chunks = space.kernel().getOwnedChunks();
+  return chunks ? space.rows() * space.columns() / chunks : kBlock;
+}
+
 /// All results at the current columns: every load stands before the first store, as in-place
 /// results need.
 static LogicalResult emitResults(BodyEmitter &body) {
@@ -38,7 +44,8 @@ FailureOr<SmallVector<KernelLaunch>> dsc::scheduleElementwise(const KernelSpace 
   BodyEmitter body(space, function);
   VectorBuilder &b = body.b;
   int64_t columns = space.columns(), full = columns / DSC_LANES * DSC_LANES;
-  int64_t blocks = std::max<int64_t>(1, llvm::divideCeil(columns, kBlock));
+  int64_t block = blockElements(space);
+  int64_t blocks = std::max<int64_t>(1, llvm::divideCeil(columns, block));
 
   bool failed = mlir::failed(body.beginKernel());
   b.loop(body.begin(), body.end(), 1, [&](Value unit) {
@@ -46,10 +53,10 @@ FailureOr<SmallVector<KernelLaunch>> dsc::scheduleElementwise(const KernelSpace 
     Value row = unit;
     if (blocks > 1) {
       row = space.rows() == 1 ? b.index(0) : b.divIndex(unit, blocks);
-      Value block = space.rows() == 1 ? unit : b.remIndex(unit, blocks);
-      range.lower = b.mulIndex(block, kBlock);
-      range.fullUpper = b.minIndex(b.addIndex(range.lower, b.index(kBlock)), b.index(full));
-      range.tailCondition = b.cmpi(arith::CmpIPredicate::eq, block, b.index(blocks - 1));
+      Value place = space.rows() == 1 ? unit : b.remIndex(unit, blocks);
+      range.lower = b.mulIndex(place, block);
+      range.fullUpper = b.minIndex(b.addIndex(range.lower, b.index(block)), b.index(full));
+      range.tailCondition = b.cmpi(arith::CmpIPredicate::eq, place, b.index(blocks - 1));
     }
     failed =
         failed || mlir::failed(body.beginRow(row)) ||
@@ -63,7 +70,7 @@ FailureOr<SmallVector<KernelLaunch>> dsc::scheduleElementwise(const KernelSpace 
   if (failed) {
     return failure();
   }
-  int64_t bytes = bytesPerElement(space) * std::min(columns, kBlock);
+  int64_t bytes = bytesPerElement(space) * std::min(columns, block);
   int64_t units = space.columns() == 0 ? 0 : space.rows() * blocks;
   return SmallVector<KernelLaunch>{{name.str(), units, launchGrain(kernel, bytes)}};
 }

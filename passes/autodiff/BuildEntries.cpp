@@ -76,6 +76,7 @@ private:
 
   bool accumulates() const { return options.accumulate != 1; }
   bool meansGlobally() const { return options.lossMean == "global"; }
+  Value overRanks(ValueBuilder &b, Value value);
   /// --loss=none: only @eval, which returns the outputs.
   bool isForwardOnly() const { return options.loss == "none"; }
 
@@ -219,6 +220,15 @@ Value EntryBuilder::carried(ValueBuilder &b, Entry &entry, GlobalOp state, Value
   return b.select(entry.isFirst, value, b.add(globals.get(b, state), value));
 }
 
+/// The sum of a number of the step over the ranks.
+Value EntryBuilder::overRanks(ValueBuilder &b, Value value) {
+  if (options.maxRanks == 1) {
+    return value;
+  }
+  Type element = tensorType(value).getElementType(), wide = statisticsType(element);
+  return b.cast(b.create<AllReduceOp>(b.cast(value, wide), IntegerAttr()), element);
+}
+
 //===----------------------------------------------------------------------===//
 // @micro and @last
 //===----------------------------------------------------------------------===//
@@ -353,8 +363,20 @@ LogicalResult EntryBuilder::finishLast(Entry &entry, ValueBuilder &b, const Loss
     }
     average = b.create<ReciprocalOp>(b.cast(globals.get(b, "rt.micro_batches"), element));
   }
+  // The step is that of all ranks: each has the same loss and counts, and decides the same.
+  b.loc = NameLoc::get(builder.getStringAttr("loss"));
+  Value ranks;
+  if (options.maxRanks > 1) {
+    ranks = b.cast(globals.get(b, "rt.ranks"), element);
+    loss = b.div(overRanks(b, loss), ranks);
+    if (terms.isCounted || meansGlobally()) {
+      count = overRanks(b, count);
+    }
+  }
   if (meansGlobally()) {
-    average = b.create<ReciprocalOp>(b.create<MaxOp>(count, b.scalar(1, count)));
+    // Gradients are reduced to their mean over the ranks, the loss is by now.
+    Value number = b.create<MaxOp>(count, b.scalar(1, count));
+    average = b.create<ReciprocalOp>(ranks ? b.div(number, ranks) : number);
   }
   if (average) {
     loss = b.mul(loss, average);

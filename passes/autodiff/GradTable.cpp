@@ -144,6 +144,11 @@ ArrayRef<GradRow> dsc::gradTable() {
       never<KernelOp>(kLater),
       never<YieldOp>(kLater),
       never<LaunchOp>(kLater),
+      // Collective
+      never<ReduceScatterOp>(kUpdate),
+      never<AllGatherOp>(kLater),
+      never<AllReduceOp>(kUpdate),
+      never<WaitOp>(kLater),
   };
   return rows;
 }

@@ -25,7 +25,7 @@ GlobalOp TrainingGlobals::declare(StringRef name, RankedTensorType type, GlobalR
       SourceAttr(), ArrayAttr(), StringAttr(),
       of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
       kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), StorageAttr(),
-      PlaceAttr());
+      PlaceAttr(), UnitAttr());
   // A model may have a parameter of this name; `of` and `slot_kind` say what the global is,
   // whatever it is called.
   table.insert(global, Block::iterator(global));
@@ -77,6 +77,7 @@ LogicalResult TrainingGlobals::declareRuntimeValues(const CompileOptions &option
       {"rt.sample_base", i64, 0},
       {"rt.micro_batches", f32, 1},
       {"rt.micro_index", i64, 0},
+      {"rt.ranks", f32, 1, options.maxRanks > 1},
   };
   for (const Entry &entry : entries) {
     if (entry.present && failed(declareRuntime(entry.name, entry.element, entry.value))) {

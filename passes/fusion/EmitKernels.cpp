@@ -24,7 +24,7 @@ static bool isView(Operation *op) {
 bool dsc::staysOutside(Operation *op) {
   return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp,
              ReshapeOp, ConstantOp, GetGlobalOp, SetGlobalOp, GradientsOp, PackOp, AfterOp,
-             func::ReturnOp>(op) ||
+             ReduceScatterOp, AllGatherOp, AllReduceOp, func::ReturnOp>(op) ||
          isView(op);
 }
 
@@ -250,7 +250,7 @@ void KernelEmitter::emit(ArrayRef<std::string> refused) {
   SmallVector<StringRef> reasons(refused.begin(), refused.end());
   auto kernel = builder.create<KernelOp>(
       loc, TypeRange(ValueRange(yielded)), operands, kind, domain, rowRank, scratch,
-      reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons));
+      reasons.empty() ? ArrayAttr() : builder.getStrArrayAttr(reasons), group.ownedChunks);
   kernel.getBody().push_back(body.release());
   for (auto &[value, index] : replaced) {
     Value view =

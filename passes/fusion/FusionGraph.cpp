@@ -120,6 +120,7 @@ void FusionGraph::addNode(Operation *op, int segment) {
   group.hasRow = node.reduce == ReduceSpan::row;
   group.hasColumn = node.reduce == ReduceSpan::column;
   group.fusable = node.fusable;
+  group.ownedChunks = node.fusable ? ownership.chunksOf(op) : 0;
   nodes.push_back(std::move(node));
   groups.push_back(std::move(group));
   position.push_back(static_cast<int>(order.size()));
@@ -141,7 +142,8 @@ void FusionGraph::addDependency(int from, int to) {
 }
 
 FusionGraph::FusionGraph(Block &block)
-    : keptRowBytes(targetOf(block.getParentOp())->keptRowBytes()) {
+    : keptRowBytes(targetOf(block.getParentOp())->keptRowBytes()),
+      ownership(cast<func::FuncOp>(block.getParentOp())) {
   int segment = 0;
   DenseMap<Attribute, int> lastAccess; // of a global
   DenseMap<Attribute, SmallVector<int>> readsSinceWrite;

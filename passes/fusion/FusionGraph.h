@@ -7,6 +7,8 @@
 
 #include "passes/fusion/IterationSpace.h"
 
+#include "ir/Ownership.h"
+
 #include <vector>
 
 namespace dsc {
@@ -47,6 +49,7 @@ struct FusionGroup {
   int64_t columns = 0; // where rows and columns meet; 0 without reductions
   bool hasRow = false, hasColumn = false;
   bool fusable = false;
+  int64_t ownedChunks = 0; // ir/Ownership.h
 };
 
 class FusionGraph {
@@ -87,6 +90,7 @@ private:
   void addNode(mlir::Operation *op, int segment);
   void addDependency(int from, int to);
 
+  Ownership ownership;
   std::vector<int> position; // of a group in `order`
 };
 

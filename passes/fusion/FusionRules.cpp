@@ -219,6 +219,9 @@ static std::string checkPair(const FusionGraph &graph, int a, int b) {
       graph.nodes[graph.groups[b].nodes[0]].segment) {
     return "the end of the gradients stands between them";
   }
+  if (graph.groups[a].ownedChunks != graph.groups[b].ownedChunks) {
+    return "a rank computes its own chunks of the one and all of the other";
+  }
   return "";
 }
 

@@ -4,6 +4,8 @@
 
 #include "passes/memory/Liveness.h"
 
+#include "ir/Ownership.h"
+
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
@@ -12,9 +14,9 @@ using namespace dsc;
 Value dsc::insertCopy(Value value, Operation *before) {
   OpBuilder builder(before);
   auto type = cast<RankedTensorType>(value.getType());
-  auto kernel =
-      builder.create<KernelOp>(value.getLoc(), TypeRange{type}, ValueRange{value},
-                               KernelKind::elementwise, type.getShape(), 0, 0, ArrayAttr());
+  auto kernel = builder.create<KernelOp>(value.getLoc(), TypeRange{type}, ValueRange{value},
+                                         KernelKind::elementwise, type.getShape(), 0, 0,
+                                         ArrayAttr(), ownedChunks(value));
   Block *block = builder.createBlock(&kernel.getBody(), {}, {type}, {value.getLoc()});
   builder.create<YieldOp>(value.getLoc(), block->getArguments());
   return kernel.getResult(0);

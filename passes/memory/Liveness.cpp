@@ -2,6 +2,8 @@
 
 #include "passes/memory/Liveness.h"
 
+#include "ir/OpsOrder.h"
+
 using namespace mlir;
 using namespace dsc;
 
@@ -23,6 +25,20 @@ bool dsc::isContiguousSlice(SliceOp slice, int64_t &offset) {
   return true;
 }
 
+void dsc::dropOrder(ModuleOp module) {
+  module.walk([](AfterOp op) {
+    op.getY().replaceAllUsesWith(op.getX());
+    op.erase();
+  });
+}
+
+bool dsc::isInPlace(Operation *op) {
+  if (auto gather = dyn_cast<AllGatherOp>(op)) {
+    return !gather.getApart();
+  }
+  return isa<ReduceScatterOp, AllReduceOp, WaitOp>(op);
+}
+
 StorageView dsc::viewedValue(Value value) {
   StorageView view{value, 0};
   while (Operation *op = view.root.getDefiningOp()) {
@@ -33,6 +49,8 @@ StorageView dsc::viewedValue(Value value) {
       view.offset +=
           offset * elementBytes(cast<RankedTensorType>(slice.getX().getType()).getElementType());
       view.root = slice.getX();
+    } else if (isInPlace(op)) {
+      view.root = op->getOperand(0);
     } else {
       break;
     }

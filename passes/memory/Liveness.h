@@ -16,7 +16,13 @@ struct StorageView {
   int64_t offset = 0; // bytes from the root's start
 };
 
-/// Follows views (reshape, contiguous slice) to the value that they show.
+/// Removes dsc.after: from here on the order of ops is the schedule.
+void dropOrder(mlir::ModuleOp module);
+
+/// Whether the result of `op`, a collective or a wait, lies where its operand does.
+bool isInPlace(mlir::Operation *op);
+
+/// Follows views (reshape, contiguous slice) and what works in place to the value that they show.
 StorageView viewedValue(mlir::Value value);
 
 /// Follows views to the value that owns the bytes. Parts of a dsc.pack lie in it, so it owns them

@@ -11,7 +11,7 @@
 #include "passes/memory/CopyKernel.h"
 #include "passes/memory/Liveness.h"
 
-#include "ir/OpsOrder.h"
+#include "ir/Ownership.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -37,28 +37,32 @@ static int64_t bytesOf(Value value) { return tensorBytes(tensorOf(value)); }
 namespace {
 /// Next free byte of each space but the arena.
 struct SpaceSizes {
-  int64_t state = 0, constants = 0, io = 0;
+  int64_t state = 0, constants = 0, io = 0, shard = 0;
 };
 } // namespace
 
 /// Parameters and what belongs to them start on a chunk of ZeRO's flat order, everything else on
-/// the alignment. What lies within a flat global has a part of its slot.
+/// the alignment. What lies within a flat global has a part of its slot. Sharded globals follow one
+/// another by dsc_shard_bytes, here of one rank.
 static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
   for (auto global : module.getOps<GlobalOp>()) {
     if (global.getStorage() || global.getWithin()) {
       continue; // lies where its storage does
     }
     bool constant = global.getRole() == GlobalRole::constant;
-    int64_t &next = constant ? sizes.constants : sizes.state;
+    int64_t &next = constant ? sizes.constants : global.getSharded() ? sizes.shard : sizes.state;
     RankedTensorType type = global.getTensorType();
-    if (global.getRole() == GlobalRole::trained || global.getOf()) {
+    if (!global.getSharded() && (global.getRole() == GlobalRole::trained || global.getOf())) {
       int64_t chunk = DSC_CHUNK_ELEMENTS * elementBytes(type.getElementType());
       next =
           llvm::alignTo(next, type.getNumElements() > DSC_CHUNK_ELEMENTS ? chunk : DSC_ALIGNMENT);
     }
     int64_t bytes = tensorBytes(type);
-    global.setSlotAttr(SlotAttr::get(
-        module.getContext(), constant ? Space::constants : Space::state, next, bytes, 0, 0));
+    global.setSlotAttr(SlotAttr::get(module.getContext(),
+                                     constant              ? Space::constants
+                                     : global.getSharded() ? Space::shard
+                                                           : Space::state,
+                                     next, bytes, 0, 0));
     next = dsc_align(next + bytes);
   }
   SymbolTable symbols(module);
@@ -223,6 +227,10 @@ private:
         fixed.contains(view.root) || bytesOf(view.root) != bytesOf(store.getValue())) {
       return false;
     }
+    auto global = symbols.lookup<GlobalOp>(store.getName());
+    if (global.getSharded() && ownedChunks(view.root) == 0) {
+      return false; // made whole, to be reduced where it lies
+    }
     int64_t writtenAt = live->position(producer);
     // The update may be left out after `gradients`: nothing may have been overwritten before it.
     for (auto boundary : body().getOps<GradientsOp>()) {
@@ -232,8 +240,8 @@ private:
       }
     }
     for (auto load : body().getOps<GetGlobalOp>()) {
-      if (load.getName() != store.getName()) {
-        continue;
+      if (load.getName() != store.getName() || live->position(load) > live->position(store)) {
+        continue; // of another, or of the new value
       }
       int64_t lastRead = live->last(load.getResult());
       bool readByProducer = llvm::any_of(
@@ -347,11 +355,7 @@ private:
 class PlanMemory : public dsc::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    // From here on the order of ops is the schedule.
-    module.walk([](AfterOp op) {
-      op.getY().replaceAllUsesWith(op.getX());
-      op.erase();
-    });
+    dropOrder(module);
     SymbolTable symbols(module);
     SpaceSizes sizes;
     llvm::StringMap<int64_t> ioOffsets;
@@ -370,6 +374,7 @@ class PlanMemory : public dsc::impl::PlanMemoryBase<PlanMemory> {
                         b.getNamedAttr("arena_lower_bound", b.getI64IntegerAttr(bound)),
                         b.getNamedAttr("constants", b.getI64IntegerAttr(sizes.constants)),
                         b.getNamedAttr("io", b.getI64IntegerAttr(sizes.io)),
+                        b.getNamedAttr("shard", b.getI64IntegerAttr(sizes.shard)),
                     }));
   }
 };

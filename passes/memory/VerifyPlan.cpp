@@ -82,7 +82,10 @@ private:
 
 class EntrySimulation {
 public:
-  EntrySimulation(func::FuncOp entry, SymbolTable &symbols) : entry(entry), symbols(symbols) {}
+  /// `gathered`: globals that an entry leaves a gather under way into.
+  EntrySimulation(func::FuncOp entry, SymbolTable &symbols,
+                  const llvm::DenseSet<Operation *> &gathered)
+      : entry(entry), symbols(symbols), gathered(gathered) {}
 
   LogicalResult run(ModuleOp module) {
     for (auto global : module.getOps<GlobalOp>()) {
@@ -124,6 +127,8 @@ private:
 
   func::FuncOp entry;
   SymbolTable &symbols;
+  const llvm::DenseSet<Operation *> &gathered;
+  llvm::DenseSet<Value> underWay; // what a collective is still working on
   std::map<Space, SpaceOwners> spaces;
   llvm::DenseMap<Value, Place> places;
   llvm::DenseMap<Operation *, int64_t> globalVersion;
@@ -199,10 +204,21 @@ private:
   }
 
   LogicalResult step(Operation &op) {
+    const bool works = isa<ReduceScatterOp, AllGatherOp, AllReduceOp>(op);
     for (Value operand : op.getOperands()) {
       if (failed(requireOwned(op, operand))) {
         return failure();
       }
+      if (underWay.contains(operand) && !works && !isa<WaitOp, SetGlobalOp>(op)) {
+        return op.emitError("reads the result of a collective before its wait");
+      }
+    }
+    auto gather = dyn_cast<AllGatherOp>(op);
+    if ((works && !(gather && gather.getApart())) || isa<WaitOp>(op)) {
+      return workInPlace(op);
+    }
+    if (works) {
+      underWay.insert(op.getResult(0));
     }
     if (auto store = dyn_cast<SetGlobalOp>(op)) {
       return storeGlobal(store);
@@ -229,6 +245,9 @@ private:
       if (auto load = dyn_cast<GetGlobalOp>(op)) {
         Operation *global = symbols.lookup(load.getName());
         places[result] = {slot, {global, globalVersion.lookup(global), global}};
+        if (gathered.contains(global) && globalVersion.lookup(global) == 0) {
+          underWay.insert(result);
+        }
         return requireOwned(op, result);
       }
       if (isa<ReshapeOp, SliceOp>(op)) {
@@ -262,6 +281,30 @@ private:
     for (Value result : op.getResults()) {
       write(places[result].slot, places[result].owner);
     }
+    return success();
+  }
+
+  /// The result lies where the operand does; of a collective it takes the bytes over, and is under
+  /// way until a wait shows it.
+  LogicalResult workInPlace(Operation &op) {
+    Value result = op.getResult(0);
+    auto slots = op.getAttrOfType<ArrayAttr>("dsc.slots");
+    auto slot = slots && slots.size() == 1 ? dyn_cast<SlotAttr>(slots[0]) : SlotAttr();
+    const Place base = places.lookup(op.getOperand(0));
+    if (!slot || slot.getSpace() != base.slot.getSpace() ||
+        slot.getOffset() != base.slot.getOffset() || slot.getBytes() != base.slot.getBytes()) {
+      return op.emitError("slot ") << slots << " is not that of its operand, " << base.slot;
+    }
+    if (!op.hasAttr("id")) {
+      return op.emitError("has no id; collectives are scheduled before memory is planned");
+    }
+    if (isa<WaitOp>(op)) {
+      places[result] = {slot, base.owner};
+      return success();
+    }
+    places[result] = {slot, {&op, 0, &op}};
+    write(slot, places[result].owner);
+    underWay.insert(result);
     return success();
   }
 
@@ -309,8 +352,14 @@ private:
 class VerifyPlan : public dsc::impl::VerifyPlanBase<VerifyPlan> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
+    llvm::DenseSet<Operation *> gathered;
+    getOperation().walk([&](SetGlobalOp store) {
+      if (store.getValue().getDefiningOp<AllGatherOp>()) {
+        gathered.insert(symbols.lookup(store.getName()));
+      }
+    });
     for (auto entry : getOperation().getOps<func::FuncOp>()) {
-      EntrySimulation simulation(entry, symbols);
+      EntrySimulation simulation(entry, symbols, gathered);
       if (failed(simulation.run(getOperation()))) {
         return signalPassFailure();
       }

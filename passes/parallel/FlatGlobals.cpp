@@ -96,7 +96,7 @@ void FlatGlobals::declare(Bucket &bucket) {
         GlobalRoleAttr::get(context, role), value, SourceAttr(), ArrayAttr(), StringAttr(),
         of ? FlatSymbolRefAttr::get(of.getSymNameAttr()) : FlatSymbolRefAttr(),
         kind.empty() ? StringAttr() : builder.getStringAttr(kind), SlotAttr(), StorageAttr(),
-        PlaceAttr());
+        PlaceAttr(), UnitAttr());
     symbols.insert(global, Block::iterator(global)); // the name is new also to the model
     return global;
   };

@@ -65,7 +65,7 @@ GlobalOp WeightCopier::copyOf(GlobalOp global) {
       initial, SourceAttr(), ArrayAttr(), StringAttr(),
       isConstant ? FlatSymbolRefAttr() : FlatSymbolRefAttr::get(global.getSymNameAttr()),
       isConstant ? StringAttr() : builder.getStringAttr("compute"), SlotAttr(), StorageAttr(),
-      PlaceAttr());
+      PlaceAttr(), UnitAttr());
   symbols.insert(copy, std::next(Block::iterator(global)));
   return copy;
 }

@@ -150,6 +150,11 @@ ArrayRef<PrecisionRow> dsc::precisionTable() {
       untouched<AfterOp>(kLater),
       untouched<YieldOp>(kLater),
       untouched<LaunchOp>(kLater),
+      // Collective
+      untouched<ReduceScatterOp>(kLater),
+      untouched<AllGatherOp>(kLater),
+      untouched<AllReduceOp>("sums over ranks of single numbers, in f32"),
+      untouched<WaitOp>(kLater),
   };
   return rows;
 }

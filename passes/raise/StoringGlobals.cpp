@@ -19,7 +19,7 @@ GlobalOp dsc::createStoringGlobal(GlobalOp like, StringRef name, RankedTensorTyp
   return builder.create<GlobalOp>(like.getLoc(), builder.getStringAttr(unique), TypeAttr::get(type),
                                   like.getRoleAttr(), zero, SourceAttr(), ArrayAttr(), StringAttr(),
                                   FlatSymbolRefAttr(), StringAttr(), SlotAttr(), StorageAttr(),
-                                  PlaceAttr());
+                                  PlaceAttr(), UnitAttr());
 }
 
 void dsc::storeIn(GlobalOp part, GlobalOp storing, ArrayRef<int64_t> offsets,

@@ -144,12 +144,16 @@ void ControlChannel::run() {
     lastTick = now;
     beat(now);
     judge(now);
-    if (failed.failed() && !failureTold && callback) {
-      failureTold = true;
-      std::function<void(const Status &)> tell = callback;
+    if (failed.failed() && !failureTold) {
       const Status status = failed;
       lock.unlock();
-      tell(status);
+      {
+        std::lock_guard<std::mutex> calling(callbackMutex);
+        if (callback) {
+          callback(status);
+          failureTold = true;
+        }
+      }
       lock.lock();
     }
     if (failed.failed() && !ended && now - failedAt > grace()) {
@@ -318,7 +322,9 @@ void ControlChannel::judge(Clock::time_point now) {
       continue;
     }
     if (now - peer.heard > patience()) {
-      fail(other, "has given no sign of life for " + secondsText(now - peer.heard));
+      fail(other, "has given no sign of life for " + secondsText(now - peer.heard) +
+                      format(", since step %lld", static_cast<long long>(peer.step)) +
+                      (peer.waitsFor.empty() ? "" : " and its wait for " + peer.waitsFor));
       return;
     }
     allWait &= !peer.waitsFor.empty() && now - peer.waitsSince > patience();
@@ -346,16 +352,7 @@ void ControlChannel::fail(int rank, const std::string &what, ExitCode code) {
   if (failed.failed()) {
     return;
   }
-  std::string text = nameOf(rank) + " " + what;
-  if (rank != this->rank()) {
-    const Peer &peer = peers[static_cast<size_t>(rank)];
-    // What the lost rank told last is older than what this one waits for.
-    if (const char *waitsFor = state.waitsFor; !waitsFor && !peer.waitsFor.empty()) {
-      text += format(", last heard in step %lld waiting for %s", static_cast<long long>(peer.step),
-                     peer.waitsFor.c_str());
-    }
-  }
-  failed = {code, text + "; " + ownSituation()};
+  failed = {code, nameOf(rank) + " " + what + "; " + ownSituation()};
   failedAt = Clock::now();
   if (isFirst()) {
     sendToAll(Failure,
@@ -375,7 +372,7 @@ Status ControlChannel::failure() const {
 }
 
 void ControlChannel::onFailure(std::function<void(const Status &)> function) {
-  std::lock_guard<std::mutex> lock(mutex);
+  std::lock_guard<std::mutex> lock(callbackMutex);
   callback = std::move(function);
 }
 

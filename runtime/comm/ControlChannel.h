@@ -125,8 +125,10 @@ private:
   bool closing = false, ended = false;
   Status failed;
   bool failureTold = false; ///< the callback ran
-  std::function<void(const Status &)> callback;
   Clock::time_point failedAt;
+  /// Held while the callback runs, so that who takes it back knows that it does not.
+  std::mutex callbackMutex;
+  std::function<void(const Status &)> callback;
 
   std::deque<std::vector<std::string>> results;
   int64_t gathersDone = 0;

@@ -196,10 +196,15 @@ Status Ranks::end(const Status &status) {
     return status;
   }
   const bool good = status.ok() || status.exitCode() == ExitCode::Stopped;
-  if (good) {
+  Status ended = status;
+  if (good || failedTogether) {
     // Data that is on its way to others would be lost with the connections.
-    DSC_RETURN_IF_FAILED(control->exchange("").status());
+    Status met = control->exchange("").status();
+    ended = good ? met : Status();
   }
-  Status others = control->end(failedTogether ? Status() : status);
-  return good && others.failed() ? others : status;
+  Status others = control->end(ended);
+  if (good) {
+    return ended.failed() ? ended : others.failed() ? others : status;
+  }
+  return failedTogether && !isFirst() ? Status(status.exitCode(), "") : status;
 }

@@ -42,6 +42,8 @@ public:
   std::string errorPrefix() const;
   /// How many ranks of this machine share this rank's processors with it, itself included.
   int sharingProcessors() const { return sharing; }
+  /// Ranks on this machine.
+  int onThisMachine() const { return layout.localRanks; }
   /// Null with one rank.
   Communicator *communicator() const;
   RankState &state() { return rankState; }
@@ -49,6 +51,11 @@ public:
   /// Brings together how the ranks prepared. If one failed, or if their facts differ, all of them
   /// fail: rank 0's message says which and in what, the others' are empty.
   Status agree(const Status &prepared, const Facts &facts);
+
+  /// Says that the failure with which this rank is about to end is that of all ranks, which each
+  /// found by itself: from values that are equal on all.
+  void failTogether() { failedTogether = true; }
+  bool failsTogether() const { return failedTogether; }
 
   /// A boundary between rounds (steps, batches of an evaluation), the same sequence on all ranks.
   /// False once all of them stop here; then stopSignal says why.

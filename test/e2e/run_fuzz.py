@@ -1,8 +1,8 @@
 """The importer under libFuzzer, with the address sanitizer: half a minute, with --full ten.
 
 The fuzzer (test/fuzz) is built here, on demand. It starts from the small models of test/e2e/models, those of test/frontend and
-the smallest of ONNX's node tests for each operator. A crash, a hang, a case that wants too much memory or a module that
-does not verify is a failure; the input is kept and the command that runs it again is printed. The short run begins with
+the smallest of ONNX's node tests for each operator. A crash, a hang or a case that wants too much memory
+is a failure; the input is kept and the command that runs it again is printed. The short run begins with
 the same seed each time; the long one does not, and keeps its corpus in the build tree, so that the next one goes on from there.
 """
 

@@ -114,8 +114,17 @@ def cases():
         constant("a", 0), constant("b", 1 << 60), constant("c", 1)]), "range"
     yield "huge Tile", model([node("Tile", ("x", "r"))], initializers=[constant("r", [1 << 40, 1 << 40])]), "repeats"
     yield "huge Pad", model([node("Pad", ("x", "p"))], initializers=[constant("p", [0, 1 << 50, 0, 0])]), "pads"
-    yield "huge Trilu", model([node("Trilu")], inputs=[value("x", [1, 1 << 33])]), "8589934592 columns"
-    yield "huge EyeLike", model([node("EyeLike")], inputs=[value("x", [1 << 33, 1])]), "8589934592 rows"
+    yield "huge Trilu", model([node("Trilu")], inputs=[value("x", [1, 1 << 33])]), "a dimension of 8589934592"
+    yield "huge EyeLike", model([node("EyeLike")], inputs=[value("x", [1 << 33, 1])]), "a dimension of 8589934592"
+    wide = [value("x", [1 << 33])]
+    yield "huge Hardmax", model([node("Hardmax")], inputs=wide), "a dimension of 8589934592"
+    yield "huge TopK", model([node("TopK", ("x", "k"), ("y", "i"))], inputs=wide, initializers=[
+        constant("k", [1])]), "a dimension of 8589934592"
+    yield "huge OneHot", model([node("OneHot", ("x", "depth", "values"))], inputs=[value("x", [2])], initializers=[
+        constant("depth", 1 << 31), numpy_helper.from_array(np.array([0.0, 1.0]), "values")
+    ]), "a dimension of 2147483648"
+    yield "diagonal of a huge matrix", model([node("Einsum", equation="ii->i")], inputs=[
+        value("x", [1 << 33, 1 << 33])]), "a dimension of 8589934592"
     yield "huge Split", model([node("Split", num_outputs=1 << 30)]), "num_outputs is 1073741824, but the node has 1 outputs"
     yield "huge axis", model([node("LayerNormalization", ("x", "w"), axis=2**63 - 2)], initializers=[weight()]), "axis"
     yield "einsum character", model([node("Einsum", equation="ij$->ij")]), "equation"

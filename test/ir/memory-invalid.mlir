@@ -378,3 +378,40 @@ func.func @pack_3_inside(%x: tensor<2x2xf32>) {
   %p = dsc.pack %x {offsets = array<i64: 5>} : (tensor<2x2xf32>) -> tensor<8xf32>
   return
 }
+
+// -----
+
+// What is sharded has chunks.
+// expected-error @below {{is sharded and 'tensor<2048xf32>' of role state, expected a whole [chunks, elements] of trained, state or compute}}
+dsc.global @global_11 : tensor<2048xf32> {role = #dsc.role<state>, value = dense<0.0> : tensor<2048xf32>, sharded}
+
+// -----
+
+// A run-time value has no owner.
+// expected-error @below {{is sharded and 'tensor<1x1xf32>' of role runtime}}
+dsc.global @global_11_role : tensor<1x1xf32> {role = #dsc.role<runtime>, value = dense<0.0> : tensor<1x1xf32>, sharded}
+
+// -----
+
+func.func @kernel_10(%x: tensor<3x4xf32>) -> tensor<3x4xf32> {
+  // expected-error @below {{of kind elementwise over [3, 4] has no 5 equal chunks}}
+  %y = dsc.kernel (%x) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 3, 4>, row_rank = 0 : i64, owned_chunks = 5 : i64} {
+  ^bb0(%a: tensor<3x4xf32>):
+    %s = dsc.exp %a : (tensor<3x4xf32>) -> tensor<3x4xf32>
+    dsc.yield %s : tensor<3x4xf32>
+  } : (tensor<3x4xf32>) -> tensor<3x4xf32>
+  return %y : tensor<3x4xf32>
+}
+
+// -----
+
+// A chunk of a row kernel is a row.
+func.func @kernel_10_row(%x: tensor<4x8xf32>) -> tensor<4x1xf32> {
+  // expected-error @below {{of kind row over [4, 8] has no 2 equal chunks}}
+  %y = dsc.kernel (%x) attributes {kind = #dsc.kernel_kind<row>, domain = array<i64: 4, 8>, row_rank = 1 : i64, owned_chunks = 2 : i64} {
+  ^bb0(%a: tensor<4x8xf32>):
+    %s = dsc.reduce %a {kind = #dsc.reduce_kind<sum>, axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+    dsc.yield %s : tensor<4x1xf32>
+  } : (tensor<4x8xf32>) -> tensor<4x1xf32>
+  return %y : tensor<4x1xf32>
+}

@@ -215,6 +215,19 @@ TEST_F(RanksTest, LaunchersAreRecognised) {
   EXPECT_EQ(results[1].out + results[1].err + results[2].out + results[2].err, "");
 }
 
+TEST_F(RanksTest, MpirunStartsThem) {
+  const std::string mpirun = "/usr/bin/mpirun";
+  if (access(mpirun.c_str(), X_OK) != 0) {
+    GTEST_SKIP() << mpirun << " is not there (Debian: apt-get install openmpi-bin)";
+  }
+  std::vector<std::string> command = {mpirun, "--allow-run-as-root", "--oversubscribe", "-np", "2"};
+  const std::vector<std::string> own = train("mpirun", {"--steps=2"});
+  command.insert(command.end(), own.begin(), own.end());
+  RunResult result = run(command);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("2 ranks from mpirun, 1 node"));
+}
+
 TEST_F(RanksTest, DifferentRunTimeValuesEndAllRanksAndAreNamed) {
   std::vector<RunResult> results =
       runEach({train("differ", {"--steps=2"}), train("differ", {"--steps=2"}),
@@ -281,6 +294,57 @@ TEST_F(RanksTest, AKilledRankEndsTheOthersWithItsNameTheStepAndTheCollective) {
   EXPECT_FALSE(std::filesystem::exists(folder / "killed/weights.safetensors"));
   const std::vector<Json> events = logLines(folder / "run.jsonl");
   EXPECT_EQ(events.back()["reason"], "rank");
+}
+
+TEST_F(RanksTest, RanksDoNotOutliveTheirLauncher) {
+  auto running = std::async(std::launch::async, [&] {
+    return run(train("orphans", {"--steps=100000000", "--ranks=2", "--log", folder / "run.jsonl",
+                                 "--log-every=1000000"}));
+  });
+  const pid_t rank = processOf(1);
+  ASSERT_GT(rank, 0);
+  std::string status = readFile(format("/proc/%d/stat", rank));
+  int launcher = 0;
+  ASSERT_EQ(std::sscanf(status.c_str() + status.rfind(')'), ") %*c %d", &launcher), 1);
+  kill(launcher, SIGKILL);
+  EXPECT_EQ(running.get().code, 128 + SIGKILL);
+  for (int tries = 0; tries < 100 && kill(rank, 0) == 0; ++tries) {
+    usleep(20000);
+  }
+  // Gone, or a zombie of whoever adopts orphans.
+  status = readFile(format("/proc/%d/stat", rank));
+  EXPECT_TRUE(status.empty() || status[status.rfind(')') + 2] == 'Z') << status;
+}
+
+TEST_F(RanksTest, AnErrorInTheMiddleEndsAllRanks) {
+  // One bad label, in data that is too large to be checked before the first step.
+  std::vector<std::string> command = train("middle", {"--steps=100000", "--ranks=2", "--no-shuffle",
+                                                      "--accumulate=1", "--log-every=1000000"});
+  const int64_t samples = 6 << 20;
+  std::vector<float> x(static_cast<size_t>(3 * samples), 0.5f), y(static_cast<size_t>(samples), 1);
+  y[8 * 100 + 5] = NAN; // in the second micro-batch of step 101: rank 1's
+  writeArrays(folder / "large.safetensors",
+              {{"x", DSC_F32, {samples, 3}, bytesOf(x)}, {"y", DSC_F32, {samples}, bytesOf(y)}});
+  command[3] = folder / "large.safetensors";
+  RunResult result = run(command);
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(result.err,
+              testing::ContainsRegex("error: rank 1 \\([^)]*\\): .*at .805.: the value is NaN"));
+  EXPECT_THAT(result.err, HasSubstr("ended with exit code 1"));
+}
+
+TEST_F(RanksTest, StepsThatAllFindBadEndTogetherWithTheirWeights) {
+  std::vector<float> x(24, INFINITY), y(8, 1);
+  writeArrays(folder / "inf.npz",
+              {{"x", DSC_F32, {8, 3}, bytesOf(x)}, {"y", DSC_F32, {8}, bytesOf(y)}});
+  std::vector<std::string> command =
+      train("together", {"--steps=1000", "--ranks=2", "--accumulate=1", "--log-every=1000000"});
+  command[3] = folder / "inf.npz";
+  RunResult result = run(command);
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("for the 100th time in a row"));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  EXPECT_EQ(weightsOf("together").size(), 4u);
 }
 
 TEST_F(RanksTest, TheFirstRankMayDieToo) {

@@ -24,7 +24,7 @@ static int64_t plannedBytes(ModuleOp planned, StringRef space) {
 
 static int64_t outsideArena(ModuleOp planned) {
   return plannedBytes(planned, "state") + plannedBytes(planned, "constants") +
-         plannedBytes(planned, "io");
+         plannedBytes(planned, "io") + plannedBytes(planned, "shard");
 }
 
 static std::string text(int64_t bytes) {

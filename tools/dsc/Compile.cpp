@@ -408,10 +408,15 @@ private:
     }
     int64_t state = memoryBytes(module, "state"), arena = memoryBytes(module, "arena");
     int64_t constants = memoryBytes(module, "constants"), io = memoryBytes(module, "io");
+    int64_t shard = memoryBytes(module, "shard"), peak = state + arena + constants + io + shard;
     llvm::outs() << llvm::formatv(
-        "memory: peak {0} bytes ({1}): state {2}, arena {3}, constants {4}, io {5}\n",
-        state + arena + constants + io, bytesInWords(state + arena + constants + io),
-        bytesInWords(state), bytesInWords(arena), bytesInWords(constants), bytesInWords(io));
+        "memory: peak {0} bytes ({1}): state {2}, arena {3}, constants {4}, io {5}{6}\n", peak,
+        bytesInWords(peak), bytesInWords(state), bytesInWords(arena), bytesInWords(constants),
+        bytesInWords(io), shard ? ", sharded " + bytesInWords(shard) : "");
+    if (shard) {
+      llvm::outs() << llvm::formatv("with N ranks: {0} + {1}/N bytes on each\n", peak - shard,
+                                    shard);
+    }
     auto file = module->getAttrOfType<StringAttr>("dsc.weights_file");
     std::string written = output();
     if (file && request.from.empty()) {

@@ -92,7 +92,7 @@ static TrainingPlan planTraining(MLIRContext &context, const ImportOptions &opti
   }
   auto memory = module->getAttrOfType<DictionaryAttr>("dsc.memory");
   int64_t together = 0;
-  for (StringRef space : {"state", "arena", "constants", "io"}) {
+  for (StringRef space : {"state", "arena", "constants", "io", "shard"}) {
     auto bytes = memory ? memory.getAs<IntegerAttr>(space) : nullptr;
     plan.spaces.emplace_back(space.str(), bytes ? bytes.getInt() : 0);
     together += plan.spaces.back().second;

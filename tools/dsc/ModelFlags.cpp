@@ -159,11 +159,19 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                "instruction set of the CPU target");
   table.integer("max-ranks", "N", options.maxRanks,
                 "largest number of ranks to plan for (default: 64)");
-  table.add({"zero", "0", "ZeRO stage; only 0 in this version", [&](StringRef given) {
-               return given == "0"
-                          ? std::string()
-                          : "is '" + given.str() +
-                                "'; stages 1 to 3 come with several ranks in a later version";
+  table.integer(
+      "bucket-bytes", "N", options.bucketBytes,
+      "bytes of gradients that are reduced and updated as one (default: 32 MiB, at most an "
+      "eighth of all)");
+  table.add({"zero", "0|1|2|3",
+             "what ranks divide among them: nothing, optimizer state (1), gradients too (2), "
+             "weights too (3)",
+             [&](StringRef given) {
+               if (given.size() != 1 || given[0] < '0' || given[0] > '3') {
+                 return "is '" + given.str() + "', expected 0, 1, 2 or 3";
+               }
+               options.zero = given[0] - '0';
+               return std::string();
              }});
   table.section("Memory");
   table.add({"recompute", "none|cheap|full|BYTES|auto",
@@ -185,6 +193,10 @@ std::string dsc::checkOptions(const CompileOptions &options) {
   }
   if (options.maxRanks < 1 || options.maxRanks > 65536) {
     return "flag '--max-ranks' is " + std::to_string(options.maxRanks) + ", expected 1 to 65536";
+  }
+  if (options.bucketBytes < 0) {
+    return "flag '--bucket-bytes' is " + std::to_string(options.bucketBytes) +
+           ", expected 1 or more";
   }
   if (options.seed < 0) {
     return "flag '--seed' is " + std::to_string(options.seed) + ", expected 0 or more";

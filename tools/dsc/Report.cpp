@@ -217,7 +217,7 @@ static ReportedEntry entryOf(func::FuncOp entry) {
 static void addMemory(ModuleOp module, Report &report) {
   auto memory = module->getAttrOfType<DictionaryAttr>("dsc.memory");
   int64_t sum = 0;
-  for (StringRef space : {"state", "arena", "constants", "io"}) {
+  for (StringRef space : {"state", "arena", "constants", "io", "shard"}) {
     auto size = memory ? memory.getAs<IntegerAttr>(space) : nullptr;
     report.spaces.emplace_back(space.str(), size ? size.getInt() : 0);
     sum += report.spaces.back().second;

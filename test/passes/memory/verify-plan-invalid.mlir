@@ -98,3 +98,62 @@ func.func @last(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0,
   return
 }
 }
+
+// -----
+
+// What a collective works on is not read before its wait.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %r = dsc.all_gather %a {id = 0 : i64, dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : tensor<4x4xf32>
+  // expected-error @below {{reads the result of a collective before its wait}}
+  %b = dsc.matmul %x, %r {dsc.slots = [#dsc.slot<arena, 64, 64, 2, 3>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %b : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// What it works on is not what it was.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 4>}) -> tensor<4x4xf32> {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-note @below {{overwritten by this dsc.reduce_scatter}}
+  %r = dsc.reduce_scatter %a {id = 0 : i64, dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : tensor<4x4xf32>
+  %w = dsc.wait %r {id = 0 : i64, dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : tensor<4x4xf32>
+  // expected-error @below {{it no longer owns}}
+  %b = dsc.matmul %a, %w {dsc.slots = [#dsc.slot<arena, 64, 64, 2, 3>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %b : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// It works in place.
+module {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-error @below {{is not that of its operand}}
+  %r = dsc.reduce_scatter %a {id = 0 : i64, dsc.slots = [#dsc.slot<arena, 64, 64, 0, 2>]} : tensor<4x4xf32>
+  return %r : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// A gather that an entry leaves under way is waited for in the next one.
+module {
+dsc.global @w : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "w", "">, slot = #dsc.slot<state, 0, 64, 0, 0>}
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<state, 0, 64, 0, 2>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %r = dsc.all_gather %a {id = 0 : i64, dsc.slots = [#dsc.slot<state, 0, 64, 0, 2>]} : tensor<4x4xf32>
+  dsc.set_global @w, %r : tensor<4x4xf32>
+  return
+}
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 3>}) -> tensor<4x4xf32> {
+  %w = dsc.get_global @w {dsc.slots = [#dsc.slot<state, 0, 64, 0, 2>]} : tensor<4x4xf32>
+  // expected-error @below {{reads the result of a collective before its wait}}
+  %b = dsc.matmul %x, %w {dsc.slots = [#dsc.slot<arena, 64, 64, 2, 3>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %b : tensor<4x4xf32>
+}
+}
