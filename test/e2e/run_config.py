@@ -48,7 +48,7 @@ class Config:
         expected = json.loads((self.source / "expected_deepspeed.json").read_text(encoding="utf-8"))
         name = f"linear-{ranks}"
         flags = ["--ranks", ranks, "--input", f"x={4 // ranks}x10"]
-        printed = self.compile(name, self.source / "ds_config.json", *flags, *self.stage())
+        printed = self.compile(name, self.source / "ds_config.json", *flags)
         assert f"train_micro_batch_size_per_gpu: {4 // ranks} (solved)" in printed, printed
         steps = self.train(name, expected["steps"], *(["--ranks", ranks] if ranks > 1 else []))
         right = expected["float64"]
@@ -61,24 +61,19 @@ class Config:
             assert abs(value - other) <= TOLERANCE, f"weight {value} instead of {other}"
         assert max(right["grad_norms"]) > expected["clip"], "nothing was clipped"
 
-    def stage(self):
-        """While this version has no ZeRO, the file's stage is overridden."""
-        done = subprocess.run([self.suite.dsc, "compile", "--help"], capture_output=True, text=True, check=True)
-        return ["--zero=0"] if "only 0 in this version" in done.stdout else []
-
     def schedule(self):
         config = json.loads((self.source / "ds_config.json").read_text(encoding="utf-8"))
         config["scheduler"] = {"type": "WarmupDecayLR", "params": {
             "total_num_steps": 10, "warmup_max_lr": 1, "warmup_num_steps": 4, "warmup_type": "linear"}}
         (self.folder / "schedule.json").write_text(json.dumps(config), encoding="utf-8")
-        self.compile("schedule", "schedule.json", *self.stage())
+        self.compile("schedule", "schedule.json")
         # The golden vector of lr_schedules.py.
         wanted = [0, 0, 0.25, 0.5, 0.75, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0]
         for step, rate in zip(self.train("schedule", len(wanted)), wanted, strict=True):
             assert abs(step["lr"] - rate) <= 1e-12, f"lr {step['lr']} instead of {rate} in step {step['step']}"
 
     def launch(self):
-        self.compile("launch", self.source / "ds_config.json", *self.stage())
+        self.compile("launch", self.source / "ds_config.json")
         said = self.run(self.folder / "launch", "train", "--data", self.source / "data.npz", "--steps", 1, "--accumulate=1", code=1)
         assert "a step has 4 samples" in said and "what fits: --ranks 1 --accumulate=2" in said, said
 
