@@ -388,8 +388,8 @@ private:
       }
     }
     for (const char *other : {"fp32", "tf32", "bf16", "fp16"}) {
-      if (isGiven(other)) {
-        if (other != chosen && (half || brain)) {
+      if (isGiven(other) && (half || brain)) {
+        if (other != chosen) {
           config.notes.push_back(chosen + ".enabled is overridden by --" + other);
         }
         setting(chosen + ".enabled", std::string("overridden by --") + other);
