@@ -144,9 +144,7 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.boolean("consecutive-hysteresis", options.consecutiveHysteresis,
                 "fp16: a step without overflow restores the hysteresis");
   table.integer("seed", "N", options.seed, "seed of shuffling and Dropout");
-  table.add({"schedule", "NAME,key=value,..",
-             Schedule::help(),
-             [&](StringRef given) {
+  table.add({"schedule", "NAME,key=value,..", Schedule::help(), [&](StringRef given) {
                options.schedule = given.str();
                return Schedule::parse(options.schedule).status().message();
              }});
