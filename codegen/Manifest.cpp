@@ -365,6 +365,13 @@ static llvm::json::Object optionsOf(ModuleOp module) {
       options[option.getName().getValue()] = std::move(value);
     }
   }
+  // What --config made of a ds_config.json, of which the program needs the samples of a step.
+  if (auto config = module->getAttrOfType<StringAttr>("dsc.config")) {
+    options["config"] = config.getValue().str();
+  }
+  if (auto samples = module->getAttrOfType<IntegerAttr>("dsc.train_batch_size")) {
+    options["train_batch_size"] = samples.getInt();
+  }
   return options;
 }
 

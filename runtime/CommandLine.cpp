@@ -2,6 +2,9 @@
 
 #include "runtime/CommandLine.h"
 
+#include "runtime/Names.h"
+#include "runtime/Schedule.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -45,8 +48,7 @@ const std::vector<FlagSpec> dsc::flagTable = {
      "write a trace of steps 3 to 5, for ui.perfetto.dev or chrome://tracing"},
     {"--no-shuffle", nullptr, "train", "take samples in the order of the data"},
     {"--accumulate", "N", "train gradients values bench", "micro-batches a step"},
-    {"--schedule", "NAME,key=value,..", "train gradients values bench lr",
-     "learning rate over the run: constant, linear or cosine, with warmup=, total=, end="},
+    {"--schedule", "NAME,key=value,..", "train gradients values bench lr", Schedule::help()},
     {"--seed", "N", DSC_RUNS " bench",
      "seed of the order of samples, of dropout and of weights that start at random"},
     {"--ranks", "N", DSC_RANKED,
@@ -114,36 +116,6 @@ bool takes(const char *commands, const std::string &command) {
 
 bool takesRunTimeValues(const std::string &command) {
   return takes("train gradients values bench lr", command);
-}
-
-size_t editDistance(const std::string &a, const std::string &b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) {
-    row[j] = j;
-  }
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-std::string nearest(const std::string &word, const std::vector<std::string> &candidates) {
-  std::string best;
-  size_t distance = std::max<size_t>(2, word.size() / 3) + 1;
-  for (const std::string &candidate : candidates) {
-    size_t d = editDistance(word, candidate);
-    if (d < distance) {
-      distance = d;
-      best = candidate;
-    }
-  }
-  return best.empty() ? "" : "; did you mean " + best + "?";
 }
 
 /// Splits a shell line into words, quotes kept.
@@ -262,8 +234,8 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
     }
   }
   if (!known) {
-    return Status::user("\"" + line.name + "\" is not a command" + nearest(line.name, commands) +
-                        "; --help lists them");
+    return Status::user("\"" + line.name + "\" is not a command" +
+                        nearestName(line.name, commands) + "; --help lists them");
   }
 
   for (; at < arguments.size(); ++at) {
@@ -322,7 +294,7 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
                               compileLineWith(manifest.compileCommand, flag, value.value_or("")));
         }
       }
-      return Status::user(flag + " is not a flag of " + line.name + nearest(flag, names));
+      return Status::user(flag + " is not a flag of " + line.name + nearestName(flag, names));
     }
     if (!takesValue && value) {
       return Status::user(flag + " takes no value");

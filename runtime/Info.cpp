@@ -3,6 +3,7 @@
 #include "runtime/Info.h"
 
 #include "runtime/Device.h"
+#include "runtime/Json.h"
 #include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
 
@@ -52,7 +53,16 @@ std::string dsc::describe(const Executable &executable) {
   }
   text += "  " + manifest.compileCommand + "\n\noptions:\n";
   for (const auto &[name, value] : manifest.options) {
-    text += "  " + name + " = " + value + "\n";
+    if (name != "config") {
+      text += "  " + name + " = " + value + "\n";
+      continue;
+    }
+    if (Result<Json> config = parseJson(value); config.ok() && config->is_object()) {
+      for (const auto &[key, setting] : config->items()) {
+        text += "  config " + key + " = " +
+                (setting.is_string() ? setting.get<std::string>() : jsonText(setting)) + "\n";
+      }
+    }
   }
   text +=
       format("\ndata, in micro-batches of %lld:\n", static_cast<long long>(manifest.microBatch));

@@ -117,10 +117,18 @@ Result<RunTimeValues> RunTimeValues::parse(const Manifest &manifest, const Comma
 double RunTimeValues::learningRate(int64_t step, int64_t steps) const {
   for (const auto &[name, value] : entries) {
     if (name == "lr") {
-      return value * curve.factor(step, steps);
+      return curve.rate(value, step, steps);
     }
   }
   return 0;
+}
+
+Status RunTimeValues::applyStep(Session &session, int64_t step, int64_t steps) const {
+  if (auto betas = curve.betas(step, steps)) {
+    DSC_RETURN_IF_FAILED(session.setRunTime("rt.beta1", betas->first));
+    DSC_RETURN_IF_FAILED(session.setRunTime("rt.beta2", betas->second));
+  }
+  return session.setRunTime("rt.lr", learningRate(step, steps));
 }
 
 Status RunTimeValues::apply(Session &session) const {

@@ -27,6 +27,10 @@ public:
   /// Name and value of every entry of the manifest's table, in its order.
   const std::vector<std::pair<std::string, double>> &values() const { return entries; }
 
+  /// Writes what step `step` (from 1) of a run of `steps` has of its own: the learning rate, and
+  /// Adam's betas under a schedule that moves them.
+  Status applyStep(Session &session, int64_t step, int64_t steps) const;
+
   /// Writes all of them, seed and accumulation included.
   Status apply(Session &session) const;
 

@@ -46,6 +46,7 @@ public:
 
 private:
   Status prepareLength();
+  Status checkTrainBatch() const;
   Status prepareWeightsPath();
   Status checkFreeSpace() const;
   Status logStart();
@@ -176,6 +177,34 @@ Status Training::prepareLength() {
   return {};
 }
 
+/// A step has the samples that ds_config.json says, on whatever ranks there are.
+Status Training::checkTrainBatch() const {
+  const Manifest &manifest = executable.manifest();
+  int64_t wanted = 0;
+  for (const auto &[name, value] : manifest.options) {
+    wanted = name == "train_batch_size" ? parseInteger(value).value_or(0) : wanted;
+  }
+  if (wanted == 0 || samplesPerStep == wanted) {
+    return {};
+  }
+  const int64_t most = manifest.hasEntry("micro") ? manifest.accumulate : 1;
+  std::string fits;
+  for (int64_t count = 1; count <= 1024 && count * manifest.microBatch <= wanted; ++count) {
+    const int64_t micros = wanted / manifest.microBatch / count;
+    if (micros * manifest.microBatch * count == wanted && (most == 0 || micros <= most)) {
+      fits += format("%s--ranks %lld --accumulate=%lld", fits.empty() ? "" : ", ", wide(count),
+                     wide(micros));
+    }
+  }
+  return Status::user(
+      format("a step has %lld samples (micro-batches of %lld x --accumulate=%lld x "
+             "%lld ranks), and train_batch_size of the configuration is %lld; ",
+             wide(samplesPerStep), wide(manifest.microBatch), wide(values.accumulate()),
+             wide(ranks.count()), wide(wanted)) +
+      (fits.empty() ? "compile again with dsc compile --config --ranks"
+                    : "what fits: " + fits + "; for another micro-batch compile with --ranks N"));
+}
+
 Status Training::prepare(Facts &facts) {
   const Manifest &manifest = executable.manifest();
   if (!manifest.hasEntry("last")) {
@@ -188,6 +217,7 @@ Status Training::prepare(Facts &facts) {
   }
   values = std::move(*parsed);
   samplesPerStep = manifest.microBatch * values.accumulate() * ranks.count();
+  DSC_RETURN_IF_FAILED(checkTrainBatch());
   Result<int64_t> every = line.integer("--log-every", 10, 1);
   if (every.failed()) {
     return every.status();
@@ -363,7 +393,7 @@ Status Training::step(int64_t number) {
   DSC_RETURN_IF_FAILED(profile(number));
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
-  DSC_RETURN_IF_FAILED(session->setRunTime("rt.lr", step.learningRate));
+  DSC_RETURN_IF_FAILED(values.applyStep(*session, number, steps));
   DSC_RETURN_IF_FAILED(runMicroBatches(consumed, /*withUpdate=*/true));
   step.epoch = sampler->epoch(consumed) + 1;
   consumed += samplesPerStep;

@@ -375,7 +375,7 @@ TEST_F(RunnerTest, FollowsTheSchedule) {
   result = model_({"lr", "--steps=10", "--schedule=cosine,end=0.1", "--lr=1"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("          10  0.1\n"));
-  for (auto [schedule, message] : {std::pair{"step", "is not constant, linear or cosine"},
+  for (auto [schedule, message] : {std::pair{"step", "is not constant, linear, cosine"},
                                    {"linear,warm=3", "\"warm\" is not one of its keys"},
                                    {"constant,end=0", "\"end\" is not one of its keys"},
                                    {"linear,warmup=1.5", "neither steps nor a fraction"},

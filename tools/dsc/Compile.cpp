@@ -7,6 +7,7 @@
 #include "passes/precision/Casts.h"
 #include "tools/dsc/ArenaLimit.h"
 #include "tools/dsc/Commands.h"
+#include "tools/dsc/ConfigFlags.h"
 #include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/ModelFlags.h"
 #include "tools/dsc/PassFlags.h"
@@ -31,6 +32,8 @@ struct CompileRequest {
   ImportOptions import;
   std::string output, from, emit, dumpPhases, dumpPasses, report, failIn, memory;
   PassFlags passes;
+  ConfigFlags config;
+  AppliedConfig applied;
   std::string init = "model", diagnostics = "text";
   bool force = false, help = false;
 };
@@ -49,6 +52,7 @@ static void addCompileFlags(FlagTable &table, CompileRequest &request) {
   table.choice("init", {"model", "random"}, request.init,
                "parameters start as the model's weights, or at random: the model may lack them");
   addTrainingFlags(table, request.import.options);
+  addConfigFlags(table, request.config);
   table.add({"memory", "SIZE",
              "what --recompute=auto may plan for, e.g. 80GiB (default: nine tenths of this "
              "machine's memory)",
@@ -201,6 +205,7 @@ static std::vector<std::pair<std::string, std::string>> choicesOf(ModuleOp modul
   if (options->precision != "fp32") {
     choices.emplace_back("precision", describePrecision(module, *options));
   }
+  llvm::append_range(choices, configChoices(module));
   return choices;
 }
 
@@ -297,11 +302,17 @@ private:
   }
 
   OwningOpRef<ModuleOp> importFile(MLIRContext &context) {
+    if (request.applied.microBatch &&
+        failed(bindMicroBatch(context, request.applied.microBatch, request.import))) {
+      return nullptr;
+    }
     FailureOr<ImportedModel> imported = importModel(context, request.import);
     if (failed(imported)) {
       return nullptr;
     }
-    for (const std::string &notice : imported->notices) {
+    std::vector<std::string> notices = request.applied.notices;
+    llvm::append_range(notices, imported->notices);
+    for (const std::string &notice : notices) {
       printer.notice(notice);
       recorder.report.notices.push_back(notice);
     }
@@ -316,6 +327,7 @@ private:
     module->setAttr("dsc.model_name", b.getStringAttr(llvm::sys::path::filename(output())));
     module->setAttr("dsc.version", b.getStringAttr(DSC_VERSION));
     module->setAttr("dsc.command", b.getStringAttr(command));
+    attachConfig(module, request.applied);
     if (!module->hasAttr("dsc.options")) {
       module->setAttr("dsc.options", request.import.options.toAttribute(&context));
     }
@@ -437,6 +449,9 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
     return kDone;
   }
   CompileOptions &options = request.import.options;
+  if (wrong.empty() && request.from.empty()) {
+    wrong = applyConfig(table, request.config, options.accumulate, request.applied);
+  }
   if (!llvm::is_contained(table.given(), "weight-decay")) {
     options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
   }

@@ -60,7 +60,7 @@ int dsc::printLearningRates(const std::string &schedule, double rate, const Insp
                 output.jsonDiagnostics);
     return kUserError;
   }
-  auto rateOfStep = [&](int64_t step) { return rate * parsed->factor(step, output.steps); };
+  auto rateOfStep = [&](int64_t step) { return parsed->rate(rate, step, output.steps); };
   if (!output.json) {
     llvm::outs() << learningRateTable(schedule, output.steps, rateOfStep);
     return kDone;

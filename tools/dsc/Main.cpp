@@ -1,6 +1,7 @@
 // dsc: compiles exported ONNX graphs into native training programs.
 
 #include "tools/dsc/Commands.h"
+#include "tools/dsc/Config.h"
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/InitLLVM.h"
@@ -27,6 +28,7 @@ static const Command kCommands[] = {
     {"compare", "A B", "first difference of two tensor files", compareCommand},
     {"ops", "[--json]", "every ONNX op: forward, gradient, types", opsCommand},
     {"errors", "[--json]", "every id of an error: what it means, and the way out", errorsCommand},
+    {"config", "[--markdown]", "every key of ds_config.json: what becomes of it", configCommand},
     {"plan", "MODEL.onnx", "memory and time by ZeRO stage, micro-batch and recomputation", nullptr},
     {"export", "CHECKPOINT --model MODEL.onnx", "the model with trained weights", nullptr},
     {"bisect", "MODEL.onnx --data D", "first phase whose result differs", nullptr},

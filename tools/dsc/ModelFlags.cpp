@@ -144,9 +144,7 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.boolean("consecutive-hysteresis", options.consecutiveHysteresis,
                 "fp16: a step without overflow restores the hysteresis");
   table.integer("seed", "N", options.seed, "seed of shuffling and Dropout");
-  table.add({"schedule", "NAME,key=value,..",
-             "learning rate over the run: constant, linear or cosine, with warmup=, total=, end=",
-             [&](StringRef given) {
+  table.add({"schedule", "NAME,key=value,..", Schedule::help(), [&](StringRef given) {
                options.schedule = given.str();
                return Schedule::parse(options.schedule).status().message();
              }});
@@ -185,8 +183,6 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                           : "is '" + given.str() +
                                 "', expected none, cheap, full, auto or bytes such as 800MiB";
              }});
-  table.refused("config", "FILE", "ds_config.json is not read yet; give its values as flags");
-  table.refused("ranks", "N", "one executable runs on one rank in this version");
 }
 
 std::string dsc::checkOptions(const CompileOptions &options) {
