@@ -34,7 +34,7 @@ public:
   /// What plans are made with.
   struct Makers {
     const CudaDriver &driver;
-    const CublasLt &library;
+    const CublasLt &blas;
     Choices &choices;
     bool allowTf32;
   };
@@ -59,7 +59,7 @@ private:
     bool rowMajor;
   };
 
-  explicit CudaMatmul(const Makers &makers) : driver(makers.driver), library(makers.library) {}
+  explicit CudaMatmul(const Makers &makers) : driver(makers.driver), library(makers.blas) {}
   Status setShape(const MatmulShape &shape);
   void mergeBatch();
   Status describe(bool allowTf32);

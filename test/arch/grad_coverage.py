@@ -4,35 +4,11 @@ zero or never with the reason. A row for an op that does not exist is a problem 
 import re
 
 TABLE = "passes/autodiff/GradTable.cpp"
-DEFINITION = re.compile(r"^\s*def\s+Dsc_(\w+Op)\s*:")
 ROW = re.compile(r"^\s*(?:rule|zero|never)<(\w+Op)\b")
 
 
 def check(tree):
-    ops = {}
-    for name in tree.with_suffix(".td"):
-        if name.startswith("ir/"):
-            for number, line in enumerate(tree.lines(name), 1):
-                match = DEFINITION.match(line)
-                if match:
-                    ops[match.group(1)] = f"{name}:{number}"
-    if not ops:
-        return []
-    if TABLE not in tree.files:
-        return [f"{TABLE} is missing, but {len(ops)} ops want their rows in it"]
-    problems, rows = [], set()
-    for number, line in enumerate(tree.lines(TABLE), 1):
-        match = ROW.match(line)
-        if not match:
-            continue
-        op = match.group(1)
-        if op not in ops:
-            problems.append(f"{TABLE}:{number}: row of {op}, which no .td file defines")
-        if op in rows:
-            problems.append(f"{TABLE}:{number}: second row of {op}")
-        rows.add(op)
-    problems += [f"{where}: {op} has no row in {TABLE}" for op, where in ops.items() if op not in rows]
-    return problems
+    return tree.op_table_problems(TABLE, ROW)
 
 
 TD = 'def Dsc_AddOp : Dsc_BinaryOp<"add">;\ndef Dsc_FloorOp : Dsc_UnaryOp<"floor">;\n'

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 LLVM = Path("/usr/lib/llvm-19")
+OP_DEFINITION = re.compile(r"^\s*def\s+Dsc_(\w+Op)\s*:")
 
 
 class SourceTree:
@@ -41,3 +43,29 @@ class SourceTree:
         if run.returncode != 0:
             raise ValueError(f"llvm-tblgen does not read {name}: {run.stderr}")
         return json.loads(run.stdout)
+
+    def op_table_problems(self, table, row):
+        """What is wrong with a table that has one row an op of the dialect; `row` matches a row, its first group the op."""
+        ops = {}
+        for name in self.with_suffix(".td"):
+            if name.startswith("ir/"):
+                for number, line in enumerate(self.lines(name), 1):
+                    match = OP_DEFINITION.match(line)
+                    if match:
+                        ops[match.group(1)] = f"{name}:{number}"
+        if not ops:
+            return []
+        if table not in self.files:
+            return [f"{table} is missing, but {len(ops)} ops want their rows in it"]
+        problems, rows = [], set()
+        for number, line in enumerate(self.lines(table), 1):
+            match = row.match(line)
+            if not match:
+                continue
+            op = match.group(1)
+            if op not in ops:
+                problems.append(f"{table}:{number}: row of {op}, which no .td file defines")
+            if op in rows:
+                problems.append(f"{table}:{number}: second row of {op}")
+            rows.add(op)
+        return problems + [f"{where}: {op} has no row in {table}" for op, where in ops.items() if op not in rows]

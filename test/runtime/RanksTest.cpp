@@ -59,17 +59,6 @@ protected:
     return values;
   }
 
-  std::vector<Json> logLines(const std::string &path) {
-    std::vector<Json> events;
-    std::istringstream lines(readFile(path));
-    for (std::string line; std::getline(lines, line);) {
-      Result<Json> event = parseJson(line);
-      EXPECT_TRUE(event.ok()) << line;
-      events.push_back(*event);
-    }
-    return events;
-  }
-
   /// The environment of one rank of a launcher like torchrun.
   static std::map<std::string, std::string> environment(int rank, int ranks, int port) {
     return {{"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(ranks)},

@@ -45,17 +45,6 @@ protected:
     return run(arguments, signalAfter);
   }
 
-  std::vector<Json> logLines(const std::string &path) {
-    std::vector<Json> events;
-    std::istringstream lines(readFile(path));
-    for (std::string line; std::getline(lines, line);) {
-      Result<Json> event = parseJson(line);
-      EXPECT_TRUE(event.ok()) << line;
-      events.push_back(*event);
-    }
-    return events;
-  }
-
   TemporaryFolder folder;
   std::string model;
 };

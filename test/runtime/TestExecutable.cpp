@@ -39,6 +39,17 @@ std::string test::readFile(const std::string &path) {
   return bytes.str();
 }
 
+std::vector<Json> test::logLines(const std::string &path) {
+  std::vector<Json> events;
+  std::istringstream lines(readFile(path));
+  for (std::string line; std::getline(lines, line);) {
+    Result<Json> event = parseJson(line);
+    EXPECT_TRUE(event.ok()) << line;
+    events.push_back(*event);
+  }
+  return events;
+}
+
 void test::writeFile(const std::string &path, const std::string &bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }

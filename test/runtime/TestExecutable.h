@@ -25,6 +25,8 @@ public:
 };
 
 std::string readFile(const std::string &path);
+/// The events of a log of JSON lines.
+std::vector<Json> logLines(const std::string &path);
 void writeFile(const std::string &path, const std::string &bytes);
 
 template <typename T> std::string bytesOf(const std::vector<T> &values) {
