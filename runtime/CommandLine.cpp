@@ -39,9 +39,18 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--epochs", "N", "train", "number of times that each sample is seen"},
     {"--weights", "FILE|DIR", DSC_RUNS " bench", "start from these weights"},
     {"--partial", nullptr, DSC_RUNS " bench", "load what fits of --weights"},
-    {"--save", "DIR", "train", "write the trained weights into this folder"},
+    {"--save", "DIR", "train", "write checkpoints into this folder, one of them at the end"},
+    {"--save-every", "N|epoch", "train", "how often to write one"},
+    {"--keep", "N", "train", "keep the last N checkpoints; all without it"},
+    {"--resume", "PATH|auto", "train",
+     "continue from a checkpoint; auto: from the last one of --save DIR, if there is one"},
+    {"--allow-change", "NAME,..", "train",
+     "continue although these differ: data, seed, order, optimizer, precision, loss, dropout, "
+     "batch-norm, trained, state"},
     {"--eval-data", "PATH", "train", "evaluate on this data while training and at its end"},
     {"--eval-every", "N|epoch", "train", "how often to evaluate"},
+    {"--best", "loss|accuracy", "train", "keep the checkpoint of the best evaluation, too"},
+    {"--patience", "N", "train", "end after N evaluations that are no better than the best"},
     {"--log", "FILE.jsonl", "train", "append one JSON object an event"},
     {"--log-every", "N", "train", "steps between printed lines"},
     {"--profile", "FILE.json", "train",
@@ -71,12 +80,6 @@ struct LaterFlag {
   const char *feature;
 };
 constexpr LaterFlag laterFlags[] = {
-    {"--resume", true, "checkpoints with optimizer state"},
-    {"--save-every", true, "checkpoints with optimizer state"},
-    {"--keep", true, "checkpoints with optimizer state"},
-    {"--allow-change", true, "checkpoints with optimizer state"},
-    {"--best", true, "checkpoints with optimizer state"},
-    {"--patience", true, "early stopping"},
     {"--tensorboard", true, "TensorBoard logs"},
     {"--no-decay", true, "parameter groups"},
     {"--groups", true, "parameter groups"},

@@ -45,6 +45,8 @@ public:
   bool wantsHelp() const { return help; }
   bool has(const std::string &flag) const { return values.count(flag) != 0; }
   std::string text(const std::string &flag, const std::string &absent = "") const;
+  /// Gives a flag the value that it has where the user gives none.
+  void setAbsent(const std::string &flag, const std::string &value) { values.emplace(flag, value); }
   /// The flag as an integer in [minimum, 2^53]; `absent` where it was not given.
   Result<int64_t> integer(const std::string &flag, int64_t absent, int64_t minimum) const;
   const std::vector<std::string> &positional() const { return others; }

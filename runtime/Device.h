@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,6 +23,9 @@ namespace dsc {
 
 class Executable;
 struct OpTimes;
+
+/// Which algorithm a library takes for each plan whose algorithms were timed: bits depend on them.
+using AlgorithmChoices = std::map<std::string, std::string>;
 
 /// A program's entry: its main part and the update that may follow it, null where there is none.
 struct EntryFunctions {
@@ -66,6 +70,8 @@ public:
   virtual std::vector<std::pair<std::string, std::string>> facts() = 0;
   /// Threads of the host that compute.
   virtual int threads() const = 0;
+  /// What its libraries' plans took, given or timed; nothing where no algorithm is timed.
+  virtual AlgorithmChoices algorithmChoices() const { return {}; }
 
   // ---- Memory
 
@@ -167,8 +173,10 @@ protected:
 };
 
 /// The device that the program was compiled for, checked: its features, and that the plan fits its
-/// memory. `threads` of 0 means all cores of the process's affinity mask.
-Result<std::unique_ptr<Device>> createDevice(const Executable &executable, int threads);
+/// memory. `threads` of 0 means all cores of the process's affinity mask. `choices` go before those
+/// that it finds in its files.
+Result<std::unique_ptr<Device>> createDevice(const Executable &executable, int threads,
+                                             const AlgorithmChoices &choices = {});
 
 } // namespace dsc
 

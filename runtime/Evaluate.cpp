@@ -3,6 +3,7 @@
 #include "runtime/Evaluate.h"
 
 #include "runtime/Batch.h"
+#include "runtime/Buffers.h"
 #include "runtime/Npz.h"
 #include "runtime/Startup.h"
 
@@ -202,7 +203,9 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data, const st
   if (!outputs.empty()) {
     DSC_RETURN_IF_FAILED(file.open(session, data.samples(), outputs));
   }
-  DSC_RETURN_IF_FAILED(session.averageBuffers());
+  Result<RankBuffers> buffers = RankBuffers::read(session, ranks);
+  DSC_RETURN_IF_FAILED(buffers.status());
+  DSC_RETURN_IF_FAILED(buffers->putMeans(session));
   Evaluation evaluation;
   std::vector<BatchSums> batches;
   std::deque<int64_t> open; // real samples of batches whose sums are not read yet
@@ -225,6 +228,7 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data, const st
     if (!ranks.beginRound()) {
       DSC_RETURN_IF_FAILED(finish(0));
       evaluation.stopped = true;
+      DSC_RETURN_IF_FAILED(buffers->putOwn(session));
       return evaluation;
     }
     Result<int64_t> real =
@@ -239,6 +243,7 @@ Result<Evaluation> dsc::evaluate(Session &session, const Dataset &data, const st
     }
   }
   DSC_RETURN_IF_FAILED(finish(0));
+  DSC_RETURN_IF_FAILED(buffers->putOwn(session));
   if (!outputs.empty()) {
     DSC_RETURN_IF_FAILED(file.commit());
   }

@@ -10,11 +10,11 @@
 
 using namespace dsc;
 
-static Status writeError(const std::string &path) {
+Status dsc::writeError(const std::string &path) {
   int error = errno;
-  ExitCode code =
-      error == ENOSPC || error == EDQUOT || error == EIO ? ExitCode::Machine : ExitCode::User;
-  return {code, format("%s: cannot write: %s", path.c_str(), std::strerror(error))};
+  bool machine = error == ENOSPC || error == EDQUOT || error == EIO || error == EFBIG;
+  return {machine ? ExitCode::Machine : ExitCode::User,
+          format("%s: cannot write: %s", path.c_str(), std::strerror(error))};
 }
 
 FileWriter::~FileWriter() {
@@ -51,6 +51,11 @@ Status FileWriter::write(const void *data, int64_t bytes) {
 }
 
 Status FileWriter::overwrite(int64_t offset, const void *data, int64_t bytes) {
+  return writeAt(fd, path, offset, data, bytes);
+}
+
+Status dsc::writeAt(int fd, const std::string &path, int64_t offset, const void *data,
+                    int64_t bytes) {
   const char *begin = static_cast<const char *>(data);
   while (bytes > 0) {
     ssize_t count = pwrite(fd, begin, static_cast<size_t>(bytes), offset);
@@ -67,6 +72,21 @@ Status FileWriter::overwrite(int64_t offset, const void *data, int64_t bytes) {
   return {};
 }
 
+Status dsc::syncFolder(const std::string &folder) {
+  int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0 || fsync(directory) != 0) {
+    // Some file systems sync no folders; they order names by themselves.
+    const bool unsupported = directory >= 0 && (errno == EINVAL || errno == EROFS);
+    Status failed = unsupported ? Status() : writeError(folder);
+    if (directory >= 0) {
+      close(directory);
+    }
+    return failed;
+  }
+  close(directory);
+  return {};
+}
+
 Status FileWriter::commit() {
   if (fsync(fd) != 0) {
     return writeError(path);
@@ -79,10 +99,5 @@ Status FileWriter::commit() {
   // The new name is durable once its folder is.
   size_t slash = path.rfind('/');
   std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory >= 0) {
-    fsync(directory);
-    close(directory);
-  }
-  return {};
+  return syncFolder(folder);
 }

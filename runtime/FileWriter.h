@@ -36,6 +36,13 @@ private:
   int64_t written = 0;
 };
 
+/// Why a call on `path` failed, by errno: exit code 2 where the disk is full or broken.
+Status writeError(const std::string &path);
+/// All `bytes` at `offset` of an open file.
+Status writeAt(int fd, const std::string &path, int64_t offset, const void *data, int64_t bytes);
+/// Makes the names in a folder durable.
+Status syncFolder(const std::string &folder);
+
 } // namespace dsc
 
 #endif // DSC_RUNTIME_FILEWRITER_H

@@ -4,6 +4,7 @@
 
 #include "runtime/Json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -23,6 +24,24 @@ int64_t Manifest::shardBytes(int ranks) const {
     sum += dsc_shard_bytes(shard.chunks, shard.chunkBytes, ranks);
   }
   return sum;
+}
+
+std::pair<int64_t, int64_t> Manifest::ownBytes(const PlannedTensor &tensor, int ranks,
+                                               int rank) const {
+  if (tensor.shard < 0) {
+    return {0, tensor.bytes};
+  }
+  const ShardSpec &shard = shards[static_cast<size_t>(tensor.shard)];
+  auto clamp = [&](int64_t chunk) {
+    return std::clamp<int64_t>(chunk * shard.chunkBytes - tensor.offset, 0, tensor.bytes);
+  };
+  return {clamp(dsc_slice_begin(shard.chunks, ranks, rank)),
+          clamp(dsc_slice_end(shard.chunks, ranks, rank))};
+}
+
+bool GlobalSpec::isOptimizerState() const {
+  return role == GlobalRole::State && kind != "accumulator" && kind != "pending" &&
+         kind != "gradient" && name != "state.loss" && name != "state.count";
 }
 
 bool Manifest::hasEntry(std::string_view entry) const {

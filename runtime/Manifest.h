@@ -59,6 +59,9 @@ struct GlobalSpec : PlannedTensor {
 
   /// Whether it is saved with the weights.
   bool isWeight() const { return role == GlobalRole::Trained || role == GlobalRole::Buffer; }
+  /// Whether it is state that a later step depends on. Gradients and sums over the micro-batches of
+  /// a step hold nothing between steps.
+  bool isOptimizerState() const;
   /// The name that weights files give it.
   const std::string &weightsName() const { return weightsKey.empty() ? name : weightsKey; }
 };
@@ -131,6 +134,8 @@ struct Manifest {
   int64_t plannedBytes(int ranks = 1) const;
   /// Bytes of DSC_SPACE_SHARD on each of `ranks`.
   int64_t shardBytes(int ranks) const;
+  /// The range of a tensor's bytes that a rank has: all, or what lies in its chunks of the shard.
+  std::pair<int64_t, int64_t> ownBytes(const PlannedTensor &tensor, int ranks, int rank) const;
   bool hasEntry(std::string_view entry) const;
   /// A result of `entry` by name, or null.
   const PlannedTensor *result(std::string_view entry, std::string_view name) const;

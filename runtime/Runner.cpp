@@ -124,6 +124,8 @@ int dsc::runMain(int argc, char **argv) {
   installBusErrorMessage();
   // A closed pipe is a failed write, which is reported, not a death in the middle of a save.
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that passes the user's limit, too.
+  std::signal(SIGXFSZ, SIG_IGN);
   Status status;
   try {
     status = runCommand(argc, argv);

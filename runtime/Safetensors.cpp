@@ -158,12 +158,14 @@ const TensorView *Safetensors::find(const std::string &name) const {
   return found == byName.end() ? nullptr : &views[found->second];
 }
 
-Status dsc::writeSafetensors(const std::string &path, const std::vector<TensorToWrite> &tensors,
-                             std::map<std::string, std::string> metadata) {
+Result<SafetensorsHeader> dsc::safetensorsHeader(const std::string &path,
+                                                 const std::vector<TensorToWrite> &tensors,
+                                                 std::map<std::string, std::string> metadata) {
   metadata["producer"] = "dsc";
-  OrderedJson header = OrderedJson::object();
-  header["__metadata__"] = metadata;
-  int64_t offset = 0;
+  OrderedJson json = OrderedJson::object();
+  json["__metadata__"] = metadata;
+  SafetensorsHeader header;
+  header.offsets.push_back(0);
   for (const TensorToWrite &tensor : tensors) {
     std::optional<int64_t> bytes = byteCount(tensor.dtype, tensor.shape);
     const char *type = nullptr;
@@ -172,26 +174,38 @@ Status dsc::writeSafetensors(const std::string &path, const std::vector<TensorTo
         type = candidate.name;
       }
     }
-    if (!bytes || !type || header.contains(tensor.name)) {
+    if (!bytes || !type || json.contains(tensor.name)) {
       return Status::internal(path + ": cannot write the tensor \"" + tensor.name + "\"");
     }
-    header[tensor.name] = {
-        {"dtype", type}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + *bytes}}};
-    offset += *bytes;
+    const int64_t begin = header.offsets.back();
+    json[tensor.name] = {
+        {"dtype", type}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + *bytes}}};
+    header.offsets.push_back(begin + *bytes);
   }
-  std::string text = jsonText(header);
+  std::string text = jsonText(json);
   // The data starts on a cache line, so that a mapped reader may use it in place.
   text.append((64 - (8 + text.size()) % 64) % 64, ' ');
+  const uint64_t length = text.size();
+  header.text.assign(reinterpret_cast<const char *>(&length), sizeof length);
+  header.text += text;
+  for (int64_t &offset : header.offsets) {
+    offset += static_cast<int64_t>(header.text.size());
+  }
+  return header;
+}
+
+Status dsc::writeSafetensors(const std::string &path, const std::vector<TensorToWrite> &tensors,
+                             std::map<std::string, std::string> metadata) {
+  Result<SafetensorsHeader> header = safetensorsHeader(path, tensors, std::move(metadata));
+  DSC_RETURN_IF_FAILED(header.status());
   FileWriter writer;
   DSC_RETURN_IF_FAILED(writer.open(path));
-  uint64_t length = text.size();
-  DSC_RETURN_IF_FAILED(writer.write(&length, 8));
-  DSC_RETURN_IF_FAILED(writer.write(text));
-  for (const TensorToWrite &tensor : tensors) {
-    int64_t before = writer.position();
-    DSC_RETURN_IF_FAILED(tensor.fill(writer));
-    if (writer.position() - before != *byteCount(tensor.dtype, tensor.shape)) {
-      return Status::internal(path + ": wrote a wrong number of bytes for \"" + tensor.name + "\"");
+  DSC_RETURN_IF_FAILED(writer.write(header->text));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    DSC_RETURN_IF_FAILED(tensors[i].fill(writer));
+    if (writer.position() != header->offsets[i + 1]) {
+      return Status::internal(path + ": wrote a wrong number of bytes for \"" + tensors[i].name +
+                              "\"");
     }
   }
   return writer.commit();

@@ -45,6 +45,19 @@ struct TensorToWrite {
   std::function<Status(FileWriter &)> fill;
 };
 
+/// What a file of tensors begins with: 8 bytes of length and the JSON text.
+struct SafetensorsHeader {
+  std::string text;
+  /// Where each tensor's bytes begin in the file, and the end of the file.
+  std::vector<int64_t> offsets;
+};
+
+/// The header of a file of the tensors, in the given order; their data begins at a multiple of 64.
+/// `metadata` gets "producer": "dsc" in addition. `path` is for messages.
+Result<SafetensorsHeader> safetensorsHeader(const std::string &path,
+                                            const std::vector<TensorToWrite> &tensors,
+                                            std::map<std::string, std::string> metadata);
+
 /// Writes the tensors in the given order. `metadata` gets "producer": "dsc" in addition.
 Status writeSafetensors(const std::string &path, const std::vector<TensorToWrite> &tensors,
                         std::map<std::string, std::string> metadata);

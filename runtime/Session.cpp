@@ -36,7 +36,8 @@ static Status checkRanks(const Manifest &manifest, int ranks) {
 }
 
 Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads,
-                                                 Communicator *communicator) {
+                                                 Communicator *communicator,
+                                                 const AlgorithmChoices &choices) {
   std::unique_ptr<Session> session(new Session(executable));
   const Manifest &manifest = executable.manifest();
   session->ctx.communicator = communicator;
@@ -44,7 +45,7 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
   }
-  Result<std::unique_ptr<Device>> device = createDevice(executable, threads);
+  Result<std::unique_ptr<Device>> device = createDevice(executable, threads, choices);
   if (device.failed()) {
     return device.status();
   }
@@ -202,21 +203,8 @@ Status Session::wait() {
   return ctx.communicator ? ctx.communicator->waitAll() : Status();
 }
 
-/// The range of a tensor's bytes that this rank has.
-std::pair<int64_t, int64_t> Session::ownBytes(const PlannedTensor &tensor) const {
-  if (tensor.shard < 0) {
-    return {0, tensor.bytes};
-  }
-  const ShardSpec &shard = manifest().shards[static_cast<size_t>(tensor.shard)];
-  auto clamp = [&](int64_t chunk) {
-    return std::clamp<int64_t>(chunk * shard.chunkBytes - tensor.offset, 0, tensor.bytes);
-  };
-  return {clamp(dsc_slice_begin(shard.chunks, ranks(), rank())),
-          clamp(dsc_slice_end(shard.chunks, ranks(), rank()))};
-}
-
 Status Session::write(const PlannedTensor &tensor, const Device::Fill &fill) {
-  auto [begin, end] = ownBytes(tensor);
+  auto [begin, end] = manifest().ownBytes(tensor, ranks(), rank());
   gatheredShard = -1;
   return ctx.device->write(ctx.device->address(tensor) + begin, end - begin,
                            dtypeSize(tensor.dtype),
@@ -247,10 +235,15 @@ Status Session::writeElements(const PlannedTensor &tensor, const ElementFill &fi
 }
 
 Status Session::read(const PlannedTensor &tensor, const Device::Consume &consume) const {
-  auto [begin, end] = ownBytes(tensor);
+  auto [begin, end] = manifest().ownBytes(tensor, ranks(), rank());
+  return read(tensor, begin, end, consume);
+}
+
+Status Session::read(const PlannedTensor &tensor, int64_t begin, int64_t end,
+                     const Device::Consume &consume) const {
   return ctx.device->read(ctx.device->address(tensor) + begin, end - begin, dtypeSize(tensor.dtype),
-                          [&, first = begin](const std::byte *data, int64_t offset, int64_t bytes) {
-                            return consume(data, first + offset, bytes);
+                          [&](const std::byte *data, int64_t offset, int64_t bytes) {
+                            return consume(data, begin + offset, bytes);
                           });
 }
 
@@ -294,35 +287,6 @@ Result<std::vector<std::byte>> Session::wholeBytes(const PlannedTensor &tensor) 
   }
   const std::byte *begin = gathered.data() + tensor.offset;
   return std::vector<std::byte>(begin, begin + tensor.bytes);
-}
-
-Status Session::averageBuffers() {
-  if (ranks() == 1) {
-    return {};
-  }
-  DSC_RETURN_IF_FAILED(wait());
-  for (const GlobalSpec &buffer : manifest().globals) {
-    if (buffer.role != GlobalRole::Buffer || !isFloat(buffer.dtype)) {
-      continue;
-    }
-    Result<std::vector<std::byte>> values = bytes(buffer);
-    if (values.failed()) {
-      return values.status();
-    }
-    const int64_t count = buffer.bytes / dtypeSize(buffer.dtype);
-    dsc_collective sum{DSC_HOST_COLLECTIVES, DSC_ALL_REDUCE_SUM, buffer.dtype, 1, count,
-                       buffer.name.c_str()};
-    DSC_RETURN_IF_FAILED(ctx.communicator->run(sum, nullptr, values->data()));
-    for (int64_t i = 0; i < count; ++i) {
-      storeFromDouble(buffer.dtype, values->data(), i,
-                      loadAsDouble(buffer.dtype, values->data(), i) / ranks());
-    }
-    DSC_RETURN_IF_FAILED(write(buffer, [&](std::byte *target, int64_t offset, int64_t bytes) {
-      std::copy_n(values->begin() + offset, bytes, target);
-      return Status();
-    }));
-  }
-  return {};
 }
 
 std::byte *Session::hostAddress(const PlannedTensor &tensor) const {

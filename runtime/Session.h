@@ -32,8 +32,10 @@ public:
   /// have a fill value. Weights are loaded by Weights.h.
   /// `communicator`, which outlives the session, makes it one of several ranks. Error: the program
   /// was not compiled for so many.
+  /// `choices` of algorithms go before those that the device remembers.
   static Result<std::unique_ptr<Session>> create(Executable &executable, int threads,
-                                                 Communicator *communicator = nullptr);
+                                                 Communicator *communicator = nullptr,
+                                                 const AlgorithmChoices &choices = {});
   ~Session();
 
   const Manifest &manifest() const { return executable.manifest(); }
@@ -74,6 +76,9 @@ public:
   /// sharded, this rank's part.
   Status write(const PlannedTensor &tensor, const Device::Fill &fill);
   Status read(const PlannedTensor &tensor, const Device::Consume &consume) const;
+  /// Reads bytes [begin, end) of a tensor, of what is sharded within this rank's part.
+  Status read(const PlannedTensor &tensor, int64_t begin, int64_t end,
+              const Device::Consume &consume) const;
   /// Calls fill(target, first element, count) for the elements of a tensor, in runs as they lie in
   /// its storage, and writes them; what lies between them stays as it is.
   using ElementFill = std::function<Status(std::byte *target, int64_t first, int64_t count)>;
@@ -83,15 +88,11 @@ public:
   /// The bytes of a tensor's storage, those of other ranks too: all ranks call it for the same
   /// tensors in the same order.
   Result<std::vector<std::byte>> wholeBytes(const PlannedTensor &tensor);
-  /// Replaces buffers, which each rank updated on its own samples, by their mean over the ranks, in
-  /// rank order. All ranks call it, before evaluation and saving.
-  Status averageBuffers();
   /// Where a tensor lies, for programs that run on the host; null on other devices.
   std::byte *hostAddress(const PlannedTensor &tensor) const;
 
 private:
   explicit Session(Executable &executable) : executable(executable) {}
-  std::pair<int64_t, int64_t> ownBytes(const PlannedTensor &tensor) const;
   Status findEntries();
   Status fillGlobals();
   Status call(const std::string &name, bool main, bool update);

@@ -53,17 +53,14 @@ std::string dsc::bytesText(int64_t bytes) {
   return {};
 }
 
-Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line,
-                                                  Ranks &ranks) {
+Result<std::unique_ptr<Session>> dsc::makeSession(Executable &executable, const CommandLine &line,
+                                                  Ranks &ranks, const AlgorithmChoices &choices) {
   Result<int64_t> threads = line.integer("--threads", 0, 1);
   if (threads.failed()) {
     return threads.status();
   }
   if (*threads > 4096) {
     return Status::user("--threads " + line.text("--threads") + ": is more than 4096");
-  }
-  if (line.has("--partial") && !line.has("--weights")) {
-    return Status::user("--partial: needs --weights FILE|DIR");
   }
   const int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   const Manifest &manifest = executable.manifest();
@@ -81,13 +78,20 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
     team = std::max(coresOfProcess() / ranks.sharingProcessors(), 1);
   }
   Result<std::unique_ptr<Session>> session =
-      Session::create(executable, team, ranks.communicator());
-  if (session.failed()) {
-    return session.status();
-  }
-  if (ranks.count() > 1) {
+      Session::create(executable, team, ranks.communicator(), choices);
+  if (session.ok() && ranks.count() > 1) {
     (*session)->context().progress = &ranks.state().progress;
   }
+  return session;
+}
+
+Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line,
+                                                  Ranks &ranks) {
+  if (line.has("--partial") && !line.has("--weights")) {
+    return Status::user("--partial: needs --weights FILE|DIR");
+  }
+  Result<std::unique_ptr<Session>> session = makeSession(executable, line, ranks);
+  DSC_RETURN_IF_FAILED(session.status());
   Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
   if (values.failed()) {
     return values.status();
@@ -170,7 +174,8 @@ Facts dsc::programFacts(const Executable &executable, const CommandLine &line) {
   }
   facts.emplace_back("the command", line.command());
   for (const char *flag : {"--no-shuffle", "--partial", "--eval-every", "--steps", "--epochs",
-                           "--outputs", "--profile", "--kernels"}) {
+                           "--outputs", "--profile", "--kernels", "--save", "--save-every",
+                           "--keep", "--resume", "--best", "--patience"}) {
     const std::string text = line.text(flag);
     facts.emplace_back(flag, !line.has(flag) ? "nothing" : text.empty() ? "it" : text);
   }

@@ -15,6 +15,10 @@
 
 namespace dsc {
 
+/// The session of this rank, without weights. `choices` of algorithms go before those that the
+/// device remembers.
+Result<std::unique_ptr<Session>> makeSession(Executable &executable, const CommandLine &line,
+                                             Ranks &ranks, const AlgorithmChoices &choices = {});
 /// The session of this rank with the weights of --weights, or those beside the executable.
 Result<std::unique_ptr<Session>> openSession(Executable &executable, const CommandLine &line,
                                              Ranks &ranks);

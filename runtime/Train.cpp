@@ -4,24 +4,15 @@
 
 #include "runtime/Batch.h"
 #include "runtime/Evaluate.h"
-#include "runtime/Log.h"
-#include "runtime/Progress.h"
-#include "runtime/RunTimeValues.h"
 #include "runtime/Signals.h"
 #include "runtime/Startup.h"
 #include "runtime/Trace.h"
-#include "runtime/Weights.h"
+#include "runtime/Training.h"
+#include "runtime/checkpoint/WriteCheckpoint.h"
 
-#include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <deque>
-#include <dirent.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 using namespace dsc;
 
@@ -33,281 +24,6 @@ static constexpr int stepsBehind = 2;
 static constexpr int64_t mostSkipped = 100;
 /// What --profile shows: the first steps load kernels and touch memory for the first time.
 static constexpr int64_t firstProfiled = 3, lastProfiled = 5;
-
-namespace {
-class Training {
-public:
-  Training(Executable &executable, const CommandLine &line, Ranks &ranks)
-      : executable(executable), line(line), ranks(ranks) {}
-
-  /// Everything that can go wrong before the first step; `facts` is what ranks must agree in.
-  Status prepare(Facts &facts);
-  Status run();
-
-private:
-  Status prepareLength();
-  Status checkTrainBatch() const;
-  Status prepareWeightsPath();
-  Status checkFreeSpace() const;
-  Status logStart();
-  /// A step that runs or ran, and is not reported yet.
-  struct Submitted {
-    int64_t number = 0, epoch = 0, samples = 0;
-    double learningRate = 0;
-  };
-  Status step(int64_t number);
-  Status runMicroBatches(int64_t begin, bool withUpdate);
-  Status profile(int64_t number);
-  Status reportSteps(int open);
-  Status report(const Submitted &step, const ScalarResults &results);
-  Result<std::string> findNotFinite(const Submitted &step);
-  Status reportSkipped(const Submitted &step, const ScalarResults &results);
-  Status evaluateNow(int64_t number);
-  Status save(int64_t number, bool final);
-
-  Executable &executable;
-  const CommandLine &line;
-  Ranks &ranks;
-  RunTimeValues values;
-  std::unique_ptr<Session> session;
-  std::unique_ptr<Dataset> data, evalData;
-  std::unique_ptr<Sampler> sampler;
-  std::unique_ptr<Progress> progress;
-  RunLog log;
-  std::string weightsPath;
-  int64_t steps = 0, samplesPerStep = 0, consumed = 0;
-  int64_t evalSteps = 0; ///< 0 with evalEpochs false: at the end only
-  bool evalEpochs = false;
-  int64_t evaluatedAt = -1;
-  int64_t skippedInRow = 0;
-  std::deque<Submitted> submitted;
-};
-} // namespace
-
-/// Whether `path` is a folder without entries.
-static bool isEmptyFolder(const std::string &path) {
-  DIR *directory = opendir(path.c_str());
-  if (!directory) {
-    return false;
-  }
-  bool empty = true;
-  while (dirent *entry = readdir(directory)) {
-    empty &= std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0;
-  }
-  closedir(directory);
-  return empty;
-}
-
-Status Training::prepareWeightsPath() {
-  if (!line.has("--save")) {
-    weightsPath = executable.folder() + "/" + executable.name() + ".trained.safetensors";
-    if (access(executable.folder().c_str(), W_OK) != 0) {
-      return Status::user(executable.folder() + ": the trained weights would go here and it cannot "
-                                                "be written; name another folder with --save DIR");
-    }
-    return line.has("--force") ? Status() : checkOverwritesOwnSafetensors(weightsPath);
-  }
-  std::string folder = line.text("--save");
-  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
-    return Status::user(format("--save %s: %s", folder.c_str(), std::strerror(errno)));
-  }
-  if (!line.has("--force") && !isEmptyFolder(folder)) {
-    return Status::user("--save " + folder + ": is not an empty folder; name another one");
-  }
-  if (access(folder.c_str(), W_OK) != 0) {
-    return Status::user("--save " + folder + ": cannot be written");
-  }
-  weightsPath = folder + "/weights.safetensors";
-  return {};
-}
-
-Status Training::checkFreeSpace() const {
-  int64_t needed = 0;
-  for (const GlobalSpec &global : executable.manifest().globals) {
-    if (global.role == GlobalRole::Trained || global.role == GlobalRole::Buffer) {
-      needed += global.bytes;
-    }
-  }
-  std::string folder = weightsPath.substr(0, weightsPath.rfind('/'));
-  struct statvfs info;
-  if (statvfs(folder.c_str(), &info) != 0) {
-    return {};
-  }
-  auto free = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
-  if (needed > free) {
-    return Status::machine(format("%s: has %s free and the trained weights need %s", folder.c_str(),
-                                  bytesText(free).c_str(), bytesText(needed).c_str()));
-  }
-  return {};
-}
-
-Status Training::prepareLength() {
-  Result<int64_t> stepCount = line.integer("--steps", -1, 0);
-  if (stepCount.failed()) {
-    return stepCount.status();
-  }
-  Result<int64_t> epochs = line.integer("--epochs", -1, 0);
-  if (epochs.failed()) {
-    return epochs.status();
-  }
-  if ((*stepCount < 0) == (*epochs < 0)) {
-    return Status::user("train needs either --steps N or --epochs N");
-  }
-  steps = *stepCount;
-  if (steps < 0) {
-    int64_t total;
-    if (__builtin_mul_overflow(*epochs, data->samples(), &total) || total > INT64_MAX / 2) {
-      return Status::user("--epochs " + line.text("--epochs") + ": is too large");
-    }
-    // Rounded up: every sample is seen that many times, and some of the next epoch may be.
-    steps = (total + samplesPerStep - 1) / samplesPerStep;
-  }
-  if (line.has("--eval-every") && !evalData) {
-    return Status::user("--eval-every: needs --eval-data PATH");
-  }
-  evalEpochs = line.text("--eval-every") == "epoch";
-  if (!evalEpochs) {
-    Result<int64_t> every = line.integer("--eval-every", 0, 1);
-    if (every.failed()) {
-      return Status::user("--eval-every " + line.text("--eval-every") +
-                          ": is neither a positive number of steps nor \"epoch\"");
-    }
-    evalSteps = *every;
-  }
-  return {};
-}
-
-/// A step has the samples that ds_config.json says, on whatever ranks there are.
-Status Training::checkTrainBatch() const {
-  const Manifest &manifest = executable.manifest();
-  int64_t wanted = 0;
-  for (const auto &[name, value] : manifest.options) {
-    wanted = name == "train_batch_size" ? parseInteger(value).value_or(0) : wanted;
-  }
-  if (wanted == 0 || samplesPerStep == wanted) {
-    return {};
-  }
-  const int64_t most = manifest.hasEntry("micro") ? manifest.accumulate : 1;
-  std::string fits;
-  for (int64_t count = 1; count <= 1024 && count * manifest.microBatch <= wanted; ++count) {
-    const int64_t micros = wanted / manifest.microBatch / count;
-    if (micros * manifest.microBatch * count == wanted && (most == 0 || micros <= most)) {
-      fits += format("%s--ranks %lld --accumulate=%lld", fits.empty() ? "" : ", ", wide(count),
-                     wide(micros));
-    }
-  }
-  return Status::user(
-      format("a step has %lld samples (micro-batches of %lld x --accumulate=%lld x "
-             "%lld ranks), and train_batch_size of the configuration is %lld; ",
-             wide(samplesPerStep), wide(manifest.microBatch), wide(values.accumulate()),
-             wide(ranks.count()), wide(wanted)) +
-      (fits.empty() ? "compile again with dsc compile --config --ranks"
-                    : "what fits: " + fits + "; for another micro-batch compile with --ranks N"));
-}
-
-Status Training::prepare(Facts &facts) {
-  const Manifest &manifest = executable.manifest();
-  if (!manifest.hasEntry("last")) {
-    return Status::user("this program was compiled without training");
-  }
-  facts = programFacts(executable, line);
-  Result<RunTimeValues> parsed = RunTimeValues::parse(manifest, line);
-  if (parsed.failed()) {
-    return parsed.status();
-  }
-  values = std::move(*parsed);
-  samplesPerStep = manifest.microBatch * values.accumulate() * ranks.count();
-  DSC_RETURN_IF_FAILED(checkTrainBatch());
-  Result<int64_t> every = line.integer("--log-every", 10, 1);
-  if (every.failed()) {
-    return every.status();
-  }
-  Result<std::unique_ptr<Dataset>> opened = openData(manifest, line, line.text("--data"));
-  if (opened.failed()) {
-    return opened.status();
-  }
-  data = std::move(*opened);
-  Result<std::string> print = fingerprint(*data, manifest);
-  DSC_RETURN_IF_FAILED(print.status());
-  facts.emplace_back("the data", *print);
-  if (line.has("--eval-data")) {
-    opened = openData(manifest, line, line.text("--eval-data"));
-    if (opened.failed()) {
-      return opened.status();
-    }
-    evalData = std::move(*opened);
-    print = fingerprint(*evalData, manifest);
-    DSC_RETURN_IF_FAILED(print.status());
-    facts.emplace_back("the evaluation data", *print);
-    if (!manifest.hasEntry("eval")) {
-      return Status::user("--eval-data: this program was compiled without evaluation");
-    }
-  }
-  DSC_RETURN_IF_FAILED(prepareLength());
-  if (ranks.isFirst()) {
-    DSC_RETURN_IF_FAILED(prepareWeightsPath());
-    if (line.has("--profile") && !line.has("--force")) {
-      DSC_RETURN_IF_FAILED(checkOverwritesOwnTrace(line.text("--profile")));
-    }
-    DSC_RETURN_IF_FAILED(checkFreeSpace());
-  }
-  Result<std::unique_ptr<Session>> made = openSession(executable, line, ranks);
-  if (made.failed()) {
-    return made.status();
-  }
-  session = std::move(*made);
-  DSC_RETURN_IF_FAILED(values.apply(*session));
-  sampler = std::make_unique<Sampler>(data->samples(), static_cast<uint64_t>(values.seed()),
-                                      !line.has("--no-shuffle"));
-  progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0,
-                                        /*silent=*/!ranks.isFirst());
-  if (line.has("--log") && ranks.isFirst()) {
-    DSC_RETURN_IF_FAILED(log.open(line.text("--log")));
-  }
-  return {};
-}
-
-Status Training::logStart() {
-  const Manifest &manifest = session->manifest();
-  const std::string device = session->device().summary() + (ranks.count() > 1 ? " each" : "");
-  progress->line(format("%s, %s; %lld samples, %lld a step, %lld steps; %s planned",
-                        ranks.summary().c_str(), device.c_str(), wide(data->samples()),
-                        wide(samplesPerStep), wide(steps),
-                        bytesText(manifest.plannedBytes(ranks.count())).c_str()));
-  if (data->samples() < samplesPerStep) {
-    printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
-                     line.text("--data").c_str()));
-  }
-  OrderedJson runTime = OrderedJson::object(), options = OrderedJson::object(),
-              facts = OrderedJson::object();
-  for (const auto &[name, value] : values.values()) {
-    runTime[name] = value;
-  }
-  for (const auto &[name, value] : manifest.options) {
-    options[name] = value;
-  }
-  for (const auto &[name, value] : session->device().facts()) {
-    facts[name] = value;
-  }
-  return log.event("start", {{"model", manifest.name},
-                             {"version", manifest.version},
-                             {"compile_command", manifest.compileCommand},
-                             {"options", options},
-                             {"run_time_values", runTime},
-                             {"schedule", values.schedule()},
-                             {"accumulate", values.accumulate()},
-                             {"seed", values.seed()},
-                             {"shuffle", !line.has("--no-shuffle")},
-                             {"ranks", ranks.count()},
-                             {"threads", session->device().threads()},
-                             {"device", facts},
-                             {"micro_batch", manifest.microBatch},
-                             {"data", line.text("--data")},
-                             {"data_samples", data->samples()},
-                             {"steps", steps},
-                             {"weights", line.text("--weights", manifest.weightsFile)},
-                             {"weights_sha256", manifest.weightsHash}});
-}
 
 /// The micro-batches of the step that begins at stream position `begin`.
 Status Training::runMicroBatches(int64_t begin, bool withUpdate) {
@@ -355,8 +71,8 @@ Result<std::string> Training::findNotFinite(const Submitted &step) {
 Status Training::reportSkipped(const Submitted &step, const ScalarResults &results) {
   std::optional<double> scale = results.find("loss_scale");
   bool exhausted = results.find("loss_scale_exhausted").value_or(0) != 0;
-  bool isLast = exhausted || skippedInRow == mostSkipped;
-  if (!isLast && (scale || skippedInRow != 1)) {
+  bool isLast = exhausted || state.skippedInRow == mostSkipped;
+  if (!isLast && (scale || state.skippedInRow != 1)) {
     return {};
   }
   Result<std::string> origin = findNotFinite(step);
@@ -394,10 +110,10 @@ Status Training::step(int64_t number) {
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
   DSC_RETURN_IF_FAILED(values.applyStep(*session, number, steps));
-  DSC_RETURN_IF_FAILED(runMicroBatches(consumed, /*withUpdate=*/true));
-  step.epoch = sampler->epoch(consumed) + 1;
-  consumed += samplesPerStep;
-  step.samples = consumed;
+  DSC_RETURN_IF_FAILED(runMicroBatches(state.samples, /*withUpdate=*/true));
+  step.epoch = sampler->epoch(state.samples) + 1;
+  state.samples += samplesPerStep;
+  step.samples = state.samples;
   DSC_RETURN_IF_FAILED(session->beginReading("last"));
   submitted.push_back(step);
   return reportSteps(stepsBehind);
@@ -490,11 +206,23 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   event["peak_bytes"] = manifest.plannedBytes(ranks.count());
   DSC_RETURN_IF_FAILED(log.event("step", event));
 
-  skippedInRow = report.skipped ? skippedInRow + 1 : 0;
+  state.skippedInRow = report.skipped ? state.skippedInRow + 1 : 0;
   return report.skipped ? reportSkipped(step, results) : Status();
 }
 
-Status Training::evaluateNow(int64_t number) {
+// ---- Between steps
+
+bool Training::epochEnded() const {
+  return state.samples > 0 &&
+         sampler->epoch(state.samples) != sampler->epoch(state.samples - samplesPerStep);
+}
+
+bool Training::evaluationIsDue() const {
+  const bool due = evalEpochs ? epochEnded() : evalSteps && state.step % evalSteps == 0;
+  return evalData && due && state.step > 0 && state.evaluatedAt != state.step;
+}
+
+Status Training::evaluateNow() {
   Result<Evaluation> evaluation = evaluate(*session, *evalData, "", ranks);
   if (evaluation.failed()) {
     return evaluation.status();
@@ -502,71 +230,147 @@ Status Training::evaluateNow(int64_t number) {
   if (evaluation->stopped) {
     return {};
   }
-  evaluatedAt = number;
-  progress->line(format("eval at step %lld: %s", wide(number), evaluation->text().c_str()));
-  OrderedJson event = {{"step", number}};
+  state.evaluatedAt = state.step;
+  isBest = checkpoints.consider(*evaluation, state);
+  progress->line(format("eval at step %lld: %s", wide(state.step), evaluation->text().c_str()));
+  OrderedJson event = {{"step", state.step}};
   event.update(evaluation->json());
   return log.event("eval", event);
 }
 
-Status Training::save(int64_t number, bool final) {
+CheckpointManifest Training::describe(const char *reason) const {
+  const Manifest &program = session->manifest();
+  CheckpointManifest manifest;
+  manifest.run = state;
+  manifest.reason = reason;
+  manifest.steps = steps;
+  manifest.model = program.name;
+  manifest.version = program.version;
+  manifest.compileCommand = program.compileCommand;
+  manifest.programHash = executable.hash();
+  manifest.weightsHash = program.weightsHash;
+  manifest.flags = runFlags(program, values, line);
+  manifest.options = {program.options.begin(), program.options.end()};
+  manifest.dataPath = line.text("--data");
+  manifest.dataFingerprint = dataFingerprint;
+  manifest.dataSamples = data->samples();
+  manifest.samplesPerStep = samplesPerStep;
+  manifest.ranks = ranks.count();
+  manifest.zero = program.zero;
+  manifest.choices = session->device().algorithmChoices();
+  return manifest;
+}
+
+/// Writes a checkpoint, or without --save the weights.
+Status Training::save(const char *reason) {
   ActivityScope saving(ranks.state(), Activity::Saving);
-  DSC_RETURN_IF_FAILED(saveWeights(*session, weightsPath, number));
-  progress->line((final ? "weights are in " : "saved ") + printable(weightsPath));
-  return log.event("save", {{"step", number}, {"path", weightsPath}});
+  DSC_RETURN_IF_FAILED(reportSteps(0));
+  const auto begin = std::chrono::steady_clock::now();
+  std::string path = weightsPath;
+  bool wrote = true;
+  if (checkpoints.saves()) {
+    path = checkpoints.pathOf(state.step);
+    Result<bool> saved =
+        checkpoints.save(*session, ranks, describe(reason), isBest && checkpoints.keepsBest());
+    saveFailed = saved.failed();
+    DSC_RETURN_IF_FAILED(saved.status());
+    wrote = *saved;
+  } else {
+    DSC_RETURN_IF_FAILED(saveWeights(*session, ranks, path, state.step));
+  }
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!wrote) {
+    return {};
+  }
+  if (state.step < steps) {
+    progress->line("saved " + printable(path));
+  }
+  return log.event("save", {{"step", state.step},
+                            {"path", path},
+                            {"reason", reason},
+                            {"best", isBest && checkpoints.keepsBest()},
+                            {"ms", seconds * 1e3}});
+}
+
+/// Evaluates and saves behind a step where it is due.
+Status Training::passBoundary() {
+  isBest = false;
+  if (evaluationIsDue()) {
+    DSC_RETURN_IF_FAILED(reportSteps(0));
+    DSC_RETURN_IF_FAILED(evaluateNow());
+  }
+  const bool due = checkpoints.isDue(state.step, epochEnded());
+  return due ? save("schedule") : isBest && checkpoints.keepsBest() ? save("best") : Status();
 }
 
 Status Training::run() {
+  DSC_RETURN_IF_FAILED(checkpoints.checkSeen(ranks));
   DSC_RETURN_IF_FAILED(logStart());
   installTrainingSignals();
   ranks.state().activity = Activity::Computing;
   auto begin = std::chrono::steady_clock::now();
-  Status failure;
-  int64_t done = 0;
-  while (done < steps && failure.ok() && ranks.beginRound()) {
+  // The run that is continued may have been stopped in the middle of an evaluation.
+  const bool evaluatesFirst = !resumedPath.empty() && state.step < steps && evaluationIsDue();
+  Status failure = evaluatesFirst ? passBoundary() : Status();
+  while (state.step < steps && failure.ok() && !checkpoints.isOver(state) && ranks.beginRound()) {
     if (ranks.takeSaveRequest()) {
-      failure = reportSteps(0);
-      failure = failure.ok() ? save(done, false) : failure;
+      failure = save("request");
       if (failure.failed()) {
         break;
       }
     }
-    const int64_t epochBefore = sampler->epoch(consumed);
-    failure = step(done + 1);
+    failure = step(state.step + 1);
     if (failure.failed()) {
       break;
     }
-    ++done;
-    bool epochEnded = sampler->epoch(consumed) != epochBefore;
-    bool due = evalEpochs ? epochEnded : evalSteps && done % evalSteps == 0;
-    if (due) {
-      failure = reportSteps(0);
-      failure = failure.ok() ? evaluateNow(done) : failure;
-    }
+    ++state.step;
+    failure = passBoundary();
   }
   if (Status reported = reportSteps(0); failure.ok()) {
     failure = reported;
   }
   if (failure.ok()) {
-    failure = profile(std::max(done, lastProfiled) + 1);
-    if (line.has("--profile") && done < firstProfiled) {
+    failure = profile(std::max(state.step, lastProfiled) + 1);
+    if (line.has("--profile") && state.step < firstProfiled) {
       progress->line("no trace: the run ended before step 3");
     }
   }
   progress->finish();
-  if (failure.ok() && evalData && evaluatedAt != done && !ranks.stopSignal()) {
-    failure = evaluateNow(done);
+  return finish(failure,
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+}
+
+/// Evaluates and saves at the end, and says why it is the end.
+Status Training::finish(Status failure, double seconds) {
+  const int signal = ranks.stopSignal();
+  const bool patient = !checkpoints.isOver(state);
+  const bool stopped = signal && state.step < steps && patient;
+  if (failure.ok() && evalData && state.evaluatedAt != state.step && !signal) {
+    failure = evaluateNow();
   }
   // Whatever ended the loop, what was learnt so far is kept; the first failure is the one told. But
   // saving takes all ranks: none can once one is lost or has an error of its own.
   const bool lostRank = failure.exitCode() == ExitCode::Rank;
-  const bool canSave = failure.ok() || ranks.count() == 1 || ranks.failsTogether();
-  Status saved = canSave ? save(done, true) : Status();
+  const bool canSave = !saveFailed && (failure.ok() || ranks.count() == 1 || ranks.failsTogether());
+  Status saved = canSave ? save(stopped ? "signal" : "end") : Status();
   failure = failure.failed() ? failure : saved;
-  int signal = ranks.stopSignal();
-  const char *reason = lostRank ? "rank" : failure.failed() ? "error" : signal ? "signal" : "done";
-  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  OrderedJson end = {{"reason", reason}, {"step", done}, {"seconds", seconds}};
+  if (failure.ok()) {
+    const bool folder = checkpoints.saves();
+    progress->line((folder ? "the checkpoint is " : "weights are in ") +
+                   printable(folder ? checkpoints.pathOf(state.step) : weightsPath));
+  }
+  const char *reason = lostRank           ? "rank"
+                       : failure.failed() ? "error"
+                       : stopped          ? "signal"
+                       : !patient         ? "patience"
+                                          : "done";
+  OrderedJson end = {{"reason", reason}, {"step", state.step}, {"seconds", seconds}};
+  if (!patient) {
+    end["message"] = format("%lld evaluations were no better than that of step %lld",
+                            wide(state.evaluationsSinceBest), wide(state.bestStep));
+    progress->line(end["message"].get<std::string>());
+  }
   if (failure.failed()) {
     end["message"] = failure.message();
   }
@@ -575,10 +379,11 @@ Status Training::run() {
     return failure;
   }
   DSC_RETURN_IF_FAILED(logged);
-  if (signal && done < steps) {
+  if (stopped) {
     return {ExitCode::Stopped,
-            format("stopped by %s after step %lld of %lld", signal == SIGINT ? "SIGINT" : "SIGTERM",
-                   wide(done), wide(steps))};
+            format("stopped by %s after step %lld of %lld%s",
+                   signal == SIGINT ? "SIGINT" : "SIGTERM", wide(state.step), wide(steps),
+                   checkpoints.saves() ? "; --resume auto continues it" : "")};
   }
   return {};
 }

@@ -1,4 +1,4 @@
-// Parameters in and out.
+// Parameters in.
 
 #include "runtime/Weights.h"
 
@@ -8,6 +8,8 @@
 #include "runtime/Pieces.h"
 #include "runtime/Sha256.h"
 #include "runtime/StridedRuns.h"
+#include "runtime/checkpoint/CheckpointFolder.h"
+#include "runtime/checkpoint/LoadCheckpoint.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +18,7 @@
 #include <iterator>
 #include <set>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace dsc;
@@ -74,7 +77,15 @@ Result<TensorSet> TensorSet::open(const std::string &path) {
     return Status::user(format("%s: %s", path.c_str(), std::strerror(errno)));
   }
   std::string file = path;
-  if (S_ISDIR(info.st_mode)) {
+  if (holdsCheckpoint(path)) {
+    Result<std::string> checkpoint = findCheckpoint(path);
+    DSC_RETURN_IF_FAILED(checkpoint.status());
+    Result<CheckpointManifest> manifest = openCheckpoint(*checkpoint);
+    DSC_RETURN_IF_FAILED(manifest.status());
+    const auto threads = static_cast<int>(std::thread::hardware_concurrency());
+    DSC_RETURN_IF_FAILED(verifyCheckpoint(*checkpoint, *manifest, threads, weightsFile));
+    file = *checkpoint + "/" + weightsFile;
+  } else if (S_ISDIR(info.st_mode)) {
     file.clear();
     for (const char *name :
          {"weights.safetensors", "model.safetensors.index.json", "model.safetensors"}) {
@@ -108,9 +119,8 @@ const TensorView *TensorSet::find(const std::string &name) const {
   return found == byName.end() ? nullptr : &found->second;
 }
 
-/// Copies `source`, whose shape was compared, into a global.
-static Status store(Session &session, const GlobalSpec &spec, const TensorView &source) {
-  const int64_t from = dtypeSize(source.dtype), to = dtypeSize(spec.dtype);
+Status dsc::storeTensor(Session &session, const GlobalSpec &spec, const TensorView &source) {
+  const int64_t from = dtypeSize(source.dtype);
   auto convert = [&](std::byte *target, int64_t dense, int64_t count) -> Status {
     std::optional<BadValue> bad = convertValues(source.dtype, source.data + dense * from,
                                                 spec.dtype, target, count, ValueRange());
@@ -188,7 +198,7 @@ Status dsc::loadInitialWeights(Session &session, int64_t seed) {
                                  shapeText(tensor->shape).c_str(), dtypeName(spec.dtype),
                                  shapeText(spec.shape).c_str()));
     }
-    DSC_RETURN_IF_FAILED(store(session, spec, *tensor).in(path));
+    DSC_RETURN_IF_FAILED(storeTensor(session, spec, *tensor).in(path));
   }
   return {};
 }
@@ -281,7 +291,7 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
     return Status::user(path + ": holds no weight of this program");
   }
   for (const auto &[spec, tensor] : fitting) {
-    DSC_RETURN_IF_FAILED(store(session, *spec, *tensor).in(path));
+    DSC_RETURN_IF_FAILED(storeTensor(session, *spec, *tensor).in(path));
   }
   return {};
 }
@@ -317,47 +327,4 @@ Status dsc::fillComputeCopies(Session &session) {
     DSC_RETURN_IF_FAILED(written);
   }
   return {};
-}
-
-Status dsc::saveWeights(Session &session, const std::string &path, int64_t step) {
-  DSC_RETURN_IF_FAILED(session.averageBuffers());
-  if (session.rank() != 0) {
-    for (const GlobalSpec &spec : session.manifest().globals) {
-      if (spec.isWeight()) {
-        DSC_RETURN_IF_FAILED(session.wholeBytes(spec).status());
-      }
-    }
-    return {};
-  }
-  std::vector<TensorToWrite> tensors;
-  for (const GlobalSpec &spec : session.manifest().globals) {
-    if (!spec.isWeight()) {
-      continue;
-    }
-    TensorToWrite tensor;
-    tensor.name = spec.weightsName();
-    tensor.dtype = spec.dtype;
-    tensor.shape = spec.shape;
-    tensor.fill = [&session, &spec](FileWriter &writer) {
-      if (spec.strides.empty() && spec.shard < 0) {
-        return session.read(spec, [&](const std::byte *data, int64_t, int64_t bytes) {
-          return writer.write(data, bytes);
-        });
-      }
-      Result<std::vector<std::byte>> storage = session.wholeBytes(spec);
-      if (storage.failed()) {
-        return storage.status();
-      }
-      if (spec.strides.empty()) {
-        return writer.write(storage->data(), spec.bytes);
-      }
-      const int64_t size = dtypeSize(spec.dtype);
-      return forEachRun(spec, [&](int64_t place, int64_t, int64_t count) {
-        return writer.write(storage->data() + place * size, count * size);
-      });
-    };
-    tensors.push_back(std::move(tensor));
-  }
-  return writeSafetensors(path, tensors,
-                          {{"model", session.manifest().name}, {"step", std::to_string(step)}});
 }

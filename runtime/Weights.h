@@ -1,7 +1,7 @@
-// Parameters in and out.
+// Parameters in.
 // Loads trained parameters and buffers from the file beside the executable (checked by its hash),
-// or from the user's safetensors by the program's or PyTorch's names, and writes them. Storage that
-// is padded or permuted is packed and unpacked here; files always hold the manifest's shapes.
+// or from the user's safetensors by the program's or PyTorch's names. Storage that is padded or
+// permuted is filled here; files always hold the manifest's shapes.
 
 #ifndef DSC_RUNTIME_WEIGHTS_H
 #define DSC_RUNTIME_WEIGHTS_H
@@ -18,7 +18,8 @@ namespace dsc {
 /// Tensors by name from one file or from the shards of an index.
 class TensorSet {
 public:
-  /// A safetensors file, an index (.json), or a folder that holds one of either.
+  /// A safetensors file, an index (.json), a folder that holds one of either, a checkpoint or a
+  /// folder of checkpoints.
   static Result<TensorSet> open(const std::string &path);
 
   const TensorView *find(const std::string &name) const;
@@ -45,9 +46,8 @@ Status loadWeights(Session &session, const std::string &path, bool partial, int6
 /// loaded. Error: a finite weight is out of the compute type's range.
 Status fillComputeCopies(Session &session);
 
-/// Writes every trained parameter and buffer, buffers as their mean over the ranks. All ranks call
-/// it; rank 0 writes.
-Status saveWeights(Session &session, const std::string &path, int64_t step);
+/// Copies `tensor`, whose shape is that of the global, into it. Error: a value does not convert.
+Status storeTensor(Session &session, const GlobalSpec &spec, const TensorView &tensor);
 
 } // namespace dsc
 

@@ -197,7 +197,10 @@ Status LocalRanks::run() {
       forward(signal);
       break;
     case SIGUSR1:
-      forward(signal);
+      // One rank asks all of them to save; two that ask one after the other would save twice.
+      if (!processes[0].ended) {
+        kill(processes[0].id, signal);
+      }
       break;
     case SIGTSTP:
       // Ctrl-Z stops all of it.

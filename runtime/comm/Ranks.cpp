@@ -156,7 +156,7 @@ Status Ranks::agree(const Status &prepared, const Facts &facts) {
                              "; start all of them with the same program, data and flags");
     }
   }
-  failedTogether = failure.failed();
+  failedTogether |= failure.failed();
   return isFirst() ? failure : Status(failure.exitCode(), "");
 }
 

@@ -34,7 +34,8 @@ static std::string cacheFile(const std::string &executable) {
   return folder + "/" + Sha256::hex(executable.data(), executable.size()).substr(0, 16) + ".json";
 }
 
-Choices::Choices(const std::string &executable, const CudaDriver &driver)
+Choices::Choices(const std::string &executable, const CudaDriver &driver,
+                 const AlgorithmChoices &given)
     : driver(driver), beside(executable + ".choices.json"), cached(cacheFile(executable)) {
   for (const std::string &path : {cached, beside}) {
     std::ifstream file(path, std::ios::binary);
@@ -51,6 +52,9 @@ Choices::Choices(const std::string &executable, const CudaDriver &driver)
         choices[item.key()] = item->get<std::string>();
       }
     }
+  }
+  for (const auto &[key, value] : given) {
+    choices[key] = value;
   }
 }
 

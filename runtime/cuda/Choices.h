@@ -6,6 +6,7 @@
 #ifndef DSC_RUNTIME_CUDA_CHOICES_H
 #define DSC_RUNTIME_CUDA_CHOICES_H
 
+#include "runtime/Device.h"
 #include "runtime/cuda/CudaDriver.h"
 
 #include <functional>
@@ -17,7 +18,10 @@ namespace dsc {
 
 class Choices {
 public:
-  Choices(const std::string &executable, const CudaDriver &driver);
+  /// Those of the files of `executable`; `given` go before them.
+  Choices(const std::string &executable, const CudaDriver &driver, const AlgorithmChoices &given);
+
+  const AlgorithmChoices &all() const { return choices; }
 
   /// What was chosen for `key`, which names the plan and the library's version; the chip is added
   /// here.
@@ -47,7 +51,7 @@ private:
 
   const CudaDriver &driver;
   std::string beside, cached; ///< the two places of the file
-  std::map<std::string, std::string> choices;
+  AlgorithmChoices choices;
   bool changed = false;
   Operand operands[operandSlots];
 };

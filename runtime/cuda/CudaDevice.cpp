@@ -26,20 +26,21 @@ static int architectureNumber(const std::string &name) {
 }
 
 Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &manifest,
-                                                      const std::string &executable) {
+                                                      const std::string &executable,
+                                                      const AlgorithmChoices &choices) {
   Result<std::unique_ptr<CudaDriver>> driver = CudaDriver::open();
   if (driver.failed()) {
     return driver.status();
   }
-  auto device = std::make_unique<CudaDevice>(std::move(*driver), manifest, executable);
+  auto device = std::make_unique<CudaDevice>(std::move(*driver), manifest, executable, choices);
   DSC_RETURN_IF_FAILED(device->check(manifest));
   return std::unique_ptr<Device>(std::move(device));
 }
 
 CudaDevice::CudaDevice(std::unique_ptr<CudaDriver> opened, const Manifest &manifest,
-                       const std::string &executable)
+                       const std::string &executable, const AlgorithmChoices &given)
     : driver(std::move(opened)), batch(*driver), results(*driver), tensors(*driver),
-      choices(executable, *driver) {
+      choices(executable, *driver, given) {
   architecture = manifest.targetFeatures;
   for (const auto &[name, value] : manifest.options) {
     allowTf32 |= name == "precision" && value == "tf32";

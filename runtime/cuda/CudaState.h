@@ -21,7 +21,7 @@ namespace dsc {
 class CudaDevice : public Device {
 public:
   CudaDevice(std::unique_ptr<CudaDriver> driver, const Manifest &manifest,
-             const std::string &executable);
+             const std::string &executable, const AlgorithmChoices &given);
   ~CudaDevice() override;
   /// Whether the plan and the program's architecture fit the GPU.
   Status check(const Manifest &manifest) const;
@@ -29,6 +29,7 @@ public:
   std::string summary() const override { return driver->chip(); }
   std::vector<std::pair<std::string, std::string>> facts() override;
   int threads() const override { return 1; }
+  AlgorithmChoices algorithmChoices() const override { return choices.all(); }
 
   Status allocate(const Manifest &manifest, const std::byte *constants) override;
   int64_t allocatedBytes() const override { return allocated; }

@@ -112,7 +112,7 @@ class Precision:
         # What was saved is loaded bit for bit, and the half copies are made of it.
         self.run(self.folder / "masters", "train", "--data", data, "--steps", 0, "--weights", "masters.trained.safetensors", "--save",
                  self.empty("again"))  # fmt: skip
-        assert self.tensors("again/weights.safetensors") == self.tensors("masters.trained.safetensors")
+        assert self.tensors("again/latest/weights.safetensors") == self.tensors("masters.trained.safetensors")
 
     def empty(self, name):
         folder = self.folder / name

@@ -6,6 +6,7 @@ whose external data is missing trains, from the same numbers on any number of th
 """
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -134,10 +135,11 @@ class Values:
         np.savez(self.folder / "random.npz", x=x, labels=x[:, :4].copy())
         starts = []
         for number, flags in enumerate((["--threads=1"], ["--threads=2"], ["--threads=1", "--seed=9"])):
-            self.run("./random", "train", "--data", "random.npz", "--steps", 0, "--save", f"start{number}", "--force", *flags)
-            starts.append((self.folder / f"start{number}/weights.safetensors").read_bytes())
+            shutil.rmtree(self.folder / f"start{number}", ignore_errors=True)
+            self.run("./random", "train", "--data", "random.npz", "--steps", 0, "--save", f"start{number}", *flags)
+            starts.append((self.folder / f"start{number}/latest/weights.safetensors").read_bytes())
         assert starts[0] == starts[1] and starts[0] != starts[2]
-        found = read_safetensors(self.folder / "start0/weights.safetensors")
+        found = read_safetensors(self.folder / "start0/latest/weights.safetensors")
         for name, inputs in {"w": 64, "b": 64, "v": 512}.items():
             # Uniform within 1/sqrt(inputs): variance a third of its square, within 5 standard errors.
             limit, count = inputs**-0.5, found[name].size

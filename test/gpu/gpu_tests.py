@@ -146,7 +146,7 @@ def run_program(program, data, results):
     saved = results.with_name(results.name + ".saved")
     shutil.rmtree(saved, ignore_errors=True)
     execute(program, "train", "--data", data, "--steps", STEPS, "--no-shuffle", "--log", log, "--save", saved)
-    digest = hashlib.sha256((saved / "weights.safetensors").read_bytes()).hexdigest()
+    digest = hashlib.sha256((saved / "latest" / "weights.safetensors").read_bytes()).hexdigest()
     shutil.rmtree(saved)
     return steps_of(log), digest
 

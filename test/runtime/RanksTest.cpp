@@ -49,7 +49,7 @@ protected:
   }
 
   std::vector<double> weightsOf(const std::string &save) {
-    Result<Safetensors> file = Safetensors::open(folder / (save + "/weights.safetensors"));
+    Result<Safetensors> file = Safetensors::open(folder / (save + "/latest/weights.safetensors"));
     EXPECT_TRUE(file.ok()) << file.status().message();
     std::vector<double> values;
     for (int i = 0; file.ok() && i < 4; ++i) {
@@ -280,7 +280,7 @@ TEST_F(RanksTest, AKilledRankEndsTheOthersWithItsNameTheStepAndTheCollective) {
   EXPECT_THAT(result.err,
               testing::ContainsRegex("error: rank 2 \\([^)]*\\): rank 1 \\([^)]*\\) died"));
   // Weights that a step broke off in are not written.
-  EXPECT_FALSE(std::filesystem::exists(folder / "killed/weights.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "killed/latest/weights.safetensors"));
   const std::vector<Json> events = logLines(folder / "run.jsonl");
   EXPECT_EQ(events.back()["reason"], "rank");
 }

@@ -85,7 +85,7 @@ TEST_F(RunnerTest, TwoRunsGiveTheSameBitsAndAnotherSeedDoesNot) {
     RunResult result = model_({"train", "--data", folder / "data.npz", "--epochs", "2", "--save",
                                save, "--seed", i == 2 ? "1" : "0", "--accumulate", "1"});
     ASSERT_EQ(result.code, 0) << result.err;
-    saved[i] = readFile(save + "/weights.safetensors");
+    saved[i] = readFile(save + "/latest/weights.safetensors");
   }
   EXPECT_EQ(saved[0], saved[1]);
   EXPECT_NE(saved[0], saved[2]);
@@ -124,7 +124,7 @@ TEST_F(RunnerTest, ZeroStepsWriteTheInitialWeights) {
   RunResult result =
       model_({"train", "--data", folder / "data.npz", "--steps=0", "--save", folder / "start"});
   ASSERT_EQ(result.code, 0) << result.err;
-  Result<Safetensors> file = Safetensors::open(folder / "start/weights.safetensors");
+  Result<Safetensors> file = Safetensors::open(folder / "start/latest/weights.safetensors");
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.weight")->data, 0), 0);
 }
@@ -211,8 +211,8 @@ TEST_F(RunnerTest, ContinuesFromTheWeightsItSaved) {
     const TensorView *weight = file->find("linear.weight");
     return std::string(reinterpret_cast<const char *>(weight->data), 12);
   };
-  EXPECT_EQ(bytes("a/weights.safetensors"), bytes("b/weights.safetensors"));
-  EXPECT_NE(bytes("a/weights.safetensors"), bytes("model.weights.safetensors"));
+  EXPECT_EQ(bytes("a/latest/weights.safetensors"), bytes("b/latest/weights.safetensors"));
+  EXPECT_NE(bytes("a/latest/weights.safetensors"), bytes("model.weights.safetensors"));
 }
 
 TEST_F(RunnerTest, FilesHoldPaddedWeightsWithoutThePadding) {
@@ -225,7 +225,7 @@ TEST_F(RunnerTest, FilesHoldPaddedWeightsWithoutThePadding) {
                     folder / "w.safetensors", "--save", folder / "a"})
                 .code,
             0);
-  Result<Safetensors> file = Safetensors::open(folder / "a/weights.safetensors");
+  Result<Safetensors> file = Safetensors::open(folder / "a/latest/weights.safetensors");
   ASSERT_TRUE(file.ok());
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.weight")->data, i), i + 1);
@@ -245,7 +245,7 @@ TEST_F(RunnerTest, PartsOfOneParameterDoNotOverwriteEachOther) {
                     folder / "w.safetensors", "--save", folder / "a"})
                 .code,
             0);
-  Result<Safetensors> file = Safetensors::open(folder / "a/weights.safetensors");
+  Result<Safetensors> file = Safetensors::open(folder / "a/latest/weights.safetensors");
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(loadAsDouble(DSC_F32, file->find("linear.bias")->data, 0), 4);
   for (int i = 0; i < 3; ++i) {
@@ -327,13 +327,13 @@ TEST_F(RunnerTest, StartsAtRandomWithoutAWeightsFile) {
     RunResult result = run({model, "train", "--data", folder / "data.npz", "--steps", "0", "--save",
                             save, "--seed", seed, "--threads", threads});
     EXPECT_EQ(result.code, 0) << result.err;
-    return readFile(save + "/weights.safetensors");
+    return readFile(save + "/latest/weights.safetensors");
   };
   std::string first = initial("3", "1");
   EXPECT_EQ(first, initial("3", "2"));
   EXPECT_NE(first, initial("4", "1"));
   // What was saved is what training starts from again.
-  std::string saved = folder / "init31/weights.safetensors";
+  std::string saved = folder / "init31/latest/weights.safetensors";
   EXPECT_EQ(model_({"eval", "--data", folder / "data.npz", "--weights", saved}).code, 0);
 }
 
@@ -434,7 +434,7 @@ TEST_F(RunnerTest, ErrorsNameTheThingAndTheWayOut) {
       {{"train", "--data", data, "--steps=1", "--lr=1,2"}, "has 2 values"},
       {{"train", "--data", data, "--steps=1", "--accumulate=4"}, "compiled for at most 3"},
       {{"train", "--data", data, "--steps=1", "--steps=1"}, "is given twice"},
-      {{"train", "--data", data, "--steps=1", "--resume", "auto"}, "later version"},
+      {{"train", "--data", data, "--steps=1", "--resume", "auto"}, "which is not given"},
       {{"train", "--data", data, "--steps=1", "--ranks=0"}, "--ranks 0: is not an integer"},
       {{"train", "--data", data, "--steps=1", "--ranks=9"}, "compiled for at most 8"},
       {{"train", "--data", data, "--steps=1", "--ranks=2", "--timeout=1"}, "--timeout 1: is not"},

@@ -122,7 +122,7 @@ def run(torch, arguments, build):
             data = folder / "data.npz"
             np.savez(data, **{names[0]: x, names[1] if len(names) > 1 else "labels": y})
             subprocess.run([paths["bf16"], "train", "--data", data, "--steps", "0", "--save", folder / "start"], check=True, capture_output=True)
-            weights = folder / "start" / "weights.safetensors"
+            weights = folder / "start" / "latest" / "weights.safetensors"
             arrays = read_weights(weights)
             curves = {f"torch {how}": torch_curve(torch, shape, arrays, x, y, batch, how) for how in ("fp32", "autocast", "bf16")}
             for precision, program in paths.items():
