@@ -197,12 +197,15 @@ Status dsc::removeCheckpoint(const std::string &folder, int64_t step) {
 
 void dsc::removeLeftovers(const std::string &folder) {
   for (const std::string &name : entriesOf(folder)) {
-    if (!startsWith(name, std::string(".") + stepPrefix) ||
-        (!endsWith(name, asideSuffix) && !endsWith(name, removedSuffix))) {
-      continue;
+    const std::string path = folder + "/" + name;
+    if (startsWith(name, seenPrefix) || name == std::string(".latest") + asideSuffix ||
+        name == std::string(".best") + asideSuffix) {
+      unlink(path.c_str());
+    } else if (startsWith(name, std::string(".") + stepPrefix) &&
+               (endsWith(name, asideSuffix) || endsWith(name, removedSuffix))) {
+      // What cannot be removed is in nobody's way.
+      (void)removeFolder(path).ok();
     }
-    // What cannot be removed is in nobody's way.
-    (void)removeFolder(folder + "/" + name).ok();
   }
 }
 

@@ -14,6 +14,9 @@
 
 namespace dsc {
 
+/// Files by which ranks find out whether they see one folder begin with it.
+inline constexpr char seenPrefix[] = ".seen-";
+
 /// "step-00000500".
 std::string checkpointName(int64_t step);
 /// The steps of the checkpoints in a folder, ascending; none where it is not there.

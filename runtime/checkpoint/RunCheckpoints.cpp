@@ -198,7 +198,7 @@ Status RunCheckpoints::checkSeen(Ranks &ranks) const {
   }
   // A name that no other machine can have by chance.
   const std::string own =
-      format("%s/.seen-%d-%lld", directory.c_str(), static_cast<int>(getpid()),
+      format("%s/%s%d-%lld", directory.c_str(), seenPrefix, static_cast<int>(getpid()),
              static_cast<long long>(std::chrono::system_clock::now().time_since_epoch().count()));
   Status status;
   if (ranks.isFirst()) {

@@ -75,8 +75,14 @@ TEST_F(CheckpointFolderTest, RemovedOnesAreGoneAtOnce) {
   // What a process that died in the middle leaves.
   std::filesystem::create_directory(folder + "/.step-00000003.removed");
   std::ofstream(folder + "/.step-00000003.removed/weights.safetensors") << "x";
+  std::ofstream(folder + "/.seen-12-34") << "";
+  std::filesystem::create_symlink("step-00000002", folder + "/.latest.partial");
+  std::ofstream(folder + "/.mine") << "not ours";
   removeLeftovers(folder);
-  EXPECT_FALSE(std::filesystem::exists(folder + "/.step-00000003.removed"));
+  for (const char *name : {"/.step-00000003.removed", "/.seen-12-34", "/.latest.partial"}) {
+    EXPECT_FALSE(std::filesystem::exists(folder + name)) << name;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder + "/.mine"));
 }
 
 TEST_F(CheckpointFolderTest, LinksMoveAndDoNotDangle) {
