@@ -14,7 +14,8 @@ using dsc::cuda::BodyEmitter;
 static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
 
 BodyEmitter::BodyEmitter(const KernelSpace &space, gpu::GPUFuncOp function, int64_t lanes)
-    : b(space.kernel().getLoc(), function, lanes), space_(space), lanes_(lanes) {
+    : b(space.kernel().getLoc(), function, lanes), space_(space), function_(function),
+      lanes_(lanes) {
   KernelOp kernel = space.kernel();
   ValueRange arguments = function.getArguments();
   operands_ = arguments.take_front(kernel.getInputs().size());

@@ -22,6 +22,8 @@ CudaBuilder::CudaBuilder(Location loc, gpu::GPUFuncOp function, int64_t lanes)
   block_ = createAtEntry<gpu::BlockIdOp>(gpu::Dimension::x);
 }
 
+Value CudaBuilder::blockCount() { return create<gpu::GridDimOp>(gpu::Dimension::x); }
+
 //===----------------------------------------------------------------------===//
 // Vectors
 //===----------------------------------------------------------------------===//

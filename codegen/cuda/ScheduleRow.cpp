@@ -24,5 +24,5 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleRow(const KernelSpace &space,
   }
   return SmallVector<KernelLaunch>{
       {name.str(), static_cast<int64_t>(llvm::divideCeil(space.rows(), layout.rows)),
-       layout.blockThreads()}};
+       kernel.getOwnedChunks() ? layout.rows : layout.blockThreads()}};
 }
