@@ -219,6 +219,9 @@ void Bench::printKernels() const {
   for (size_t i : order) {
     const OpTimes::Entry &entry = times.ops[i];
     const OpSpec &op = manifest.ops[i];
+    if (entry.nanoseconds == 0) {
+      continue; // A collective of one rank.
+    }
     const double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
     const double calls = perStep(static_cast<double>(entry.calls));
     const double nsPerCall =

@@ -28,6 +28,9 @@ public:
   OwnedChunks owned() { return {b, function_}; }
   int64_t lanes() const { return lanes_; }
 
+  /// From here on, what is loaded of row i is fetched into the L2 cache for row i + `rows` as well.
+  void prefetchAhead(int64_t rows) { rowsAhead_ = rows; }
+
   /// Emits what is the same for the whole kernel. Call once, at the function's entry.
   mlir::LogicalResult beginKernel();
   /// Starts row `row`, forgets all vectors and emits the row's values that need no reduction.
@@ -79,6 +82,7 @@ private:
   mlir::Value emitIota(IotaOp iota);
   mlir::FailureOr<mlir::Value> getArgument(mlir::BlockArgument argument);
   mlir::Value rowOffset(mlir::Value tensor);
+  mlir::Value offsetOfRow(mlir::Value tensor, mlir::ArrayRef<mlir::Value> coordinates);
   mlir::Value loadColumns(mlir::BlockArgument argument);
   mlir::Value loadContiguous(mlir::BlockArgument argument, const Access &access,
                              mlir::Value offset);
@@ -92,7 +96,8 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> kernelValues_, rowValues_, rowOffsets_;
   llvm::DenseMap<mlir::Value, std::pair<mlir::Value, int64_t>> buffers_;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> invariants_;
-  llvm::SmallVector<mlir::Value> rowCoordinates_;
+  llvm::SmallVector<mlir::Value> rowCoordinates_, coordinatesAhead_;
+  int64_t rowsAhead_ = 0;
   mlir::Value row_;
   std::map<unsigned, Vector> vectors_;
   Vector *current_ = nullptr;
