@@ -76,8 +76,8 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   rowCoordinates_ = b.delinearize(row, space_.rowDims());
   if (rowsAhead_ > 0) {
     // Behind the last row there may be no memory.
-    Value ahead = b.create<arith::MinUIOp>(b.addIndex(row, b.index(rowsAhead_)),
-                                           b.index(space_.rows() - 1));
+    Value ahead =
+        b.create<arith::MinUIOp>(b.addIndex(row, b.index(rowsAhead_)), b.index(space_.rows() - 1));
     coordinatesAhead_ = b.delinearize(ahead, space_.rowDims());
   }
   for (Value argument : space_.kernel().getBody().getArguments()) {
