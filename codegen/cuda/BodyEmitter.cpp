@@ -14,7 +14,8 @@ using dsc::cuda::BodyEmitter;
 static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
 
 BodyEmitter::BodyEmitter(const KernelSpace &space, gpu::GPUFuncOp function, int64_t lanes)
-    : b(space.kernel().getLoc(), function, lanes), space_(space), lanes_(lanes) {
+    : b(space.kernel().getLoc(), function, lanes), space_(space), function_(function),
+      lanes_(lanes) {
   KernelOp kernel = space.kernel();
   ValueRange arguments = function.getArguments();
   operands_ = arguments.take_front(kernel.getInputs().size());
@@ -75,8 +76,8 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   rowCoordinates_ = b.delinearize(row, space_.rowDims());
   if (rowsAhead_ > 0) {
     // Behind the last row there may be no memory.
-    Value ahead = b.create<arith::MinUIOp>(b.addIndex(row, b.index(rowsAhead_)),
-                                           b.index(space_.rows() - 1));
+    Value ahead =
+        b.create<arith::MinUIOp>(b.addIndex(row, b.index(rowsAhead_)), b.index(space_.rows() - 1));
     coordinatesAhead_ = b.delinearize(ahead, space_.rowDims());
   }
   for (Value argument : space_.kernel().getBody().getArguments()) {

@@ -6,7 +6,7 @@
 #define DSC_CODEGEN_CUDA_BODYEMITTER_H
 
 #include "codegen/KernelSpace.h"
-#include "codegen/cuda/CudaBuilder.h"
+#include "codegen/cuda/KernelFunction.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -24,6 +24,8 @@ public:
 
   const KernelSpace &space() const { return space_; }
   mlir::Value scratch() const { return scratch_; }
+  /// Of a kernel over owned chunks.
+  OwnedChunks owned() { return {b, function_}; }
   int64_t lanes() const { return lanes_; }
 
   /// From here on, what is loaded of row i is fetched into the L2 cache for row i + `rows` as well.
@@ -87,6 +89,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> &valuesOf(Level level);
 
   const KernelSpace &space_;
+  mlir::gpu::GPUFuncOp function_;
   int64_t lanes_;
   mlir::ValueRange operands_, results_;
   mlir::Value scratch_;

@@ -20,6 +20,8 @@ CudaBuilder::CudaBuilder(Location loc, gpu::GPUFuncOp function, int64_t lanes)
   block_ = createAtEntry<gpu::BlockIdOp>(gpu::Dimension::x);
 }
 
+Value CudaBuilder::blockCount() { return create<gpu::GridDimOp>(gpu::Dimension::x); }
+
 //===----------------------------------------------------------------------===//
 // Vectors
 //===----------------------------------------------------------------------===//
@@ -133,9 +135,9 @@ Value CudaBuilder::libm(StringRef name, ValueRange operands) {
   });
 }
 
-// e^x = 2^t (1 + d ln(2)): t is x log2(e) rounded, d what the rounding lost. The machine's 2^t is good
-// to 2 ulp for every t and 0 below the normal range, so nothing is reduced; the limits lie where the
-// result is 0 or infinite anyway, and keep an infinite x from making d a NaN.
+// e^x = 2^t (1 + d ln(2)): t is x log2(e) rounded, d what the rounding lost. The machine's 2^t is
+// good to 2 ulp for every t and 0 below the normal range, so nothing is reduced; the limits lie
+// where the result is 0 or infinite anyway, and keep an infinite x from making d a NaN.
 Value CudaBuilder::exponential(Value x) {
   Type type = x.getType(), scalar = getElementTypeOrSelf(type);
   auto constantLike = [&](double value) { return constant(type, value); };

@@ -23,6 +23,7 @@ public:
 
   mlir::Value threadIndex() { return thread_; }
   mlir::Value blockIndex() { return block_; }
+  mlir::Value blockCount();
 
   /// A vector of one lane as one of laneCount() equal ones; others as they are.
   mlir::Value widen(mlir::Value vector);

@@ -22,7 +22,7 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleRow(const KernelSpace &space,
   RowLayout layout = layoutRows(space);
   gpu::GPUFuncOp function = createKernelFunction(module, name, kernel, layout.blockThreads());
   cuda::BodyEmitter body(space, function, layout.lanes);
-  if (layout.inRegisters && layout.fillsMultiprocessor()) {
+  if (layout.inRegisters && layout.fillsMultiprocessor() && !kernel.getOwnedChunks()) {
     // Such a block computes while no other one loads: rows are fetched a wave of blocks ahead.
     body.prefetchAhead(kRowsAhead);
   }
@@ -31,5 +31,5 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleRow(const KernelSpace &space,
   }
   return SmallVector<KernelLaunch>{
       {name.str(), static_cast<int64_t>(llvm::divideCeil(space.rows(), layout.rows)),
-       layout.blockThreads()}};
+       kernel.getOwnedChunks() ? layout.rows : layout.blockThreads()}};
 }
