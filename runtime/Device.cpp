@@ -43,10 +43,10 @@ Status Device::launch(int32_t, void *const *, int32_t, int64_t, int32_t) {
 }
 
 Result<std::unique_ptr<Device>> dsc::createDevice(const Executable &executable, int threads,
-                                                  const AlgorithmChoices &choices) {
+                                                  Ranks *ranks, const AlgorithmChoices &choices) {
   const Manifest &manifest = executable.manifest();
   if (manifest.targetKind == "cuda") {
-    return createCudaDevice(manifest, executable.path(), choices);
+    return createCudaDevice(manifest, executable.path(), ranks, choices);
   }
   if (manifest.targetKind != "cpu") {
     return Status::machine(format("this program was compiled for the target \"%s\", which this "

@@ -21,7 +21,9 @@
 
 namespace dsc {
 
+class Communicator;
 class Executable;
+class Ranks;
 struct OpTimes;
 
 /// Which algorithm a library takes for each plan whose algorithms were timed: bits depend on them.
@@ -72,6 +74,15 @@ public:
   virtual int threads() const = 0;
   /// What its libraries' plans took, given or timed; nothing where no algorithm is timed.
   virtual AlgorithmChoices algorithmChoices() const { return {}; }
+
+  // ---- Ranks
+
+  /// What carries the program's collectives; null where the ranks' hosts do.
+  virtual Communicator *communicator() { return nullptr; }
+  /// Around the program's start, in which plans are made: rank 0 makes them first and chooses their
+  /// algorithms, and the others do as it did. All ranks call both, whatever happens in between.
+  virtual Status beginPlans() { return {}; }
+  virtual Status endPlans() { return {}; }
 
   // ---- Memory
 
@@ -173,9 +184,11 @@ protected:
 };
 
 /// The device that the program was compiled for, checked: its features, and that the plan fits its
-/// memory. `threads` of 0 means all cores of the process's affinity mask. `choices` go before those
-/// that it finds in its files.
+/// memory. `threads` of 0 means all cores of the process's affinity mask. With several `ranks`,
+/// which outlive the device, all of them call it. `choices` go before those that it finds in its
+/// files.
 Result<std::unique_ptr<Device>> createDevice(const Executable &executable, int threads,
+                                             Ranks *ranks = nullptr,
                                              const AlgorithmChoices &choices = {});
 
 } // namespace dsc

@@ -3,6 +3,7 @@
 #include "runtime/Session.h"
 
 #include "runtime/StridedRuns.h"
+#include "runtime/comm/Ranks.h"
 
 #include <algorithm>
 #include <cmath>
@@ -26,40 +27,31 @@ static Status checkRanks(const Manifest &manifest, int ranks) {
                                "%lld; compile it with --max-ranks=%d",
                                ranks, static_cast<long long>(manifest.maxRanks), ranks));
   }
-  if (ranks > 1 && manifest.targetKind != "cpu") {
-    return Status::user(format("%d ranks were started and the program was compiled for --target=%s,"
-                               " which runs on one rank in this version; compile it with "
-                               "--target=cpu",
-                               ranks, manifest.targetKind.c_str()));
-  }
   return {};
 }
 
-Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads,
-                                                 Communicator *communicator,
+Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads, Ranks *ranks,
                                                  const AlgorithmChoices &choices) {
   std::unique_ptr<Session> session(new Session(executable));
   const Manifest &manifest = executable.manifest();
-  session->ctx.communicator = communicator;
+  session->ctx.communicator = session->hosts = ranks ? ranks->communicator() : nullptr;
   DSC_RETURN_IF_FAILED(checkRanks(manifest, session->ranks()));
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
   }
-  Result<std::unique_ptr<Device>> device = createDevice(executable, threads, choices);
+  Result<std::unique_ptr<Device>> device = createDevice(executable, threads, ranks, choices);
   if (device.failed()) {
     return device.status();
   }
   session->ctx.device = std::move(*device);
-  DSC_RETURN_IF_FAILED(executable.load());
-  DSC_RETURN_IF_FAILED(session->findEntries());
-  auto *init = reinterpret_cast<int32_t (*)(dsc_context *)>(executable.symbol("dsc_program_init"));
-  if (!init) {
-    return Status::internal("the compiled program has no dsc_program_init");
+  if (Communicator *own = session->ctx.device->communicator()) {
+    session->ctx.communicator = own;
   }
-  if (init(&session->ctx) != 0 || session->ctx.status.failed()) {
-    return session->ctx.status.failed() ? session->ctx.status
-                                        : Status::internal("the program's start failed in silence");
-  }
+  DSC_RETURN_IF_FAILED(session->ctx.device->beginPlans());
+  Status planned = session->makePlans();
+  Status told = session->ctx.device->endPlans();
+  DSC_RETURN_IF_FAILED(planned);
+  DSC_RETURN_IF_FAILED(told);
   session->ctx.device->setRank(session->rank(), session->ranks());
   DSC_RETURN_IF_FAILED(session->ctx.device->allocate(manifest, executable.constants()));
   DSC_RETURN_IF_FAILED(session->fillGlobals());
@@ -67,6 +59,20 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
 }
 
 Session::~Session() = default;
+
+Status Session::makePlans() {
+  DSC_RETURN_IF_FAILED(executable.load());
+  DSC_RETURN_IF_FAILED(findEntries());
+  auto *init = reinterpret_cast<int32_t (*)(dsc_context *)>(executable.symbol("dsc_program_init"));
+  if (!init) {
+    return Status::internal("the compiled program has no dsc_program_init");
+  }
+  if (init(&ctx) != 0 || ctx.status.failed()) {
+    return ctx.status.failed() ? ctx.status
+                               : Status::internal("the program's start failed in silence");
+  }
+  return {};
+}
 
 Status Session::findEntries() {
   for (const std::string &name : manifest().entries) {
@@ -281,8 +287,9 @@ Result<std::vector<std::byte>> Session::wholeBytes(const PlannedTensor &tensor) 
                           DSC_U8,
                           shard.chunks,
                           shard.chunkBytes,
-                          shard.name.c_str()};
-    DSC_RETURN_IF_FAILED(ctx.communicator->run(gather, nullptr, gathered.data()));
+                          shard.name.c_str(),
+                          0};
+    DSC_RETURN_IF_FAILED(hosts->run(gather, nullptr, gathered.data()));
     gatheredShard = tensor.shard;
   }
   const std::byte *begin = gathered.data() + tensor.offset;

@@ -30,11 +30,10 @@ class Session {
 public:
   /// Loads the program, lets it make its plans, allocates the spaces and fills the globals that
   /// have a fill value. Weights are loaded by Weights.h.
-  /// `communicator`, which outlives the session, makes it one of several ranks. Error: the program
-  /// was not compiled for so many.
-  /// `choices` of algorithms go before those that the device remembers.
+  /// `ranks`, which outlive the session, make it one of them. Error: the program was not compiled
+  /// for so many. `choices` of algorithms go before those that the device remembers.
   static Result<std::unique_ptr<Session>> create(Executable &executable, int threads,
-                                                 Communicator *communicator = nullptr,
+                                                 Ranks *ranks = nullptr,
                                                  const AlgorithmChoices &choices = {});
   ~Session();
 
@@ -94,6 +93,7 @@ public:
 private:
   explicit Session(Executable &executable) : executable(executable) {}
   Status findEntries();
+  Status makePlans();
   Status fillGlobals();
   Status call(const std::string &name, bool main, bool update);
   std::vector<const PlannedTensor *> scalarsOf(std::string_view entry) const;
@@ -109,6 +109,7 @@ private:
 
   Executable &executable;
   dsc_context ctx;
+  Communicator *hosts = nullptr; ///< between the ranks' hosts; null with one rank
   std::vector<Entry> entries;
   std::vector<Reading> readings; ///< the open ones, the oldest first
   int gatheredShard = -1;        ///< whose chunks of all ranks `gathered` holds

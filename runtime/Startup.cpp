@@ -78,36 +78,37 @@ Result<std::unique_ptr<Session>> dsc::makeSession(Executable &executable, const 
     team = std::max(coresOfProcess() / ranks.sharingProcessors(), 1);
   }
   Result<std::unique_ptr<Session>> session =
-      Session::create(executable, team, ranks.communicator(), choices);
+      Session::create(executable, team, ranks.count() > 1 ? &ranks : nullptr, choices);
   if (session.ok() && ranks.count() > 1) {
     (*session)->context().progress = &ranks.state().progress;
   }
   return session;
 }
 
-Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line,
-                                                  Ranks &ranks) {
+Status dsc::loadStart(Session &session, const CommandLine &line) {
   if (line.has("--partial") && !line.has("--weights")) {
     return Status::user("--partial: needs --weights FILE|DIR");
   }
-  Result<std::unique_ptr<Session>> session = makeSession(executable, line, ranks);
-  DSC_RETURN_IF_FAILED(session.status());
-  Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
-  if (values.failed()) {
-    return values.status();
-  }
+  Result<RunTimeValues> values = RunTimeValues::parse(session.manifest(), line);
+  DSC_RETURN_IF_FAILED(values.status());
   if (!line.has("--weights")) {
-    DSC_RETURN_IF_FAILED(loadInitialWeights(**session, values->seed()));
-    DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
-    return session;
+    return loadInitialWeights(session, values->seed());
   }
   std::vector<std::string> notes;
   DSC_RETURN_IF_FAILED(
-      loadWeights(**session, line.text("--weights"), line.has("--partial"), values->seed(), notes));
-  DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
+      loadWeights(session, line.text("--weights"), line.has("--partial"), values->seed(), notes));
   for (const std::string &note : notes) {
     printNote(note);
   }
+  return {};
+}
+
+Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const CommandLine &line,
+                                                  Ranks &ranks) {
+  Result<std::unique_ptr<Session>> session = makeSession(executable, line, ranks);
+  DSC_RETURN_IF_FAILED(session.status());
+  DSC_RETURN_IF_FAILED(loadStart(**session, line));
+  DSC_RETURN_IF_FAILED(fillComputeCopies(**session));
   return session;
 }
 

@@ -19,7 +19,9 @@ namespace dsc {
 /// device remembers.
 Result<std::unique_ptr<Session>> makeSession(Executable &executable, const CommandLine &line,
                                              Ranks &ranks, const AlgorithmChoices &choices = {});
-/// The session of this rank with the weights of --weights, or those beside the executable.
+/// Loads the weights of --weights, or those beside the executable. Compute copies are not made.
+Status loadStart(Session &session, const CommandLine &line);
+/// The session of this rank with the weights that it starts from.
 Result<std::unique_ptr<Session>> openSession(Executable &executable, const CommandLine &line,
                                              Ranks &ranks);
 

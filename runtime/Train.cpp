@@ -127,8 +127,8 @@ Status Training::profile(int64_t number) {
   }
   if (number == firstProfiled) {
     DSC_RETURN_IF_FAILED(reportSteps(0));
-    if (ranks.communicator()) {
-      ranks.communicator()->startTimes();
+    if (Communicator *communicator = session->context().communicator) {
+      communicator->startTimes();
     }
     return session->device().startTimes(&session->context());
   }
@@ -140,8 +140,8 @@ Status Training::profile(int64_t number) {
   DSC_RETURN_IF_FAILED(reportSteps(0));
   DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
   std::vector<CollectiveTime> collectives;
-  if (ranks.communicator()) {
-    collectives = ranks.communicator()->stopTimes();
+  if (Communicator *communicator = session->context().communicator) {
+    collectives = communicator->stopTimes();
   }
   if (!ranks.isFirst()) {
     return {};
@@ -391,7 +391,9 @@ Status Training::finish(Status failure, double seconds) {
 Status dsc::runTrain(Executable &executable, const CommandLine &line, Ranks &ranks) {
   Training training(executable, line, ranks);
   Facts facts;
-  Status prepared = training.prepare(facts);
+  const Status prepared = training.prepare(facts);
   DSC_RETURN_IF_FAILED(ranks.agree(prepared, facts));
+  DSC_RETURN_IF_FAILED(ranks.agree(training.makeSession(), {}));
+  DSC_RETURN_IF_FAILED(ranks.agree(training.fillSession(), {}));
   return training.run();
 }

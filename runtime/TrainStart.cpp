@@ -187,20 +187,20 @@ Status Training::prepareData(Facts &facts) {
              : Status::user("--eval-data: this program was compiled without evaluation");
 }
 
-/// The session with weights, and where a run is continued, with its state.
-Status Training::prepareSession() {
-  if (resumedPath.empty()) {
-    Result<std::unique_ptr<Session>> made = openSession(executable, line, ranks);
-    DSC_RETURN_IF_FAILED(made.status());
-    session = std::move(*made);
-    return values.apply(*session);
-  }
-  Result<std::unique_ptr<Session>> made = makeSession(executable, line, ranks, resumed.choices);
+Status Training::makeSession() {
+  Result<std::unique_ptr<Session>> made =
+      dsc::makeSession(executable, line, ranks, resumed.choices);
   DSC_RETURN_IF_FAILED(made.status());
   session = std::move(*made);
+  if (resumedPath.empty()) {
+    return loadStart(*session, line);
+  }
   const int threads = session->device().threads();
   DSC_RETURN_IF_FAILED(verifyCheckpoint(resumedPath, resumed, threads));
-  DSC_RETURN_IF_FAILED(loadCheckpoint(*session, resumedPath, resumed, changes.partialState));
+  return loadCheckpoint(*session, resumedPath, resumed, changes.partialState);
+}
+
+Status Training::fillSession() {
   DSC_RETURN_IF_FAILED(fillComputeCopies(*session));
   return values.apply(*session);
 }
@@ -239,7 +239,6 @@ Status Training::prepare(Facts &facts) {
     }
     DSC_RETURN_IF_FAILED(checkFreeSpace());
   }
-  DSC_RETURN_IF_FAILED(prepareSession());
   sampler = std::make_unique<Sampler>(data->samples(), static_cast<uint64_t>(values.seed()),
                                       !line.has("--no-shuffle"));
   progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0,

@@ -25,8 +25,14 @@ public:
   Training(Executable &executable, const CommandLine &line, Ranks &ranks)
       : executable(executable), line(line), ranks(ranks) {}
 
-  /// Everything that can go wrong before the first step; `facts` is what ranks must agree in.
+  // Ranks agree on how each of these ended before they begin the next.
+
+  /// Everything that a rank can check by itself; `facts` is what ranks must agree in.
   Status prepare(Facts &facts);
+  /// The session, with weights, and where a run is continued with its state.
+  Status makeSession();
+  /// What takes all ranks once each of them has a session.
+  Status fillSession();
   Status run();
 
 private:
@@ -36,7 +42,6 @@ private:
   Status checkTrainBatch() const;
   Status prepareWeightsPath();
   Status checkFreeSpace() const;
-  Status prepareSession();
   Status logStart();
 
   /// A step that runs or ran, and is not reported yet.

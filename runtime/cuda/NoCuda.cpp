@@ -5,7 +5,7 @@
 using namespace dsc;
 
 Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &, const std::string &,
-                                                      const AlgorithmChoices &) {
+                                                      Ranks *, const AlgorithmChoices &) {
   return Status::machine(
       "this program was compiled for CUDA by a dsc that was built without CUDA's headers, so its "
       "runner has no CUDA device; run tools/setup and tools/build again where PyPI can be reached "
