@@ -250,8 +250,9 @@ private:
     }
   }
 
-  /// Plans what is wanted and not known yet, a thread for each micro-batch. Of those that do not
-  /// compile, the first error becomes their fault.
+  /// Plans what is wanted and not known yet. A micro-batch is a thread's, or, where there are fewer
+  /// than threads, a setting of recomputation, though both then import the model. Of those that do
+  /// not compile, the first error becomes their fault.
   void planAll(const std::set<PlanKey> &keys) {
     std::map<int64_t, Wanted> byBatch;
     for (const PlanKey &key : keys) {
@@ -259,7 +260,19 @@ private:
         byBatch[key.microBatch].insert({key.recompute, key.zero});
       }
     }
-    std::vector<std::pair<int64_t, Wanted>> jobs(byBatch.begin(), byBatch.end());
+    const size_t cores = std::min(std::max(1u, std::thread::hardware_concurrency()), kMostThreads);
+    std::vector<std::pair<int64_t, Wanted>> jobs;
+    for (const auto &[batch, wanted] : byBatch) {
+      std::string setting;
+      for (const auto &[recompute, zero] : wanted) {
+        bool isApart = byBatch.size() < cores && recompute != setting;
+        if (jobs.empty() || jobs.back().first != batch || isApart) {
+          jobs.push_back({batch, {}});
+        }
+        jobs.back().second.insert({recompute, zero});
+        setting = recompute;
+      }
+    }
     std::atomic<size_t> next{0};
     auto work = [&] {
       for (size_t i = next++; i < jobs.size(); i = next++) {
@@ -277,10 +290,8 @@ private:
         }
       }
     };
-    unsigned threads = std::min<size_t>(
-        {std::max(1u, std::thread::hardware_concurrency()), kMostThreads, jobs.size()});
     std::vector<std::thread> others;
-    for (unsigned i = 1; i < threads; ++i) {
+    for (size_t i = 1; i < std::min(cores, jobs.size()); ++i) {
       others.emplace_back(work);
     }
     work();
