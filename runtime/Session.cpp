@@ -277,11 +277,6 @@ Result<std::vector<std::byte>> Session::wholeBytes(const PlannedTensor &tensor) 
     whole.shard = tensor.shard;
     whole.bytes = shard.chunks * shard.chunkBytes;
     DSC_RETURN_IF_FAILED(wait());
-    Result<std::vector<std::byte>> own = bytes(whole);
-    if (own.failed()) {
-      return own.status();
-    }
-    gathered = std::move(*own);
     dsc_collective gather{DSC_HOST_COLLECTIVES + tensor.shard,
                           DSC_ALL_GATHER,
                           DSC_U8,
@@ -289,7 +284,24 @@ Result<std::vector<std::byte>> Session::wholeBytes(const PlannedTensor &tensor) 
                           shard.chunkBytes,
                           shard.name.c_str(),
                           0};
-    DSC_RETURN_IF_FAILED(hosts->run(gather, nullptr, gathered.data()));
+    Communicator &devices = *ctx.communicator;
+    const int64_t room = devices.sentChunks(shard.chunks) * shard.chunkBytes;
+    const bool onDevices = &devices != hosts && room <= manifest().spaceBytes[DSC_SPACE_ARENA];
+    const std::byte *own = ctx.device->address(whole);
+    if (onDevices) {
+      // Between entries the arena is free, and devices are nearer to each other than their hosts.
+      whole.space = DSC_SPACE_ARENA;
+      whole.shard = -1;
+      DSC_RETURN_IF_FAILED(devices.run(gather, own, ctx.device->address(whole)));
+    }
+    Result<std::vector<std::byte>> read = bytes(whole);
+    if (read.failed()) {
+      return read.status();
+    }
+    gathered = std::move(*read);
+    if (!onDevices) {
+      DSC_RETURN_IF_FAILED(hosts->run(gather, nullptr, gathered.data()));
+    }
     gatheredShard = tensor.shard;
   }
   const std::byte *begin = gathered.data() + tensor.offset;

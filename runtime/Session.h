@@ -85,7 +85,7 @@ public:
   /// The bytes of a tensor's storage; of what is sharded, zeros outside this rank's part.
   Result<std::vector<std::byte>> bytes(const PlannedTensor &tensor) const;
   /// The bytes of a tensor's storage, those of other ranks too: all ranks call it for the same
-  /// tensors in the same order.
+  /// tensors in the same order. On several GPUs what lies in the arena is lost.
   Result<std::vector<std::byte>> wholeBytes(const PlannedTensor &tensor);
   /// Where a tensor lies, for programs that run on the host; null on other devices.
   std::byte *hostAddress(const PlannedTensor &tensor) const;

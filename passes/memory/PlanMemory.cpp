@@ -104,6 +104,7 @@ public:
 
   int64_t plan() {
     placeArguments();
+    collectLoads();
     copyUnplaceableParts(entry);
     placeResults();
     live = std::make_unique<EntryLiveness>(entry);
@@ -129,6 +130,8 @@ private:
   llvm::DenseMap<Operation *, size_t> scratchOf;
   llvm::DenseMap<Value, int64_t> rooms; // behind roots that collectives work in
   std::vector<ArenaBuffer> buffers;
+  llvm::DenseMap<StringAttr, SmallVector<GetGlobalOp>> loadsOf; // by global, in order
+  SmallVector<GradientsOp> boundaries;
 
   Block &body() { return entry.getBody().front(); }
 
@@ -142,6 +145,17 @@ private:
       sizes.io = dsc_align(sizes.io + bytes);
     }
     return it->second;
+  }
+
+  /// Reads are many and so are stores: each store asks for those of its own global.
+  void collectLoads() {
+    for (Operation &op : body()) {
+      if (auto load = dyn_cast<GetGlobalOp>(op)) {
+        loadsOf[load.getNameAttr().getAttr()].push_back(load);
+      } else if (auto boundary = dyn_cast<GradientsOp>(op)) {
+        boundaries.push_back(boundary);
+      }
+    }
   }
 
   void placeArguments() {
@@ -229,8 +243,8 @@ private:
   /// Reads of a global before `store` whose value is used after it get a copy: the bytes will have
   /// changed.
   void keepOldValue(SetGlobalOp store) {
-    for (auto load : llvm::to_vector(body().getOps<GetGlobalOp>())) {
-      if (load.getName() == store.getName() && live->position(load) < live->position(store) &&
+    for (GetGlobalOp load : loadsOf.lookup(store.getNameAttr().getAttr())) {
+      if (live->position(load) < live->position(store) &&
           live->last(load.getResult()) > live->position(store)) {
         Value copy = insertCopy(load.getResult(), load->getNextNode());
         load.getResult().replaceAllUsesExcept(copy, copy.getDefiningOp());
@@ -252,15 +266,15 @@ private:
     }
     int64_t writtenAt = live->position(producer);
     // The update may be left out after `gradients`: nothing may have been overwritten before it.
-    for (auto boundary : body().getOps<GradientsOp>()) {
+    for (GradientsOp boundary : boundaries) {
       if (writtenAt < live->position(boundary) &&
           live->position(store) > live->position(boundary)) {
         return false;
       }
     }
-    for (auto load : body().getOps<GetGlobalOp>()) {
-      if (load.getName() != store.getName() || live->position(load) > live->position(store)) {
-        continue; // of another, or of the new value
+    for (GetGlobalOp load : loadsOf.lookup(store.getNameAttr().getAttr())) {
+      if (live->position(load) > live->position(store)) {
+        continue; // of the new value
       }
       int64_t lastRead = live->last(load.getResult());
       bool readByProducer = llvm::any_of(

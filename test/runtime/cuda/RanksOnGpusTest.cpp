@@ -99,6 +99,37 @@ TEST_F(RanksOnGpusTest, TrainByCollectivesInThePlannedOrder) {
   }
 }
 
+TEST_F(RanksOnGpusTest, ShardedWeightsAreGatheredBetweenTheGpusWhereTheyAreSaved) {
+  // Three chunks of eight numbers: rank 0 has two of them, rank 1 one, and slices are of two.
+  OrderedJson manifest = fakeManifest();
+  manifest["target"] = {{"kind", "cuda"}, {"features", "sm_90"}};
+  manifest["spaces"]["shard"] = 128;
+  manifest["shards"] = {{{"name", "bucket.0"}, {"chunks", 3}, {"chunk_bytes", 32}}};
+  manifest["globals"].push_back({{"name", "embedding"},
+                                 {"dtype", "f32"},
+                                 {"shape", {3, 8}},
+                                 {"offset", 0},
+                                 {"space", "shard"},
+                                 {"role", "trained"},
+                                 {"init", {{"normal", 1.0}}}});
+  model = makeExecutable(folder, manifest);
+  std::vector<double> values[2];
+  for (int ranks : {1, 2}) {
+    const std::string save = "sharded" + std::to_string(ranks);
+    RunResult result = train(save, {"--steps=1", "--ranks=" + std::to_string(ranks)});
+    ASSERT_EQ(result.code, 0) << result.err;
+    Result<Safetensors> file = Safetensors::open(folder / (save + "/weights.safetensors"));
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    for (int i = 0; i < 24; ++i) {
+      values[ranks - 1].push_back(loadAsDouble(DSC_F32, file->find("embedding")->data, i));
+    }
+  }
+  EXPECT_EQ(values[0], values[1]);
+  EXPECT_NE(values[0][0], values[0][23]);
+  // 64 bytes a rank, from the shard into the arena.
+  EXPECT_THAT(calls(1), testing::Contains("all_gather 64 of type 1"));
+}
+
 TEST_F(RanksOnGpusTest, MoreRanksThanGpus) {
   EXPECT_THAT(message({"--steps=1", "--ranks=3"}, 2),
               HasSubstr("3 ranks were started on this machine and it has 2 GPUs; start one rank a "
