@@ -21,6 +21,8 @@ struct FlagSpec {
   /// Commands that take it, separated by spaces.
   const char *commands;
   const char *help;
+  /// Whether it may be given several times.
+  bool repeats = false;
 };
 
 struct CommandSpec {
@@ -45,6 +47,8 @@ public:
   bool wantsHelp() const { return help; }
   bool has(const std::string &flag) const { return values.count(flag) != 0; }
   std::string text(const std::string &flag, const std::string &absent = "") const;
+  /// The values of a flag that may be given several times, in their order.
+  std::vector<std::string> list(const std::string &flag) const;
   /// The flag as an integer in [minimum, 2^53]; `absent` where it was not given.
   Result<int64_t> integer(const std::string &flag, int64_t absent, int64_t minimum) const;
   const std::vector<std::string> &positional() const { return others; }

@@ -4,6 +4,7 @@
 
 #include "runtime/Batch.h"
 #include "runtime/Evaluate.h"
+#include "runtime/EventFile.h"
 #include "runtime/Log.h"
 #include "runtime/Progress.h"
 #include "runtime/RunTimeValues.h"
@@ -53,8 +54,8 @@ private:
   /// A step that runs or ran, and is not reported yet.
   struct Submitted {
     int64_t number = 0, epoch = 0, samples = 0;
-    double learningRate = 0;
   };
+  Status readApplied();
   Status step(int64_t number);
   Status runMicroBatches(int64_t begin, bool withUpdate);
   Status profile(int64_t number);
@@ -74,12 +75,14 @@ private:
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<Progress> progress;
   RunLog log;
+  EventFile events; ///< of --tensorboard
   std::string weightsPath;
   int64_t steps = 0, samplesPerStep = 0, consumed = 0;
   int64_t evalSteps = 0; ///< 0 with evalEpochs false: at the end only
   bool evalEpochs = false;
   int64_t evaluatedAt = -1;
   int64_t skippedInRow = 0;
+  int64_t applied = 0; ///< updates so far, of steps that are reported: the schedule's time
   std::deque<Submitted> submitted;
 };
 } // namespace
@@ -256,13 +259,16 @@ Status Training::prepare(Facts &facts) {
     return made.status();
   }
   session = std::move(*made);
-  DSC_RETURN_IF_FAILED(values.apply(*session));
+  DSC_RETURN_IF_FAILED(values.apply(*session, steps));
   sampler = std::make_unique<Sampler>(data->samples(), static_cast<uint64_t>(values.seed()),
                                       !line.has("--no-shuffle"));
   progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0,
                                         /*silent=*/!ranks.isFirst());
   if (line.has("--log") && ranks.isFirst()) {
     DSC_RETURN_IF_FAILED(log.open(line.text("--log")));
+  }
+  if (line.has("--tensorboard") && ranks.isFirst()) {
+    DSC_RETURN_IF_FAILED(events.open(line.text("--tensorboard")));
   }
   return {};
 }
@@ -274,6 +280,9 @@ Status Training::logStart() {
                         ranks.summary().c_str(), device.c_str(), wide(data->samples()),
                         wide(samplesPerStep), wide(steps),
                         bytesText(manifest.plannedBytes(ranks.count())).c_str()));
+  if (!values.groups().empty()) {
+    progress->line(values.groupsSummary());
+  }
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
                      line.text("--data").c_str()));
@@ -295,6 +304,7 @@ Status Training::logStart() {
                              {"options", options},
                              {"run_time_values", runTime},
                              {"schedule", values.schedule()},
+                             {"groups", values.groups().text()},
                              {"accumulate", values.accumulate()},
                              {"seed", values.seed()},
                              {"shuffle", !line.has("--no-shuffle")},
@@ -385,15 +395,25 @@ Status Training::reportSkipped(const Submitted &step, const ScalarResults &resul
   return log.event("warning", {{"step", step.number}, {"message", what}});
 }
 
+/// The updates before the first step of this run.
+Status Training::readApplied() {
+  const GlobalSpec *count = session->manifest().global("state.step");
+  if (!count) {
+    return {};
+  }
+  Result<std::vector<std::byte>> bytes = session->bytes(*count);
+  DSC_RETURN_IF_FAILED(bytes.status());
+  applied = static_cast<int64_t>(loadAsDouble(count->dtype, bytes->data(), 0));
+  return {};
+}
+
 Status Training::step(int64_t number) {
   Submitted step;
   step.number = number;
-  step.learningRate = values.learningRate(number, steps);
   ranks.state().step = number;
   DSC_RETURN_IF_FAILED(profile(number));
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
-  DSC_RETURN_IF_FAILED(values.applyStep(*session, number, steps));
   DSC_RETURN_IF_FAILED(runMicroBatches(consumed, /*withUpdate=*/true));
   step.epoch = sampler->epoch(consumed) + 1;
   consumed += samplesPerStep;
@@ -455,6 +475,20 @@ Status Training::reportSteps(int open) {
   return {};
 }
 
+/// The numbers of a log's event that are worth a curve, under TensorBoard's tags.
+static std::vector<std::pair<std::string, double>> scalarsOf(const char *group,
+                                                             const OrderedJson &event) {
+  std::vector<std::pair<std::string, double>> scalars;
+  for (const auto &[name, value] : event.items()) {
+    const bool isPlace = name == "step" || name == "samples" || name == "peak_bytes";
+    if (!isPlace && (value.is_number() || value.is_boolean())) {
+      const double number = value.is_boolean() ? value.get<bool>() : value.get<double>();
+      scalars.emplace_back(group + name, number);
+    }
+  }
+  return scalars;
+}
+
 Status Training::report(const Submitted &step, const ScalarResults &results) {
   const Manifest &manifest = session->manifest();
   StepReport report;
@@ -463,7 +497,8 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   report.gradNorm = results.find("grad_norm");
   report.lossScale = results.find("loss_scale");
   report.skipped = results.find("skipped").value_or(0) != 0;
-  report.learningRate = step.learningRate;
+  report.learningRate = values.learningRate(applied + 1, steps);
+  applied += report.skipped ? 0 : 1;
   auto perStep = static_cast<double>(samplesPerStep);
   bool tokens = manifest.tokensPerSample > 0;
   if (tokens) {
@@ -489,6 +524,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   event["ms"] = results.seconds * 1e3;
   event["peak_bytes"] = manifest.plannedBytes(ranks.count());
   DSC_RETURN_IF_FAILED(log.event("step", event));
+  DSC_RETURN_IF_FAILED(events.scalars(step.number, scalarsOf("train/", event)));
 
   skippedInRow = report.skipped ? skippedInRow + 1 : 0;
   return report.skipped ? reportSkipped(step, results) : Status();
@@ -506,6 +542,7 @@ Status Training::evaluateNow(int64_t number) {
   progress->line(format("eval at step %lld: %s", wide(number), evaluation->text().c_str()));
   OrderedJson event = {{"step", number}};
   event.update(evaluation->json());
+  DSC_RETURN_IF_FAILED(events.scalars(number, scalarsOf("eval/", event)));
   return log.event("eval", event);
 }
 
@@ -518,6 +555,7 @@ Status Training::save(int64_t number, bool final) {
 
 Status Training::run() {
   DSC_RETURN_IF_FAILED(logStart());
+  DSC_RETURN_IF_FAILED(readApplied());
   installTrainingSignals();
   ranks.state().activity = Activity::Computing;
   auto begin = std::chrono::steady_clock::now();
