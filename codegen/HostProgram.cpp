@@ -363,7 +363,13 @@ private:
          llvm::zip(launch.getKernels(), launch.getUnits(), launch.getGrains())) {
       StringRef function = cast<FlatSymbolRefAttr>(symbol).getValue();
       if (auto kernel = kernels.find(function); kernel != kernels.end()) {
-        if (units > 0) {
+        if (int64_t chunks = launch.getOwnedChunks()) {
+          b.call("dsc_rt_launch_owned",
+                 {b.ctx(), b.constant(numbers.lookup(launch), false),
+                  b.constant(kernel->second, false), array,
+                  b.constant(static_cast<int64_t>(arguments.size()), false),
+                  b.constant(chunks, true), b.constant(grain, true), b.constant(units, true)});
+        } else if (units > 0) {
           b.call("dsc_rt_launch", {b.ctx(), b.constant(numbers.lookup(launch), false),
                                    b.constant(kernel->second, false), array,
                                    b.constant(static_cast<int64_t>(arguments.size()), false),

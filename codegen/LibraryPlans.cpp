@@ -70,6 +70,10 @@ void LibraryPlans::collective(Operation *op) {
   auto integer = [&](Type width, int64_t value) -> Value {
     return b.create<LLVM::ConstantOp>(loc, width, b.getIntegerAttr(width, value));
   };
+  // A gather into a global that no op of its entry waits for.
+  bool isLeft = isa<AllGatherOp>(op) && llvm::all_of(op->getUsers(), [](Operation *user) {
+                  return isa<SetGlobalOp>(user);
+                });
   Value name = calls.text(b, loc, collectiveName(op));
   Value failed = calls.call(
       b, loc, "dsc_rt_collective_plan",
@@ -78,7 +82,7 @@ void LibraryPlans::collective(Operation *op) {
                             : isa<AllGatherOp>(op) ? DSC_ALL_GATHER
                                                    : DSC_REDUCE_SCATTER_MEAN),
        integer(calls.i32(), abiType(type.getElementType())), integer(calls.i64(), chunks),
-       integer(calls.i64(), type.getNumElements() / chunks), name});
+       integer(calls.i64(), type.getNumElements() / chunks), name, integer(calls.i32(), isLeft)});
   status = b.create<LLVM::OrOp>(loc, status, failed);
 }
 

@@ -13,7 +13,8 @@
 namespace dsc {
 
 /// One call of dsc_rt_parallel_for: `symbol` takes the kernel's operands, results and (where it has
-/// some) scratch. On a GPU one launch: units are blocks, grains the threads of a block.
+/// some) scratch. On a GPU one launch: units are blocks, grains the threads of a block; of a kernel
+/// over owned chunks, units are the most blocks and grains the chunks of one.
 struct KernelLaunch {
   std::string symbol;
   int64_t units = 0;

@@ -197,7 +197,13 @@ SmallVector<Value> VectorBuilder::delinearize(Value flat, ArrayRef<int64_t> dims
 SmallVector<Value>
 VectorBuilder::loop(Value lower, Value upper, int64_t step, ValueRange carried,
                     llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-  auto loop = create<scf::ForOp>(lower, upper, index(step), carried);
+  return loop(lower, upper, index(step), carried, body);
+}
+
+SmallVector<Value>
+VectorBuilder::loop(Value lower, Value upper, Value step, ValueRange carried,
+                    llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto loop = create<scf::ForOp>(lower, upper, step, carried);
   InsertionGuard guard(*this);
   Block *block = loop.getBody();
   if (!block->empty()) {
@@ -210,6 +216,11 @@ VectorBuilder::loop(Value lower, Value upper, int64_t step, ValueRange carried,
 }
 
 void VectorBuilder::loop(Value lower, Value upper, int64_t step,
+                         llvm::function_ref<void(Value)> body) {
+  loop(lower, upper, index(step), body);
+}
+
+void VectorBuilder::loop(Value lower, Value upper, Value step,
                          llvm::function_ref<void(Value)> body) {
   loop(lower, upper, step, ValueRange(), [&](Value i, ValueRange) {
     body(i);

@@ -85,7 +85,12 @@ public:
   llvm::SmallVector<mlir::Value>
   loop(mlir::Value lower, mlir::Value upper, int64_t step, mlir::ValueRange carried,
        llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
+  llvm::SmallVector<mlir::Value>
+  loop(mlir::Value lower, mlir::Value upper, mlir::Value step, mlir::ValueRange carried,
+       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
   void loop(mlir::Value lower, mlir::Value upper, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body);
+  void loop(mlir::Value lower, mlir::Value upper, mlir::Value step,
             llvm::function_ref<void(mlir::Value)> body);
   void loop(int64_t upper, llvm::function_ref<void(mlir::Value)> body) {
     loop(index(0), index(upper), 1, body);

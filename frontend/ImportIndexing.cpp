@@ -286,7 +286,10 @@ LogicalResult dsc::importTensorScatter(NodeImport &n) {
   if (!cache || !update) {
     return n.error() << "an operand is missing";
   }
-  int64_t rank = Emitter::shapeOf(cache).size();
+  int64_t rank = Emitter::shapeOf(cache).size(), updateRank = Emitter::shapeOf(update).size();
+  if (updateRank != rank) {
+    return n.error() << "the cache has " << rank << " dimensions, the update " << updateRank;
+  }
   FailureOr<int64_t> axis = n.axis(n.intAttr("axis", -2), rank);
   if (failed(axis) || *axis == 0) {
     return failed(axis) ? failure() : LogicalResult(n.error() << "axis is the batch");

@@ -202,7 +202,7 @@ LogicalResult dsc::importResize(NodeImport &n) {
     axis.from = Emitter::shapeOf(x)[dim];
     axis.scale = bySizes ? (*given)[i] / static_cast<double>(axis.from) : (*given)[i];
     double length = bySizes ? (*given)[i] : std::floor(axis.scale * static_cast<double>(axis.from));
-    if (!(axis.scale > 0) || !(length >= 0 && length < static_cast<double>(1 << 28)) ||
+    if (!(axis.scale > 0) || !(length >= 0 && length < static_cast<double>(1 << 24)) ||
         axis.from < 1) {
       return n.error() << "dimension " << dim << " of " << axis.from << " elements would become "
                        << length;

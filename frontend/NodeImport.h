@@ -25,8 +25,8 @@ struct ImportState {
   Mode mode;
   const CompileOptions &options;
   bool fromPyTorch = false;
-  std::vector<StatisticUpdate> updates;
-  std::vector<std::string> notices;
+  std::vector<StatisticUpdate> updates = {};
+  std::vector<std::string> notices = {};
   int64_t randomInNode = 0; // random ops made for the current node
 };
 

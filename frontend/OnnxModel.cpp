@@ -2,6 +2,7 @@
 
 #include "frontend/OnnxModel.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <unistd.h>
@@ -41,6 +42,20 @@ unsigned dsc::onnx_model::bytesOf(DataType type) {
     return 8;
   default:
     return 0;
+  }
+}
+
+void dsc::onnx_model::transpose(llvm::ArrayRef<char> matrix, int64_t rows, int64_t columns,
+                                size_t size, llvm::MutableArrayRef<char> out) {
+  constexpr int64_t block = 32; // both walks stay in cache
+  for (int64_t i0 = 0; i0 < rows; i0 += block) {
+    for (int64_t j0 = 0; j0 < columns; j0 += block) {
+      for (int64_t i = i0; i < std::min(i0 + block, rows); ++i) {
+        for (int64_t j = j0; j < std::min(j0 + block, columns); ++j) {
+          std::memcpy(&out[(j * rows + i) * size], &matrix[(i * columns + j) * size], size);
+        }
+      }
+    }
   }
 }
 

@@ -43,6 +43,11 @@ std::string nameOf(DataType type);
 /// Bytes of one element in a file; 0 for types without a place in dsc.
 unsigned bytesOf(DataType type);
 
+/// Writes the transpose of a matrix of `rows` x `columns` elements of `size` bytes to `out`, which
+/// has its size.
+void transpose(llvm::ArrayRef<char> matrix, int64_t rows, int64_t columns, size_t size,
+               llvm::MutableArrayRef<char> out);
+
 /// A file with external data, opened below the model's folder and kept open.
 class DataFile {
 public:

@@ -1,12 +1,13 @@
-// The only way a file comes in. In order: open and measure, parse, our own limits (OnnxCheck),
-// weights moved out of the message, ONNX's checker, local functions inlined, conversion to the
-// newest opset. No exception leaves this file.
+// The only way a model comes in. In order: open, measure and parse (OnnxMessage), our own limits
+// (OnnxCheck), weights moved out of the message, ONNX's checker, local functions inlined,
+// conversion to the newest opset. No exception leaves this file.
 
 #include "frontend/OnnxReader.h"
 
 #include "frontend/ExternalData.h"
 #include "frontend/OnnxCheck.h"
 #include "frontend/OnnxConversion.h"
+#include "frontend/OnnxMessage.h"
 #include "ir/Diagnostic.h"
 
 #include "mlir/IR/Builders.h"
@@ -16,19 +17,9 @@
 #include "llvm/Support/Path.h"
 
 #include "onnx/checker.h"
-#include "onnx/defs/parser.h"
 #include "onnx/defs/schema.h"
 #include "onnx/inliner/inliner.h"
 #include "onnx/version_converter/convert.h"
-
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 using namespace mlir;
 using namespace dsc;
@@ -38,7 +29,6 @@ namespace {
 
 /// The opset that the op table knows.
 constexpr int kOpset = 28;
-constexpr int64_t kMaxFile = (int64_t(1) << 31) - 1;
 /// Initializers up to this many bytes stay visible to libonnx: its converter reads scales, pads and
 /// the like.
 constexpr size_t kSmallTensor = 1024;
@@ -55,9 +45,8 @@ public:
     return dsc::emitError(loc, id) << text;
   }
 
-  LogicalResult parseFile(const std::string &path);
+  LogicalResult parseFile(const std::string &path) { return parseModelFile(path, loc, proto); }
   LogicalResult parseBytes(StringRef bytes);
-  LogicalResult parseText(const std::string &text);
   FailureOr<std::unique_ptr<Model>> finish();
 
 private:
@@ -85,56 +74,11 @@ private:
 
 } // namespace
 
-LogicalResult Reader::parseFile(const std::string &path) {
-  int descriptor = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (descriptor < 0) {
-    return fail(std::string("cannot be opened: ") + std::strerror(errno), ErrorId::FileUnreadable);
-  }
-  google::protobuf::io::FileInputStream stream(descriptor);
-  stream.SetCloseOnDelete(true);
-  struct stat info;
-  if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
-    return fail("is not a regular file", ErrorId::FileUnreadable);
-  }
-  if (info.st_size == 0) {
-    return fail("is empty");
-  }
-  if (info.st_size > kMaxFile) {
-    return fail("has " + std::to_string(info.st_size) +
-                " bytes, protobuf's limit is 2^31 - 1: export with the weights in a file beside it "
-                "(external data)");
-  }
-  if (StringRef(path).ends_with(".onnxtxt")) {
-    std::string text(info.st_size, '\0');
-    ssize_t count = read(descriptor, text.data(), text.size());
-    text.resize(count < 0 ? 0 : count);
-    return parseText(text);
-  }
-  google::protobuf::io::CodedInputStream coded(&stream);
-  if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
-    return fail("is not an ONNX model, or is cut short: it does not parse as one");
-  }
-  return success();
-}
-
 LogicalResult Reader::parseBytes(StringRef bytes) {
   if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return fail("is not an ONNX model, or is cut short: it does not parse as one");
   }
   return success();
-}
-
-LogicalResult Reader::parseText(const std::string &text) {
-  try {
-    onnx::OnnxParser parser(text.c_str());
-    auto status = parser.Parse(proto);
-    if (!status.IsOK()) {
-      return fail("is not a model in ONNX's text form: " + status.ErrorMessage());
-    }
-    return success();
-  } catch (const std::exception &error) {
-    return fail(std::string("is not a model in ONNX's text form: ") + error.what());
-  }
 }
 
 /// Finds the opset of ONNX's own domain; the table and the converter know up to kOpset.

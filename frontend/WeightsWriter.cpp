@@ -1,9 +1,9 @@
-// Writes beside the target and renames, so that a file of that name is always whole. One buffer of
-// 4 MiB is all that is held, or one tensor where the
-// file has it transposed.
+// Streams tensors from the model's files. One buffer of 4 MiB is all that is held, or one tensor
+// where the file has it transposed.
 
 #include "frontend/WeightsWriter.h"
 
+#include "frontend/AsideFile.h"
 #include "ir/Diagnostic.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -13,8 +13,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 
 using namespace mlir;
 using namespace dsc;
@@ -60,52 +58,20 @@ namespace {
 /// An output file that hashes what goes through it.
 class HashedFile {
 public:
-  explicit HashedFile(std::string target) : target(std::move(target)) {
-    aside = this->target + ".tmp-" + std::to_string(getpid());
-    descriptor = open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-  }
-  ~HashedFile() {
-    if (descriptor >= 0) {
-      close(descriptor);
-      unlink(aside.c_str());
-    }
-  }
+  explicit HashedFile(std::string target) : file(std::move(target)) {}
 
-  bool isOpen() const { return descriptor >= 0; }
-
+  bool isOpen() const { return file.isOpen(); }
   bool write(ArrayRef<char> data) {
     hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(data.data()), data.size()));
-    bytes += data.size();
-    while (!data.empty()) {
-      ssize_t count = ::write(descriptor, data.data(), data.size());
-      if (count < 0 && errno == EINTR) {
-        continue;
-      }
-      if (count <= 0) {
-        return false;
-      }
-      data = data.drop_front(count);
-    }
-    return true;
+    return file.write(data);
   }
-
-  /// Makes the file durable under its name.
-  bool finish() {
-    bool done = fsync(descriptor) == 0 && close(descriptor) == 0;
-    descriptor = -1;
-    if (!done || rename(aside.c_str(), target.c_str()) != 0) {
-      unlink(aside.c_str());
-      return false;
-    }
-    return true;
-  }
+  bool finish() { return file.finish(); }
+  uint64_t bytes() const { return file.position(); }
 
   llvm::SHA256 hash;
-  uint64_t bytes = 0;
 
 private:
-  std::string target, aside;
-  int descriptor;
+  AsideFile file;
 };
 
 } // namespace
@@ -157,18 +123,7 @@ static bool readTransposed(const Tensor &tensor, std::vector<char> &out) {
     return false;
   }
   out.resize(bytes.size());
-  size_t size = bytesOf(tensor.type);
-  int64_t rows = tensor.dims[0], columns = tensor.dims[1];
-  constexpr int64_t block = 32; // both walks stay in cache
-  for (int64_t i0 = 0; i0 < rows; i0 += block) {
-    for (int64_t j0 = 0; j0 < columns; j0 += block) {
-      for (int64_t i = i0; i < std::min(i0 + block, rows); ++i) {
-        for (int64_t j = j0; j < std::min(j0 + block, columns); ++j) {
-          std::memcpy(&out[(j * rows + i) * size], &bytes[(i * columns + j) * size], size);
-        }
-      }
-    }
-  }
+  onnx_model::transpose(bytes, tensor.dims[0], tensor.dims[1], bytesOf(tensor.type), out);
   return true;
 }
 
@@ -223,7 +178,7 @@ FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Locati
   if (!file.finish()) {
     return fail("completed");
   }
-  return WrittenWeights{hex(file.hash), file.bytes};
+  return WrittenWeights{hex(file.hash), file.bytes()};
 }
 
 void dsc::setWeightsSource(ModuleOp module, const WeightsWriter &weights, StringRef file) {

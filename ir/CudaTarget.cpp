@@ -77,6 +77,9 @@ public:
   // cuDNN's kernels for tensor cores are channels-last.
   ConvLayout convLayout() const override { return ConvLayout::channels_last; }
 
+  // NCCL's slices are all of one length.
+  int64_t sliceRoom(int64_t maxRanks) const override { return maxRanks - 1; }
+
   int64_t grainBytes() const override { return 16; }
 
   // Computing a value again is cheaper than another trip to memory, which is all that a GPU waits

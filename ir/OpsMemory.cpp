@@ -157,8 +157,9 @@ LogicalResult GradientsOp::verify() {
     return emitOpError("has ") << getGradients().size() << " gradients and " << getNames().size()
                                << " names";
   }
-  if (getKept() < 0 || getKept() > static_cast<int64_t>(getGradients().size())) { // gradients_2
-    return emitOpError("has ") << getGradients().size() << " gradients, " << getKept()
+  const int64_t kept = getKept();
+  if (kept < 0 || kept > static_cast<int64_t>(getGradients().size())) { // gradients_2
+    return emitOpError("has ") << getGradients().size() << " gradients, " << kept
                                << " of them kept values";
   }
   return success();

@@ -38,6 +38,10 @@ public:
   /// The layout in which convolutions are fastest.
   virtual ConvLayout convLayout() const { return ConvLayout::channels_first; }
 
+  /// Chunks that memory which ranks exchange has room for behind its own, so that the slices of up
+  /// to `maxRanks` ranks are all of one length; 0 where the last ones may be shorter.
+  virtual int64_t sliceRoom(int64_t maxRanks) const { return 0; }
+
   /// Least number of bytes of work worth a thread of its own.
   virtual int64_t grainBytes() const = 0;
 

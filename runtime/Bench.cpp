@@ -143,7 +143,7 @@ Status Bench::measure() {
   for (int64_t number = 0; number < warmUpSteps + steps; ++number) {
     if (number == warmUpSteps) {
       DSC_RETURN_IF_FAILED(session->wait());
-      count = std::make_unique<WireCount>(manifest, ranks);
+      count = std::make_unique<WireCount>(*session, ranks);
     }
     DSC_RETURN_IF_FAILED(step(number));
     DSC_RETURN_IF_FAILED(finish(number < warmUpSteps ? 0 : Device::readSlots - 1));
@@ -164,16 +164,36 @@ Status Bench::measure() {
   return {};
 }
 
-/// In steps of its own: taking the time of every op takes time.
+/// In steps of its own: taking the time of every op takes time. So do collectives that the host
+/// does not wait for.
 Status Bench::profile() {
   profiledSteps = std::min<int64_t>(steps, 10);
   times.ops.resize(manifest.ops.size());
+  Communicator *communicator = session->context().communicator;
+  if (communicator) {
+    communicator->startTimes();
+  }
   DSC_RETURN_IF_FAILED(session->device().startTimes(&session->context()));
   for (int64_t number = 0; number < profiledSteps; ++number) {
     DSC_RETURN_IF_FAILED(step(number));
     DSC_RETURN_IF_FAILED(session->finishReading().status());
   }
   DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
+  if (communicator && !session->device().isHostMemory()) {
+    const double share = static_cast<double>(steps) / static_cast<double>(profiledSteps);
+    wire.busy = wire.waited = 0;
+    for (const CollectiveTime &time : communicator->stopTimes()) {
+      wire.busy += static_cast<double>(time.nanoseconds) * 1e-9 * share;
+    }
+    for (size_t i = 0; i < times.ops.size(); ++i) {
+      if (manifest.ops[i].kind == "wait") {
+        wire.waited += static_cast<double>(times.ops[i].nanoseconds) * 1e-9 * share;
+      }
+    }
+  }
+  if (!line.has("--kernels")) {
+    return {};
+  }
   Result<DeviceRates> measured = session->device().measureRates(manifest);
   DSC_RETURN_IF_FAILED(measured.status());
   rates = *measured;
@@ -199,6 +219,9 @@ void Bench::printKernels() const {
   for (size_t i : order) {
     const OpTimes::Entry &entry = times.ops[i];
     const OpSpec &op = manifest.ops[i];
+    if (entry.nanoseconds == 0) {
+      continue; // A collective of one rank.
+    }
     const double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
     const double calls = perStep(static_cast<double>(entry.calls));
     const double nsPerCall =
@@ -302,7 +325,7 @@ OrderedJson Bench::json() const {
 
 Status Bench::run() {
   DSC_RETURN_IF_FAILED(measure());
-  if (line.has("--kernels")) {
+  if (line.has("--kernels") || (ranks.count() > 1 && !session->device().isHostMemory())) {
     DSC_RETURN_IF_FAILED(profile());
   }
   if (!ranks.isFirst()) {

@@ -4,9 +4,14 @@
 #include "runtime/Context.h"
 #include "runtime/Tensor.h"
 
+#include <algorithm>
+#include <vector>
+
 using namespace dsc;
 
 Communicator::~Communicator() = default;
+
+Status Communicator::plan(const dsc_collective &) { return {}; }
 
 Status Communicator::run(const dsc_collective &collective, const void *src, void *base) {
   DSC_RETURN_IF_FAILED(issue(collective, src, base));
@@ -47,14 +52,34 @@ int32_t dsc_rt_parallel_for_owned(dsc_context *ctx, int32_t op, dsc_kernel_fn ke
   return finish(ctx, op, ctx->device->parallelForRange(kernel, args, begin, end, grain));
 }
 
+int32_t dsc_rt_launch_owned(dsc_context *ctx, int32_t op, int32_t kernel, void *const *args,
+                            int32_t arg_count, int64_t chunks, int64_t chunks_per_block,
+                            int64_t most_blocks) {
+  OpTimer timer(ctx, op);
+  const int64_t begin = dsc_slice_begin(chunks, ctx->ranks(), ctx->rank());
+  const int64_t end = dsc_slice_end(chunks, ctx->ranks(), ctx->rank());
+  if (begin == end) {
+    return 0;
+  }
+  std::vector<void *> all(args, args + arg_count);
+  all.push_back(reinterpret_cast<void *>(begin));
+  all.push_back(reinterpret_cast<void *>(end));
+  const int64_t blocks = (end - begin + chunks_per_block - 1) / chunks_per_block;
+  return finish(
+      ctx, op,
+      ctx->device->launch(kernel, all.data(), arg_count + 2, std::min(blocks, most_blocks), 1));
+}
+
 int32_t dsc_rt_collective_plan(dsc_context *ctx, int32_t id, int32_t kind, int32_t dtype,
-                               int64_t chunks, int64_t chunk_elements, const char *name) {
+                               int64_t chunks, int64_t chunk_elements, const char *name,
+                               int32_t left) {
   if (id != static_cast<int32_t>(ctx->collectives.size())) {
     return setError(ctx, Status::internal(format("collective %d is planned out of order",
                                                  static_cast<int>(id))));
   }
-  ctx->collectives.push_back({id, kind, dtype, chunks, chunk_elements, name});
-  return 0;
+  ctx->collectives.push_back({id, kind, dtype, chunks, chunk_elements, name, left});
+  Status status = ctx->communicator ? ctx->communicator->plan(ctx->collectives.back()) : Status();
+  return status.ok() ? 0 : setError(ctx, status.in(name));
 }
 
 int32_t dsc_rt_collective_issue(dsc_context *ctx, int32_t op, int32_t id, const void *src,

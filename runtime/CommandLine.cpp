@@ -27,7 +27,8 @@ const std::vector<CommandSpec> dsc::commandTable = {
     {"info", "", "what was compiled, and how"},
     {"bench", "", "time training steps on made-up data"},
     {"lr", "--steps N [-o FILE.svg]", "the learning rate of each step of such a run"},
-    {"export", "-o FILE.safetensors", nullptr},
+    {"export", "-o FILE.safetensors",
+     "write the weights that it starts from, or those of --weights"},
 };
 
 const std::vector<FlagSpec> dsc::flagTable = {
@@ -37,8 +38,8 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--tokens-to", "NAME", DSC_RUNS " data", "the input that token files feed"},
     {"--steps", "N", "train bench lr", "number of steps"},
     {"--epochs", "N", "train", "number of times that each sample is seen"},
-    {"--weights", "FILE|DIR", DSC_RUNS " bench", "start from these weights"},
-    {"--partial", nullptr, DSC_RUNS " bench", "load what fits of --weights"},
+    {"--weights", "FILE|DIR", DSC_RUNS " bench export", "start from these weights"},
+    {"--partial", nullptr, DSC_RUNS " bench export", "load what fits of --weights"},
     {"--save", "DIR", "train", "write the trained weights into this folder"},
     {"--eval-data", "PATH", "train", "evaluate on this data while training and at its end"},
     {"--eval-every", "N|epoch", "train", "how often to evaluate"},
@@ -57,18 +58,18 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--no-decay", "REGEX|norm,bias", "train gradients values bench lr",
      "no weight decay for the parameters whose names match, or that belong to normalizations or "
      "are biases"},
-    {"--seed", "N", DSC_RUNS " bench",
+    {"--seed", "N", DSC_RUNS " bench export",
      "seed of the order of samples, of dropout and of weights that start at random"},
     {"--ranks", "N", DSC_RANKED,
      "start N processes on this machine; without it, as many as torchrun, mpirun or srun started"},
     {"--timeout", "SECONDS", DSC_RANKED,
      "with several ranks: after a rank dies or hangs, the others end within this time (60)"},
-    {"--threads", "N", DSC_RUNS " bench", "threads; all cores without it"},
+    {"--threads", "N", DSC_RUNS " bench export", "threads; all cores without it"},
     {"--json", nullptr, "eval info bench lr", "print JSON"},
     {"--outputs", "FILE.npz", "eval", "write the graph's outputs for every sample"},
-    {"-o", "FILE", "gradients values lr", "the file to write; lr: its curve as an SVG"},
+    {"-o", "FILE", "gradients values export lr", "the file to write; lr: its curve as an SVG"},
     {"--kernels", nullptr, "bench", "time of each kernel and library call"},
-    {"--force", nullptr, "train eval gradients values lr",
+    {"--force", nullptr, "train eval gradients values export lr",
      "overwrite files that dsc did not write"},
 };
 

@@ -33,6 +33,8 @@ public:
   virtual int rank() const = 0;
   virtual int ranks() const = 0;
 
+  /// Makes a program's collective known; in the order of ids, before the first is issued.
+  virtual Status plan(const dsc_collective &collective);
   /// Starts a collective and returns: dsc_rt_collective_issue of abi.h has the rules. One that is
   /// still out under this id is waited for first.
   virtual Status issue(const dsc_collective &collective, const void *src, void *base) = 0;
@@ -44,6 +46,9 @@ public:
 
   /// Bytes that this rank sent for the collective `id` so far.
   virtual int64_t sentBytes(int32_t id) const = 0;
+  /// Chunks of which each rank sends a part where the program has `chunks`: more where slices are
+  /// all of one length.
+  virtual int64_t sentChunks(int64_t chunks) const { return chunks; }
 
   virtual Traffic traffic() const = 0;
   /// Takes the time of every collective that runs until stopTimes, which returns them in order.

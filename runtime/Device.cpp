@@ -42,10 +42,11 @@ Status Device::launch(int32_t, void *const *, int32_t, int64_t, int32_t) {
   return lacks("dsc_rt_launch");
 }
 
-Result<std::unique_ptr<Device>> dsc::createDevice(const Executable &executable, int threads) {
+Result<std::unique_ptr<Device>> dsc::createDevice(const Executable &executable, int threads,
+                                                  Ranks *ranks) {
   const Manifest &manifest = executable.manifest();
   if (manifest.targetKind == "cuda") {
-    return createCudaDevice(manifest, executable.path());
+    return createCudaDevice(manifest, executable.path(), ranks);
   }
   if (manifest.targetKind != "cpu") {
     return Status::machine(format("this program was compiled for the target \"%s\", which this "

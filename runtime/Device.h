@@ -20,7 +20,9 @@
 
 namespace dsc {
 
+class Communicator;
 class Executable;
+class Ranks;
 struct OpTimes;
 
 /// A program's entry: its main part and the update that may follow it, null where there is none.
@@ -66,6 +68,15 @@ public:
   virtual std::vector<std::pair<std::string, std::string>> facts() = 0;
   /// Threads of the host that compute.
   virtual int threads() const = 0;
+
+  // ---- Ranks
+
+  /// What carries the program's collectives; null where the ranks' hosts do.
+  virtual Communicator *communicator() { return nullptr; }
+  /// Around the program's start, in which plans are made: rank 0 makes them first and chooses their
+  /// algorithms, and the others do as it did. All ranks call both, whatever happens in between.
+  virtual Status beginPlans() { return {}; }
+  virtual Status endPlans() { return {}; }
 
   // ---- Memory
 
@@ -167,8 +178,10 @@ protected:
 };
 
 /// The device that the program was compiled for, checked: its features, and that the plan fits its
-/// memory. `threads` of 0 means all cores of the process's affinity mask.
-Result<std::unique_ptr<Device>> createDevice(const Executable &executable, int threads);
+/// memory. `threads` of 0 means all cores of the process's affinity mask. With several `ranks`,
+/// which outlive the device, all of them call it.
+Result<std::unique_ptr<Device>> createDevice(const Executable &executable, int threads,
+                                             Ranks *ranks = nullptr);
 
 } // namespace dsc
 

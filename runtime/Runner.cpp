@@ -7,6 +7,7 @@
 #include "runtime/DataCheck.h"
 #include "runtime/Evaluate.h"
 #include "runtime/Executable.h"
+#include "runtime/Export.h"
 #include "runtime/Gradients.h"
 #include "runtime/Info.h"
 #include "runtime/LearningRates.h"
@@ -42,6 +43,7 @@ static constexpr Command commands[] = {
     {"bench", runBench},          {"gradients", alone<runGradients>},
     {"values", alone<runValues>}, {"data", alone<runDataCheck>},
     {"info", alone<runInfo>},     {"lr", alone<runLearningRates>},
+    {"export", alone<runExport>},
 };
 
 /// --timeout, of which ranks take parts for signs of life and for ending.

@@ -3,6 +3,7 @@
 #include "runtime/Session.h"
 
 #include "runtime/StridedRuns.h"
+#include "runtime/comm/Ranks.h"
 
 #include <algorithm>
 #include <cmath>
@@ -26,39 +27,31 @@ static Status checkRanks(const Manifest &manifest, int ranks) {
                                "%lld; compile it with --max-ranks=%d",
                                ranks, static_cast<long long>(manifest.maxRanks), ranks));
   }
-  if (ranks > 1 && manifest.targetKind != "cpu") {
-    return Status::user(format("%d ranks were started and the program was compiled for --target=%s,"
-                               " which runs on one rank in this version; compile it with "
-                               "--target=cpu",
-                               ranks, manifest.targetKind.c_str()));
-  }
   return {};
 }
 
 Result<std::unique_ptr<Session>> Session::create(Executable &executable, int threads,
-                                                 Communicator *communicator) {
+                                                 Ranks *ranks) {
   std::unique_ptr<Session> session(new Session(executable));
   const Manifest &manifest = executable.manifest();
-  session->ctx.communicator = communicator;
+  session->ctx.communicator = session->hosts = ranks ? ranks->communicator() : nullptr;
   DSC_RETURN_IF_FAILED(checkRanks(manifest, session->ranks()));
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
   }
-  Result<std::unique_ptr<Device>> device = createDevice(executable, threads);
+  Result<std::unique_ptr<Device>> device = createDevice(executable, threads, ranks);
   if (device.failed()) {
     return device.status();
   }
   session->ctx.device = std::move(*device);
-  DSC_RETURN_IF_FAILED(executable.load());
-  DSC_RETURN_IF_FAILED(session->findEntries());
-  auto *init = reinterpret_cast<int32_t (*)(dsc_context *)>(executable.symbol("dsc_program_init"));
-  if (!init) {
-    return Status::internal("the compiled program has no dsc_program_init");
+  if (Communicator *own = session->ctx.device->communicator()) {
+    session->ctx.communicator = own;
   }
-  if (init(&session->ctx) != 0 || session->ctx.status.failed()) {
-    return session->ctx.status.failed() ? session->ctx.status
-                                        : Status::internal("the program's start failed in silence");
-  }
+  DSC_RETURN_IF_FAILED(session->ctx.device->beginPlans());
+  Status planned = session->makePlans();
+  Status told = session->ctx.device->endPlans();
+  DSC_RETURN_IF_FAILED(planned);
+  DSC_RETURN_IF_FAILED(told);
   session->ctx.device->setRank(session->rank(), session->ranks());
   DSC_RETURN_IF_FAILED(session->ctx.device->allocate(manifest, executable.constants()));
   DSC_RETURN_IF_FAILED(session->fillGlobals());
@@ -66,6 +59,20 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
 }
 
 Session::~Session() = default;
+
+Status Session::makePlans() {
+  DSC_RETURN_IF_FAILED(executable.load());
+  DSC_RETURN_IF_FAILED(findEntries());
+  auto *init = reinterpret_cast<int32_t (*)(dsc_context *)>(executable.symbol("dsc_program_init"));
+  if (!init) {
+    return Status::internal("the compiled program has no dsc_program_init");
+  }
+  if (init(&ctx) != 0 || ctx.status.failed()) {
+    return ctx.status.failed() ? ctx.status
+                               : Status::internal("the program's start failed in silence");
+  }
+  return {};
+}
 
 Status Session::findEntries() {
   for (const std::string &name : manifest().entries) {
@@ -288,8 +295,9 @@ Result<std::vector<std::byte>> Session::wholeBytes(const PlannedTensor &tensor) 
                           DSC_U8,
                           shard.chunks,
                           shard.chunkBytes,
-                          shard.name.c_str()};
-    DSC_RETURN_IF_FAILED(ctx.communicator->run(gather, nullptr, gathered.data()));
+                          shard.name.c_str(),
+                          0};
+    DSC_RETURN_IF_FAILED(hosts->run(gather, nullptr, gathered.data()));
     gatheredShard = tensor.shard;
   }
   const std::byte *begin = gathered.data() + tensor.offset;
@@ -310,9 +318,9 @@ Status Session::averageBuffers() {
       return values.status();
     }
     const int64_t count = buffer.bytes / dtypeSize(buffer.dtype);
-    dsc_collective sum{DSC_HOST_COLLECTIVES, DSC_ALL_REDUCE_SUM, buffer.dtype, 1, count,
-                       buffer.name.c_str()};
-    DSC_RETURN_IF_FAILED(ctx.communicator->run(sum, nullptr, values->data()));
+    dsc_collective sum{
+        DSC_HOST_COLLECTIVES, DSC_ALL_REDUCE_SUM, buffer.dtype, 1, count, buffer.name.c_str(), 0};
+    DSC_RETURN_IF_FAILED(hosts->run(sum, nullptr, values->data()));
     for (int64_t i = 0; i < count; ++i) {
       storeFromDouble(buffer.dtype, values->data(), i,
                       loadAsDouble(buffer.dtype, values->data(), i) / ranks());

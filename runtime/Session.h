@@ -30,10 +30,10 @@ class Session {
 public:
   /// Loads the program, lets it make its plans, allocates the spaces and fills the globals that
   /// have a fill value. Weights are loaded by Weights.h.
-  /// `communicator`, which outlives the session, makes it one of several ranks. Error: the program
-  /// was not compiled for so many.
+  /// `ranks`, which outlive the session, make it one of them. Error: the program was not compiled
+  /// for so many.
   static Result<std::unique_ptr<Session>> create(Executable &executable, int threads,
-                                                 Communicator *communicator = nullptr);
+                                                 Ranks *ranks = nullptr);
   ~Session();
 
   const Manifest &manifest() const { return executable.manifest(); }
@@ -93,6 +93,7 @@ private:
   explicit Session(Executable &executable) : executable(executable) {}
   std::pair<int64_t, int64_t> ownBytes(const PlannedTensor &tensor) const;
   Status findEntries();
+  Status makePlans();
   Status fillGlobals();
   Status call(const std::string &name, bool main, bool update);
   std::vector<const PlannedTensor *> scalarsOf(std::string_view entry) const;
@@ -108,6 +109,7 @@ private:
 
   Executable &executable;
   dsc_context ctx;
+  Communicator *hosts = nullptr; ///< between the ranks' hosts; null with one rank
   std::vector<Entry> entries;
   std::vector<Reading> readings; ///< the open ones, the oldest first
   int gatheredShard = -1;        ///< whose chunks of all ranks `gathered` holds

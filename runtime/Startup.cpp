@@ -81,7 +81,7 @@ Result<std::unique_ptr<Session>> dsc::openSession(Executable &executable, const 
     team = std::max(coresOfProcess() / ranks.sharingProcessors(), 1);
   }
   Result<std::unique_ptr<Session>> session =
-      Session::create(executable, team, ranks.communicator());
+      Session::create(executable, team, ranks.count() > 1 ? &ranks : nullptr);
   if (session.failed()) {
     return session.status();
   }

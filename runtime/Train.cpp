@@ -431,8 +431,8 @@ Status Training::profile(int64_t number) {
   }
   if (number == firstProfiled) {
     DSC_RETURN_IF_FAILED(reportSteps(0));
-    if (ranks.communicator()) {
-      ranks.communicator()->startTimes();
+    if (Communicator *communicator = session->context().communicator) {
+      communicator->startTimes();
     }
     return session->device().startTimes(&session->context());
   }
@@ -444,8 +444,8 @@ Status Training::profile(int64_t number) {
   DSC_RETURN_IF_FAILED(reportSteps(0));
   DSC_RETURN_IF_FAILED(session->device().stopTimes(&session->context(), times));
   std::vector<CollectiveTime> collectives;
-  if (ranks.communicator()) {
-    collectives = ranks.communicator()->stopTimes();
+  if (Communicator *communicator = session->context().communicator) {
+    collectives = communicator->stopTimes();
   }
   if (!ranks.isFirst()) {
     return {};

@@ -110,7 +110,7 @@ const TensorView *TensorSet::find(const std::string &name) const {
 
 /// Copies `source`, whose shape was compared, into a global.
 static Status store(Session &session, const GlobalSpec &spec, const TensorView &source) {
-  const int64_t from = dtypeSize(source.dtype), to = dtypeSize(spec.dtype);
+  const int64_t from = dtypeSize(source.dtype);
   auto convert = [&](std::byte *target, int64_t dense, int64_t count) -> Status {
     std::optional<BadValue> bad = convertValues(source.dtype, source.data + dense * from,
                                                 spec.dtype, target, count, ValueRange());

@@ -13,24 +13,25 @@ OrderedJson Wire::json(double steps) const {
           {"waited_ms", waited * 1e3 / steps}};
 }
 
-WireCount::WireCount(const Manifest &manifest, Ranks &ranks)
-    : manifest(manifest), ranks(ranks), before(sent()) {
-  if (ranks.communicator()) {
-    trafficBefore = ranks.communicator()->traffic();
+WireCount::WireCount(Session &session, Ranks &ranks)
+    : manifest(session.manifest()), ranks(ranks), communicator(session.context().communicator),
+      before(sent()) {
+  if (communicator) {
+    trafficBefore = communicator->traffic();
   }
 }
 
 std::vector<int64_t> WireCount::sent() const {
   std::vector<int64_t> bytes;
-  for (size_t id = 0; ranks.communicator() && id < manifest.collectives.size(); ++id) {
-    bytes.push_back(ranks.communicator()->sentBytes(static_cast<int32_t>(id)));
+  for (size_t id = 0; communicator && id < manifest.collectives.size(); ++id) {
+    bytes.push_back(communicator->sentBytes(static_cast<int32_t>(id)));
   }
   return bytes;
 }
 
 Result<Wire> WireCount::finish() const {
   Wire wire;
-  if (!ranks.communicator()) {
+  if (!communicator) {
     return wire;
   }
   std::vector<int64_t> own = sent();
@@ -48,7 +49,8 @@ Result<Wire> WireCount::finish() const {
       bytes += static_cast<double>(sent);
     }
     const CollectiveSpec &spec = manifest.collectives[id];
-    const auto room = static_cast<double>(spec.chunks * spec.chunkElements);
+    const auto room =
+        static_cast<double>(communicator->sentChunks(spec.chunks) * spec.chunkElements);
     const double payload = room > 0 ? bytes * static_cast<double>(spec.elements) / room : 0;
     if (spec.chunkElements != DSC_CHUNK_ELEMENTS || spec.kind == "all_reduce") {
       wire.scalars += bytes;
@@ -57,7 +59,7 @@ Result<Wire> WireCount::finish() const {
     (spec.kind == "reduce_scatter" ? wire.reduceScatter : wire.allGather) += payload;
     wire.padding += bytes - payload;
   }
-  const Traffic traffic = ranks.communicator()->traffic();
+  const Traffic traffic = communicator->traffic();
   wire.busy = traffic.busy - trafficBefore.busy;
   wire.waited = traffic.waited - trafficBefore.waited;
   return wire;

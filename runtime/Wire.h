@@ -6,7 +6,7 @@
 #define DSC_RUNTIME_WIRE_H
 
 #include "runtime/Json.h"
-#include "runtime/Manifest.h"
+#include "runtime/Session.h"
 #include "runtime/comm/Ranks.h"
 
 namespace dsc {
@@ -27,7 +27,7 @@ struct Wire {
 /// Counts from its start on. All ranks make one and end it together.
 class WireCount {
 public:
-  WireCount(const Manifest &manifest, Ranks &ranks);
+  WireCount(Session &session, Ranks &ranks);
   Result<Wire> finish() const;
 
 private:
@@ -35,6 +35,7 @@ private:
 
   const Manifest &manifest;
   Ranks &ranks;
+  const Communicator *communicator; ///< null with one rank
   std::vector<int64_t> before;
   Traffic trafficBefore;
 };

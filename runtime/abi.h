@@ -131,6 +131,7 @@ typedef struct dsc_collective {
   int64_t chunks;         /* rank r owns [dsc_slice_begin(r), dsc_slice_end(r)) of them */
   int64_t chunk_elements; /* of all_reduce, whose chunks are 1: how many numbers */
   const char *name;       /* for errors and traces */
+  int32_t left;           /* whether its entry ends without a wait for it */
 } dsc_collective;
 
 /* One rank's session; defined by the runtime only. */
@@ -174,13 +175,13 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  * dsc_rt_parallel_for_owned: as dsc_rt_parallel_for, a unit being a chunk, over the rank's own ones
  *   of `chunks`. With one rank these are all of them.
  * dsc_rt_collective_plan: once for each collective, in the order of ids, in dsc_program_init.
+ *   `left`: its entry may end without a wait for it; a later entry has one.
  * dsc_rt_collective_issue: starts a collective on `base`, the address of chunk 0, and returns. All
  *   ranks issue the same ones in the same order, and they run in this order. `src`, where it is not
  *   null, holds the own chunks that an all_gather begins with (chunk c at src + c chunks); else
  * they lie in base. Until the wait nobody writes either, and of base only own chunks of an
  * all_gather are read. One that is still out is waited for first. dsc_rt_collective_wait: returns
- * when it is done; at once where it is not out. An entry may leave one out that a later entry waits
- * for.
+ * when it is done; at once where it is not out.
  *
  * Programs for CUDA use these instead of dsc_rt_parallel_for; all addresses are device addresses.
  * dsc_rt_device_module: once, first thing in dsc_program_init. `cubin` is machine code for the
@@ -190,6 +191,9 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  *   threads of a block and the bytes of dynamic shared memory that each launch has.
  * dsc_rt_launch: launches kernel `kernel` over grid_x * grid_y blocks; `args` are its parameters,
  *   64-bit addresses of the operands, then of the results, then of the scratch.
+ * dsc_rt_launch_owned: the same over the rank's own ones of `chunks`: behind `args` the kernel gets
+ *   the first of them and the one behind the last as 64-bit integers. Blocks are as many as groups
+ *   of `chunks_per_block`, and at most `most_blocks`.
  */
 #define DSC_RT_FUNCTIONS(X)                                                                        \
   X(int32_t, dsc_rt_parallel_for,                                                                  \
@@ -233,7 +237,7 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
      int64_t grain))                                                                               \
   X(int32_t, dsc_rt_collective_plan,                                                               \
     (dsc_context * ctx, int32_t id, int32_t kind, int32_t dtype, int64_t chunks,                   \
-     int64_t chunk_elements, const char *name))                                                    \
+     int64_t chunk_elements, const char *name, int32_t left))                                      \
   X(int32_t, dsc_rt_collective_issue,                                                              \
     (dsc_context * ctx, int32_t op, int32_t id, const void *src, void *base))                      \
   X(int32_t, dsc_rt_collective_wait, (dsc_context * ctx, int32_t op, int32_t id))                  \
@@ -244,7 +248,10 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
     (dsc_context * ctx, int32_t kernel, const char *name, int32_t block, int32_t shared_bytes))    \
   X(int32_t, dsc_rt_launch,                                                                        \
     (dsc_context * ctx, int32_t op, int32_t kernel, void *const *args, int32_t arg_count,          \
-     int64_t grid_x, int32_t grid_y))
+     int64_t grid_x, int32_t grid_y))                                                              \
+  X(int32_t, dsc_rt_launch_owned,                                                                  \
+    (dsc_context * ctx, int32_t op, int32_t kernel, void *const *args, int32_t arg_count,          \
+     int64_t chunks, int64_t chunks_per_block, int64_t most_blocks))
 
 #define DSC_RT_DECLARE(result, name, parameters) result name parameters;
 DSC_RT_FUNCTIONS(DSC_RT_DECLARE)

@@ -14,7 +14,8 @@ using dsc::cuda::BodyEmitter;
 static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
 
 BodyEmitter::BodyEmitter(const KernelSpace &space, gpu::GPUFuncOp function, int64_t lanes)
-    : b(space.kernel().getLoc(), function, lanes), space_(space), lanes_(lanes) {
+    : b(space.kernel().getLoc(), function, lanes), space_(space), function_(function),
+      lanes_(lanes) {
   KernelOp kernel = space.kernel();
   ValueRange arguments = function.getArguments();
   operands_ = arguments.take_front(kernel.getInputs().size());
@@ -73,6 +74,12 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   vectors_.clear();
   row_ = row;
   rowCoordinates_ = b.delinearize(row, space_.rowDims());
+  if (rowsAhead_ > 0) {
+    // Behind the last row there may be no memory.
+    Value ahead =
+        b.create<arith::MinUIOp>(b.addIndex(row, b.index(rowsAhead_)), b.index(space_.rows() - 1));
+    coordinatesAhead_ = b.delinearize(ahead, space_.rowDims());
+  }
   for (Value argument : space_.kernel().getBody().getArguments()) {
     // Offsets first: they stand before the loops over columns that use them.
     rowOffset(argument);
@@ -265,14 +272,18 @@ Value BodyEmitter::rowOffset(Value tensor) {
   if (Value known = rowOffsets_.lookup(tensor)) {
     return known;
   }
+  return rowOffsets_[tensor] = offsetOfRow(tensor, rowCoordinates_);
+}
+
+Value BodyEmitter::offsetOfRow(Value tensor, ArrayRef<Value> coordinates) {
   Access access = space_.access(tensor);
   Value sum = b.index(0);
-  for (auto [coordinate, stride] : llvm::zip_equal(rowCoordinates_, access.rowStrides)) {
+  for (auto [coordinate, stride] : llvm::zip_equal(coordinates, access.rowStrides)) {
     if (stride != 0) {
       sum = b.addIndex(sum, b.mulIndex(coordinate, stride));
     }
   }
-  return rowOffsets_[tensor] = sum;
+  return sum;
 }
 
 Value BodyEmitter::loadContiguous(BlockArgument argument, const Access &access, Value offset) {
@@ -300,6 +311,10 @@ Value BodyEmitter::loadColumns(BlockArgument argument) {
     inner *= dims[i];
   }
   if (contiguous) {
+    if (rowsAhead_ > 0 && access.variesOverRows() && !current_->stored.contains(argument)) {
+      Value ahead = b.addIndex(offsetOfRow(argument, coordinatesAhead_), column());
+      b.prefetch(storageType(element), memory, ahead);
+    }
     return loadContiguous(argument, access, b.addIndex(base, column()));
   }
   auto offsetOf = [&](Value column) {

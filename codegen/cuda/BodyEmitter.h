@@ -6,7 +6,7 @@
 #define DSC_CODEGEN_CUDA_BODYEMITTER_H
 
 #include "codegen/KernelSpace.h"
-#include "codegen/cuda/CudaBuilder.h"
+#include "codegen/cuda/KernelFunction.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -24,7 +24,12 @@ public:
 
   const KernelSpace &space() const { return space_; }
   mlir::Value scratch() const { return scratch_; }
+  /// Of a kernel over owned chunks.
+  OwnedChunks owned() { return {b, function_}; }
   int64_t lanes() const { return lanes_; }
+
+  /// From here on, what is loaded of row i is fetched into the L2 cache for row i + `rows` as well.
+  void prefetchAhead(int64_t rows) { rowsAhead_ = rows; }
 
   /// Emits what is the same for the whole kernel. Call once, at the function's entry.
   mlir::LogicalResult beginKernel();
@@ -77,19 +82,22 @@ private:
   mlir::Value emitIota(IotaOp iota);
   mlir::FailureOr<mlir::Value> getArgument(mlir::BlockArgument argument);
   mlir::Value rowOffset(mlir::Value tensor);
+  mlir::Value offsetOfRow(mlir::Value tensor, mlir::ArrayRef<mlir::Value> coordinates);
   mlir::Value loadColumns(mlir::BlockArgument argument);
   mlir::Value loadContiguous(mlir::BlockArgument argument, const Access &access,
                              mlir::Value offset);
   llvm::DenseMap<mlir::Value, mlir::Value> &valuesOf(Level level);
 
   const KernelSpace &space_;
+  mlir::gpu::GPUFuncOp function_;
   int64_t lanes_;
   mlir::ValueRange operands_, results_;
   mlir::Value scratch_;
   llvm::DenseMap<mlir::Value, mlir::Value> kernelValues_, rowValues_, rowOffsets_;
   llvm::DenseMap<mlir::Value, std::pair<mlir::Value, int64_t>> buffers_;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> invariants_;
-  llvm::SmallVector<mlir::Value> rowCoordinates_;
+  llvm::SmallVector<mlir::Value> rowCoordinates_, coordinatesAhead_;
+  int64_t rowsAhead_ = 0;
   mlir::Value row_;
   std::map<unsigned, Vector> vectors_;
   Vector *current_ = nullptr;

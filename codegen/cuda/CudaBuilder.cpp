@@ -13,14 +13,14 @@ using namespace dsc::cuda;
 static constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.69314718055994531;
 // log2(e) as the sum of two numbers of f32.
 static constexpr double kLog2eHigh = 1.44269502162933349609375, kLog2eLow = 1.925963033500011e-08;
-// 1.5 * 2^23: adding it rounds to an integer.
-static constexpr double kRoundF32 = 12582912.0;
 
 CudaBuilder::CudaBuilder(Location loc, gpu::GPUFuncOp function, int64_t lanes)
     : VectorBuilder(loc, cast<FunctionOpInterface>(*function), lanes) {
   thread_ = createAtEntry<gpu::ThreadIdOp>(gpu::Dimension::x);
   block_ = createAtEntry<gpu::BlockIdOp>(gpu::Dimension::x);
 }
+
+Value CudaBuilder::blockCount() { return create<gpu::GridDimOp>(gpu::Dimension::x); }
 
 //===----------------------------------------------------------------------===//
 // Vectors
@@ -135,27 +135,20 @@ Value CudaBuilder::libm(StringRef name, ValueRange operands) {
   });
 }
 
-// e^x = 2^(n - 1) 2 2^f with x log2(e) = n + f, |f| <= 1/2: one approximation, which the machine
-// has few units for, and a scale made of bits. Results below the normal range are 0.
+// e^x = 2^t (1 + d ln(2)): t is x log2(e) rounded, d what the rounding lost. The machine's 2^t is
+// good to 2 ulp for every t and 0 below the normal range, so nothing is reduced; the limits lie
+// where the result is 0 or infinite anyway, and keep an infinite x from making d a NaN.
 Value CudaBuilder::exponential(Value x) {
   Type type = x.getType(), scalar = getElementTypeOrSelf(type);
   auto constantLike = [&](double value) { return constant(type, value); };
-  Value limited = create<arith::MinimumFOp>(x, constantLike(89.0)),
-        rounder = constantLike(kRoundF32);
-  Value shifted = fma(limited, constantLike(kLog2eHigh), rounder);
-  Value n = sub(shifted, rounder);
-  Value f = fma(limited, constantLike(kLog2eHigh), neg(n));
-  f = fma(limited, constantLike(kLog2eLow), f);
+  x = create<arith::MaximumFOp>(x, constantLike(-104.0));
+  x = create<arith::MinimumFOp>(x, constantLike(89.0));
+  Value t = mul(x, kLog2eHigh);
+  Value lost = fma(x, constantLike(kLog2eHigh), neg(t));
+  lost = fma(x, constantLike(kLog2eLow), lost);
   Value power = forEachLane(
-      f, [&](ArrayRef<Value> v) { return intrinsic("llvm.nvvm.ex2.approx.ftz.f", scalar, v); });
-  // The integer stands in the low bits of `shifted`; 126 is the bias less one.
-  Type integers = withElement(type, getI32Type());
-  Value bits = create<arith::BitcastOp>(integers, shifted);
-  bits = create<arith::ShLIOp>(bits, constantInt(integers, 23));
-  Value scale = create<arith::BitcastOp>(type, add(bits, constantInt(integers, 126 << 23)));
-  Value y = mul(add(power, power), scale);
-  Value isTiny = cmpf(arith::CmpFPredicate::OLT, x, constantLike(-87.0));
-  return select(isTiny, constantLike(0.0), y);
+      t, [&](ArrayRef<Value> v) { return intrinsic("llvm.nvvm.ex2.approx.ftz.f", scalar, v); });
+  return mul(power, fma(lost, constantLike(kLn2), constantLike(1.0)));
 }
 
 Value CudaBuilder::native(Native function, ValueRange operands) {
@@ -250,6 +243,12 @@ unsigned CudaBuilder::alignmentOf(Type type, Value memory) const {
 Value CudaBuilder::loadStored(Type type, Value memory, Value offset) {
   Value at = address(getElementTypeOrSelf(type), memory, offset);
   return create<LLVM::LoadOp>(type, at, alignmentOf(type, memory));
+}
+
+void CudaBuilder::prefetch(Type stored, Value memory, Value offset) {
+  create<LLVM::InlineAsmOp>(TypeRange(), ValueRange(address(stored, memory, offset)),
+                            "prefetch.global.L2 [$0];", "l", /*has_side_effects=*/true,
+                            /*is_align_stack=*/false, LLVM::AsmDialectAttr(), ArrayAttr());
 }
 
 void CudaBuilder::storeStored(Value value, Value memory, Value offset) {

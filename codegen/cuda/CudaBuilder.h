@@ -23,6 +23,7 @@ public:
 
   mlir::Value threadIndex() { return thread_; }
   mlir::Value blockIndex() { return block_; }
+  mlir::Value blockCount();
 
   /// A vector of one lane as one of laneCount() equal ones; others as they are.
   mlir::Value widen(mlir::Value vector);
@@ -71,6 +72,8 @@ public:
 
   /// Elements as they are stored, for copies: scalars or vectors of `type`.
   mlir::Value loadStored(mlir::Type type, mlir::Value memory, mlir::Value offset);
+  /// Has the L2 cache fetch what stands there; changes no value.
+  void prefetch(mlir::Type stored, mlir::Value memory, mlir::Value offset);
   void storeStored(mlir::Value value, mlir::Value memory, mlir::Value offset);
 
 protected:

@@ -36,6 +36,9 @@ gpu::GPUFuncOp cuda::createKernelFunction(ModuleOp module, StringRef name, Kerne
       kernel.getInputs().size() + kernel.getNumResults() + (kernel.getScratch() > 0 ? 1 : 0);
   // Address space 1: global memory.
   SmallVector<Type> types(arguments, LLVM::LLVMPointerType::get(module.getContext(), 1));
+  if (kernel.getOwnedChunks()) {
+    types.append(2, builder.getI64Type());
+  }
   auto function =
       builder.create<gpu::GPUFuncOp>(kernel.getLoc(), name, builder.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
@@ -48,6 +51,15 @@ gpu::GPUFuncOp cuda::createKernelFunction(ModuleOp module, StringRef name, Kerne
   builder.setInsertionPointToEnd(&function.getBody().front());
   builder.create<gpu::ReturnOp>(kernel.getLoc());
   return function;
+}
+
+cuda::OwnedChunks::OwnedChunks(CudaBuilder &b, gpu::GPUFuncOp function) {
+  auto argument = [&](unsigned fromEnd) -> Value {
+    Value wide = function.getArgument(function.getNumArguments() - fromEnd);
+    return b.create<arith::IndexCastOp>(b.getIndexType(), wide);
+  };
+  begin = argument(2);
+  end = argument(1);
 }
 
 /// The slot of operand `value`; null in a program without a plan.

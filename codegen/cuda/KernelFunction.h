@@ -12,10 +12,18 @@ namespace dsc::cuda {
 constexpr llvm::StringLiteral kKernelModule = "kernels", kWideKernelModule = "wide_kernels";
 
 /// An empty function for blocks of `threads`: addresses of `kernel`'s operands, results and
-/// scratch. `residentBlocks`: how many a multiprocessor must have room for, which limits registers.
+/// scratch; where it has owned chunks, also the first of them and the one behind the last.
+/// `residentBlocks`: how many a multiprocessor must have room for, which limits registers.
 mlir::gpu::GPUFuncOp createKernelFunction(mlir::ModuleOp module, llvm::StringRef name,
                                           KernelOp kernel, int64_t threads,
                                           int64_t residentBlocks = 1);
+
+/// The chunks that a launch of a kernel over owned chunks works on, its last two arguments.
+struct OwnedChunks {
+  OwnedChunks(CudaBuilder &b, mlir::gpu::GPUFuncOp function);
+
+  mlir::Value begin, end;
+};
 
 /// What the memory plan says of addresses, for each of `function`'s arguments.
 void setSlotAlignments(CudaBuilder &b, KernelOp kernel, mlir::gpu::GPUFuncOp function);

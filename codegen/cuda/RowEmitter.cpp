@@ -387,7 +387,12 @@ LogicalResult cuda::emitBlockRows(cuda::BodyEmitter &body, const RowLayout &layo
       b.addIndex(b.mulIndex(b.blockIndex(), layout.rows),
                  layout.rows == 1 ? b.index(0) : b.divIndex(b.threadIndex(), layout.threads));
   Value valid;
-  if (rows % layout.rows != 0) {
+  if (body.space().kernel().getOwnedChunks()) {
+    OwnedChunks own = body.owned();
+    row = b.addIndex(row, own.begin);
+    valid = b.cmpi(CmpIPredicate::ult, row, own.end);
+    row = b.create<arith::MinUIOp>(row, b.create<arith::SubIOp>(own.end, b.index(1)));
+  } else if (rows % layout.rows != 0) {
     valid = b.cmpi(CmpIPredicate::ult, row, b.index(rows));
     row = b.create<arith::MinUIOp>(row, b.index(rows - 1));
   }

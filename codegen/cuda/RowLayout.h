@@ -27,9 +27,12 @@ struct RowLayout {
   bool inRegisters = true;
 
   /// Registers that a thread has for what it keeps of a row.
-  int64_t keptRegisters() const { return threads > 512 ? 40 : 64; }
+  int64_t keptRegisters() const { return fillsMultiprocessor() ? 40 : 64; }
   /// Registers of a thread's part of the row, and of its sums over rows, where it has them at once.
   int64_t rowRegisters = 0, sumRegisters = 0;
+
+  /// Whether a multiprocessor has registers for no more than one block.
+  bool fillsMultiprocessor() const { return threads > 512; }
 
   int64_t blockThreads() const { return threads * rows; }
   /// Whether the last step lies partly behind the row.

@@ -27,7 +27,9 @@ static int64_t vectorLanes(const KernelSpace &space) {
   llvm::for_each(space.kernel().getBody().getArguments(), count);
   llvm::for_each(space.kernel().getResults(), count);
   int64_t lanes = std::min<int64_t>(8, kAccessBytes / widest);
-  while (lanes > 1 && space.columns() % lanes != 0) {
+  const int64_t chunks = space.kernel().getOwnedChunks();
+  const int64_t whole = chunks ? space.rows() * space.columns() / chunks : 0;
+  while (lanes > 1 && (space.columns() % lanes != 0 || whole % lanes != 0)) {
     lanes /= 2;
   }
   return lanes;
@@ -76,7 +78,17 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleElementwise(const KernelSpace
     failed = failed || mlir::failed(emitResults(body));
   };
   Value index = b.addIndex(b.mulIndex(b.blockIndex(), threads), b.threadIndex());
-  if (isPersistent) {
+  const int64_t chunks = kernel.getOwnedChunks();
+  const int64_t perChunk = chunks ? vectors / chunks : 0;
+  const int64_t group = std::max<int64_t>(perChunk ? threads / perChunk : 0, 1);
+  if (chunks) {
+    // How many blocks there are depends on the ranks.
+    cuda::OwnedChunks own = body.owned();
+    b.loop(b.addIndex(b.mulIndex(own.begin, perChunk), index), b.mulIndex(own.end, perChunk),
+           b.mulIndex(b.blockCount(), threads), emitVector);
+    blocks = std::min<int64_t>(llvm::divideCeil(chunks, group),
+                               isPersistent ? kPersistentBlocks : chunks);
+  } else if (isPersistent) {
     b.loop(index, b.index(vectors), blocks * threads, emitVector);
   } else if (vectors % threads == 0) {
     emitVector(index);
@@ -87,5 +99,5 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleElementwise(const KernelSpace
   if (failed) {
     return failure();
   }
-  return SmallVector<KernelLaunch>{{name.str(), blocks, threads}};
+  return SmallVector<KernelLaunch>{{name.str(), blocks, chunks ? group : threads}};
 }

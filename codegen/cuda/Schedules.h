@@ -10,7 +10,8 @@
 namespace dsc::cuda {
 
 /// Emits the functions of `kernel` into `module`, named after `name`, and says how to launch them:
-/// units are blocks, grains the threads of a block.
+/// units are blocks, grains the threads of a block; over owned chunks the most blocks, and the
+/// chunks of one.
 mlir::FailureOr<llvm::SmallVector<KernelLaunch>>
 scheduleKernel(KernelOp kernel, mlir::ModuleOp module, llvm::StringRef name);
 

@@ -3,6 +3,7 @@
 #include "passes/memory/Liveness.h"
 
 #include "ir/OpsOrder.h"
+#include "ir/Target.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -37,6 +38,16 @@ bool dsc::isInPlace(Operation *op) {
     return !gather.getApart();
   }
   return isa<ReduceScatterOp, AllReduceOp, WaitOp>(op);
+}
+
+int64_t dsc::roomBehind(Operation *op) {
+  auto maxRanks = op->getParentOfType<ModuleOp>()->getAttrOfType<IntegerAttr>("dsc.max_ranks");
+  if (!isa<ReduceScatterOp, AllGatherOp>(op) || !maxRanks) {
+    return 0;
+  }
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  return targetOf(op)->sliceRoom(maxRanks.getInt()) *
+         (tensorBytes(type) / std::max<int64_t>(type.getDimSize(0), 1));
 }
 
 StorageView dsc::viewedValue(Value value) {

@@ -29,6 +29,10 @@ StorageView viewedValue(mlir::Value value);
 /// from the first part on; each part is the whole of a value (passes/memory/CopyKernel.h).
 StorageView storageOf(mlir::Value value);
 
+/// Bytes behind its result that the collective `op` may write: its target's room, for as many ranks
+/// as the module is for.
+int64_t roomBehind(mlir::Operation *op);
+
 /// Whether `slice` selects one contiguous run of its operand's elements; then its offset in
 /// elements is `offset`.
 bool isContiguousSlice(SliceOp slice, int64_t &offset);

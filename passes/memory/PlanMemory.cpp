@@ -41,10 +41,27 @@ struct SpaceSizes {
 };
 } // namespace
 
+/// Room behind globals, for the gathers of all entries that write there.
+static llvm::DenseMap<Attribute, int64_t> roomOfGlobals(ModuleOp module) {
+  llvm::DenseMap<Attribute, int64_t> rooms; // by name
+  module.walk([&](SetGlobalOp store) {
+    Value value = store.getValue();
+    if (auto wait = value.getDefiningOp<WaitOp>()) {
+      value = wait.getX();
+    }
+    if (auto gather = value.getDefiningOp<AllGatherOp>()) {
+      int64_t &room = rooms[store.getNameAttr().getAttr()];
+      room = std::max(room, roomBehind(gather));
+    }
+  });
+  return rooms;
+}
+
 /// Parameters and what belongs to them start on a chunk of ZeRO's flat order, everything else on
 /// the alignment. What lies within a flat global has a part of its slot. Sharded globals follow one
 /// another by dsc_shard_bytes, here of one rank.
 static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
+  llvm::DenseMap<Attribute, int64_t> rooms = roomOfGlobals(module);
   for (auto global : module.getOps<GlobalOp>()) {
     if (global.getStorage() || global.getWithin()) {
       continue; // lies where its storage does
@@ -63,7 +80,7 @@ static void placeGlobals(ModuleOp module, SpaceSizes &sizes) {
                                      : global.getSharded() ? Space::shard
                                                            : Space::state,
                                      next, bytes, 0, 0));
-    next = dsc_align(next + bytes);
+    next = dsc_align(next + bytes + rooms.lookup(global.getSymNameAttr()));
   }
   SymbolTable symbols(module);
   for (auto global : module.getOps<GlobalOp>()) {
@@ -91,6 +108,7 @@ public:
     placeResults();
     live = std::make_unique<EntryLiveness>(entry);
     storeGlobalsInPlace();
+    findRooms();
     assignBuffers();
     int64_t peak = packArena(buffers);
     writeSlots();
@@ -109,6 +127,7 @@ private:
   llvm::MapVector<Value, SlotAttr> fixed; // roots outside the arena
   llvm::DenseMap<Value, size_t> bufferOf; // other roots -> index in buffers
   llvm::DenseMap<Operation *, size_t> scratchOf;
+  llvm::DenseMap<Value, int64_t> rooms; // behind roots that collectives work in
   std::vector<ArenaBuffer> buffers;
 
   Block &body() { return entry.getBody().front(); }
@@ -256,6 +275,18 @@ private:
     return true;
   }
 
+  void findRooms() {
+    for (Operation &op : body()) {
+      if (int64_t room = roomBehind(&op)) {
+        int64_t &behind = rooms[storageOf(op.getResult(0)).root];
+        behind = std::max(behind, room);
+      }
+    }
+  }
+
+  /// Bytes of `root` in the arena.
+  int64_t bufferBytes(Value root) const { return dsc_align(bytesOf(root) + rooms.lookup(root)); }
+
   void assignBuffers() {
     for (Operation &op : body()) {
       if (auto load = dyn_cast<GetGlobalOp>(op)) {
@@ -274,7 +305,7 @@ private:
           continue;
         }
         bufferOf[result] = buffers.size();
-        buffers.push_back({dsc_align(bytesOf(result)), live->first(result), last, 0});
+        buffers.push_back({bufferBytes(result), live->first(result), last, 0});
       }
       if (int64_t bytes = scratchBytes(&op)) {
         scratchOf[&op] = buffers.size();
@@ -306,9 +337,10 @@ private:
       Value root = storageOf(operand).root;
       auto it = bufferOf.find(root);
       if (it == bufferOf.end() || bytesOf(root) != bytesOf(result) ||
+          buffers[it->second].bytes < bufferBytes(result) ||
           live->last(root) != live->position(op) ||
           buffers[it->second].last != live->position(op)) {
-        continue; // not in the arena, of another size, or already given to another result
+        continue; // not in the arena, of another size or room, or already given to another result
       }
       if (kernel ? readsInPlace(op, root) : llvm::count_if(op->getOperands(), [&](Value v) {
                                               return storageOf(v).root == root;

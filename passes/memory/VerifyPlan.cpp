@@ -5,6 +5,7 @@
 // from it.
 
 #include "passes/Passes.h"
+#include "passes/memory/Liveness.h"
 
 #include "ir/Dialect.h"
 
@@ -129,6 +130,7 @@ private:
   SymbolTable &symbols;
   const llvm::DenseSet<Operation *> &gathered;
   llvm::DenseSet<Value> underWay; // what a collective is still working on
+  llvm::DenseMap<int64_t, std::pair<SlotAttr, Owner>> rooms; // by id: bytes that it writes behind
   std::map<Space, SpaceOwners> spaces;
   llvm::DenseMap<Value, Place> places;
   llvm::DenseMap<Operation *, int64_t> globalVersion;
@@ -219,6 +221,10 @@ private:
     }
     if (works) {
       underWay.insert(op.getResult(0));
+      auto slots = op.getAttrOfType<ArrayAttr>("dsc.slots");
+      if (slots && slots.size() == 1) {
+        writeRoom(op, cast<SlotAttr>(slots[0]));
+      }
     }
     if (auto store = dyn_cast<SetGlobalOp>(op)) {
       return storeGlobal(store);
@@ -298,14 +304,31 @@ private:
     if (!op.hasAttr("id")) {
       return op.emitError("has no id; collectives are scheduled before memory is planned");
     }
-    if (isa<WaitOp>(op)) {
+    if (auto wait = dyn_cast<WaitOp>(op)) {
       places[result] = {slot, base.owner};
+      if (auto room = rooms.find(wait.getId()); room != rooms.end()) {
+        write(room->second.first, room->second.second); // up to here it was written
+      }
       return success();
     }
     places[result] = {slot, {&op, 0, &op}};
     write(slot, places[result].owner);
+    writeRoom(op, slot);
     underWay.insert(result);
     return success();
+  }
+
+  /// What a collective that starts writes behind its result, in `slot`.
+  void writeRoom(Operation &op, SlotAttr slot) {
+    int64_t bytes = roomBehind(&op);
+    auto id = op.getAttrOfType<IntegerAttr>("id");
+    if (!bytes || !id) {
+      return;
+    }
+    auto room = SlotAttr::get(op.getContext(), slot.getSpace(), slot.getOffset() + slot.getBytes(),
+                              bytes, slot.getFirst(), slot.getLast());
+    rooms[id.getInt()] = {room, {&op, /*version=*/1, &op}};
+    write(room, rooms[id.getInt()].second);
   }
 
   /// The parts must already lie where the pack does, and still do as parts of it.

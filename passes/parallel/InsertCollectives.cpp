@@ -66,10 +66,6 @@ private:
 };
 } // namespace
 
-static Location named(OpBuilder &builder, StringRef name) {
-  return NameLoc::get(builder.getStringAttr(name));
-}
-
 /// The value behind views of it.
 static Value behindViews(Value value) {
   while (Operation *op = value.getDefiningOp()) {

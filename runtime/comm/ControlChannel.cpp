@@ -144,14 +144,15 @@ void ControlChannel::run() {
     lastTick = now;
     beat(now);
     judge(now);
-    if (failed.failed() && !failureTold) {
+    if (failed.failed()) {
       const Status status = failed;
       lock.unlock();
       {
         std::lock_guard<std::mutex> calling(callbackMutex);
-        if (callback) {
-          callback(status);
-          failureTold = true;
+        for (auto &[owner, callback] : callbacks) {
+          if (!std::exchange(callback.told, true)) {
+            callback.call(status);
+          }
         }
       }
       lock.lock();
@@ -371,9 +372,12 @@ Status ControlChannel::failure() const {
   return failed;
 }
 
-void ControlChannel::onFailure(std::function<void(const Status &)> function) {
+void ControlChannel::onFailure(const void *owner, std::function<void(const Status &)> function) {
   std::lock_guard<std::mutex> lock(callbackMutex);
-  callback = std::move(function);
+  callbacks.erase(owner);
+  if (function) {
+    callbacks[owner] = {std::move(function)};
+  }
 }
 
 Status ControlChannel::explain(const std::string &reason) {

@@ -63,8 +63,9 @@ public:
   /// Why what carries data broke: the channel knows best, but may need a moment. `reason` is told
   /// to all if it does not.
   Status explain(const std::string &reason);
-  /// Called once, by the channel's thread, when a failure is known.
-  void onFailure(std::function<void(const Status &)> callback);
+  /// Called once, by the channel's thread, when a failure is known. Null takes that of `owner`
+  /// back.
+  void onFailure(const void *owner, std::function<void(const Status &)> callback);
 
   /// Tells how this rank ended. Rank 0 waits for the others, and returns what became of them.
   Status end(const Status &status);
@@ -124,11 +125,14 @@ private:
   std::vector<Peer> peers;
   bool closing = false, ended = false;
   Status failed;
-  bool failureTold = false; ///< the callback ran
   Clock::time_point failedAt;
-  /// Held while the callback runs, so that who takes it back knows that it does not.
+  /// Held while callbacks run, so that who takes one back knows that it does not.
   std::mutex callbackMutex;
-  std::function<void(const Status &)> callback;
+  struct Callback {
+    std::function<void(const Status &)> call;
+    bool told = false;
+  };
+  std::map<const void *, Callback> callbacks; ///< by owner
 
   std::deque<std::vector<std::string>> results;
   int64_t gathersDone = 0;

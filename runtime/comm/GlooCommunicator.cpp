@@ -115,7 +115,8 @@ Result<std::unique_ptr<GlooCommunicator>> GlooCommunicator::connect(ControlChann
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   DSC_RETURN_IF_FAILED(status);
-  control.onFailure([raw = communicator.get()](const Status &failure) { raw->abort(failure); });
+  control.onFailure(communicator.get(),
+                    [raw = communicator.get()](const Status &failure) { raw->abort(failure); });
   return communicator;
 }
 
@@ -173,7 +174,7 @@ Status GlooCommunicator::open() {
 }
 
 GlooCommunicator::~GlooCommunicator() {
-  control.onFailure(nullptr);
+  control.onFailure(this, nullptr);
   abort({ExitCode::Rank, "this rank ended"});
   {
     std::lock_guard<std::mutex> lock(mutex);

@@ -139,9 +139,13 @@ Status Ranks::agree(const Status &prepared, const Facts &facts) {
     if (code == ExitCode::Done) {
       continue;
     }
+    const auto message = json->at("message").get<std::string>();
+    if (message.empty()) {
+      continue;
+    }
     ++failures;
     if (failure.ok()) {
-      failure = {code, (other ? names.back() + ": " : "") + json->at("message").get<std::string>()};
+      failure = {code, (other ? names.back() + ": " : "") + message};
     }
   }
   if (failures > 1) {
@@ -190,6 +194,12 @@ Result<std::vector<std::string>> Ranks::exchange(const std::string &mine) {
 Result<std::vector<std::string>> Ranks::gather(const std::string &mine) {
   return control ? control->gather(mine) : std::vector<std::string>{mine};
 }
+
+void Ranks::onFailure(const void *owner, std::function<void(const Status &)> callback) {
+  control->onFailure(owner, std::move(callback));
+}
+
+Status Ranks::explain(const std::string &reason) { return control->explain(reason); }
 
 Status Ranks::end(const Status &status) {
   if (!control) {

@@ -1,6 +1,6 @@
 // The ranks of a run, as its commands see them.
 // One object for one rank and for many: who this rank is, agreement on how to begin, when to stop
-// and when to save, and the communicator that the session's collectives use.
+// and when to save, and the communicator between the ranks' hosts.
 
 #ifndef DSC_RUNTIME_COMM_RANKS_H
 #define DSC_RUNTIME_COMM_RANKS_H
@@ -42,14 +42,16 @@ public:
   std::string errorPrefix() const;
   /// How many ranks of this machine share this rank's processors with it, itself included.
   int sharingProcessors() const { return sharing; }
-  /// Ranks on this machine.
+  /// Ranks on this machine, and the place of this one among them.
   int onThisMachine() const { return layout.localRanks; }
-  /// Null with one rank.
+  int placeOnMachine() const { return layout.localRank; }
+  /// What exchanges the host's memory. Null with one rank.
   Communicator *communicator() const;
   RankState &state() { return rankState; }
 
   /// Brings together how the ranks prepared. If one failed, or if their facts differ, all of them
-  /// fail: rank 0's message says which and in what, the others' are empty.
+  /// fail: rank 0's message says which and in what, the others' are empty. A failure without a
+  /// message is one because of another rank's.
   Status agree(const Status &prepared, const Facts &facts);
 
   /// Says that the failure with which this rank is about to end is that of all ranks, which each
@@ -67,6 +69,10 @@ public:
   /// ControlChannel's; with one rank what was given.
   Result<std::vector<std::string>> exchange(const std::string &mine);
   Result<std::vector<std::string>> gather(const std::string &mine);
+
+  /// ControlChannel's; with several ranks only.
+  void onFailure(const void *owner, std::function<void(const Status &)> callback);
+  Status explain(const std::string &reason);
 
   /// Ends the run for this rank; rank 0 waits for the others. Returns `status`, or what became of
   /// another rank meanwhile.

@@ -38,20 +38,31 @@ Choices::Choices(const std::string &executable, const CudaDriver &driver)
     : driver(driver), beside(executable + ".choices.json"), cached(cacheFile(executable)) {
   for (const std::string &path : {cached, beside}) {
     std::ifstream file(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    Result<Json> json = parseJson(text);
-    // A damaged file is as good as none.
-    if (json.failed() || !json->is_object() || json->value("format", 0) != formatVersion ||
-        !json->contains("choices") || !(*json)["choices"].is_object()) {
-      continue;
-    }
-    const Json &stored = (*json)["choices"];
-    for (auto item = stored.begin(); item != stored.end(); ++item) {
-      if (item->is_string()) {
-        choices[item.key()] = item->get<std::string>();
-      }
+    take({std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()});
+  }
+}
+
+void Choices::take(const std::string &text) {
+  Result<Json> json = parseJson(text);
+  // A damaged file is as good as none.
+  if (json.failed() || !json->is_object() || json->value("format", 0) != formatVersion ||
+      !json->contains("choices") || !(*json)["choices"].is_object()) {
+    return;
+  }
+  const Json &stored = (*json)["choices"];
+  for (auto item = stored.begin(); item != stored.end(); ++item) {
+    if (item->is_string()) {
+      choices[item.key()] = item->get<std::string>();
     }
   }
+}
+
+std::string Choices::text() const {
+  OrderedJson json = {{"format", formatVersion}, {"choices", OrderedJson::object()}};
+  for (const auto &[key, value] : choices) {
+    json["choices"][key] = value;
+  }
+  return jsonText(json, 1);
 }
 
 std::optional<std::string> Choices::find(const std::string &key) const {
@@ -72,13 +83,9 @@ Status Choices::save() {
   if (!changed) {
     return {};
   }
-  OrderedJson json = {{"format", formatVersion}, {"choices", OrderedJson::object()}};
-  for (const auto &[key, value] : choices) {
-    json["choices"][key] = value;
-  }
   for (const std::string &path : {beside, cached}) {
     FileWriter writer;
-    if (!path.empty() && writer.open(path).ok() && writer.write(jsonText(json, 1)).ok() &&
+    if (!path.empty() && writer.open(path).ok() && writer.write(text()).ok() &&
         writer.commit().ok()) {
       changed = false;
       break;

@@ -23,6 +23,9 @@ public:
   /// here.
   std::optional<std::string> find(const std::string &key) const;
   void store(const std::string &key, const std::string &value);
+  /// All choices as text, and what another rank's text says in place of what is here.
+  std::string text() const;
+  void take(const std::string &text);
   /// Writes what is new, and frees the memory that timing used. A file that cannot be written is no
   /// error: the next run times again.
   Status save();

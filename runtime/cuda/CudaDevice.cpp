@@ -26,13 +26,24 @@ static int architectureNumber(const std::string &name) {
 }
 
 Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &manifest,
-                                                      const std::string &executable) {
-  Result<std::unique_ptr<CudaDriver>> driver = CudaDriver::open();
-  if (driver.failed()) {
-    return driver.status();
+                                                      const std::string &executable, Ranks *ranks) {
+  const bool several = ranks && ranks->count() > 1;
+  Result<std::unique_ptr<CudaDriver>> driver =
+      several ? CudaDriver::open(ranks->placeOnMachine(), ranks->onThisMachine())
+              : CudaDriver::open();
+  std::unique_ptr<CudaDevice> device;
+  Status status = driver.status();
+  if (status.ok()) {
+    device = std::make_unique<CudaDevice>(std::move(*driver), manifest, executable);
+    status = device->check(manifest, several ? ranks->count() : 1);
   }
-  auto device = std::make_unique<CudaDevice>(std::move(*driver), manifest, executable);
-  DSC_RETURN_IF_FAILED(device->check(manifest));
+  if (several) {
+    Result<std::unique_ptr<NcclCommunicator>> nccl =
+        NcclCommunicator::connect(device ? &device->gpu() : nullptr, *ranks, status);
+    DSC_RETURN_IF_FAILED(nccl.status());
+    device->setCommunicator(std::move(*nccl), *ranks);
+  }
+  DSC_RETURN_IF_FAILED(status);
   return std::unique_ptr<Device>(std::move(device));
 }
 
@@ -51,12 +62,22 @@ CudaDevice::CudaDevice(std::unique_ptr<CudaDriver> opened, const Manifest &manif
 
 CudaDevice::~CudaDevice() {
   driver->api().cuStreamSynchronize(driver->compute);
+  // NCCL waits for the graphs that hold its kernels.
+  graphs.clear();
+  timedGraphs.clear();
+  nccl.reset();
   for (CUmodule module : modules) {
     driver->api().cuModuleUnload(module);
   }
 }
 
-Status CudaDevice::check(const Manifest &manifest) const {
+void CudaDevice::setCommunicator(std::unique_ptr<NcclCommunicator> communicator,
+                                 Ranks &ranksOfAll) {
+  nccl = std::move(communicator);
+  ranksOfRun = &ranksOfAll;
+}
+
+Status CudaDevice::check(const Manifest &manifest, int ranks) const {
   const int needed = architectureNumber(architecture), has = driver->architecture();
   if (needed == 0) {
     return Status::internal("the program's architecture \"" + architecture + "\" is none");
@@ -71,13 +92,14 @@ Status CudaDevice::check(const Manifest &manifest) const {
   int64_t free = 0, total = 0;
   DSC_RETURN_IF_FAILED(driver->memory(free, total));
   const int64_t beside = BatchStaging::deviceBytes(manifest);
-  if (manifest.plannedBytes() + beside > free) {
+  const int64_t planned = manifest.plannedBytes(ranks);
+  if (planned + beside > free) {
     return Status::machine(format(
         "the program needs %lld bytes of GPU memory (%lld planned, %lld for the next batch) and "
         "%s has %lld free of %lld; close other programs that use it, or compile with a smaller "
         "micro-batch or with --recompute=full",
-        wide(manifest.plannedBytes() + beside), wide(manifest.plannedBytes()), wide(beside),
-        driver->chip().c_str(), wide(free), wide(total)));
+        wide(planned + beside), wide(planned), wide(beside), driver->chip().c_str(), wide(free),
+        wide(total)));
   }
   return {};
 }
@@ -93,7 +115,23 @@ std::vector<std::pair<std::string, std::string>> CudaDevice::facts() {
   list.emplace_back("cuBLASLt", status.ok() ? blas->versionText() : status.message());
   status = openCudnn();
   list.emplace_back("cuDNN", status.ok() ? dnn->versionText() : status.message());
+  Result<const NcclTable *> library = loadNccl(version);
+  list.emplace_back("NCCL", library.ok() ? (*library)->versionText() : library.status().message());
   return list;
+}
+
+Status CudaDevice::beginPlans() {
+  if (!nccl || ranksOfRun->isFirst()) {
+    return {};
+  }
+  Result<std::vector<std::string>> all = ranksOfRun->exchange("");
+  DSC_RETURN_IF_FAILED(all.status());
+  choices.take((*all)[0]);
+  return {};
+}
+
+Status CudaDevice::endPlans() {
+  return nccl && ranksOfRun->isFirst() ? ranksOfRun->exchange(choices.text()).status() : Status();
 }
 
 Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants) {
@@ -123,7 +161,14 @@ Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants
 }
 
 Status CudaDevice::wait() {
-  return driver->check(driver->api().cuStreamSynchronize(driver->compute), "run the program");
+  return explained(
+      driver->check(driver->api().cuStreamSynchronize(driver->compute), "run the program"));
+}
+
+Result<const std::byte *> CudaDevice::finishRead(int64_t ticket, double &seconds) {
+  Result<const std::byte *> bytes = results.finish(ticket, seconds);
+  DSC_RETURN_IF_FAILED(explained(bytes.status()));
+  return bytes;
 }
 
 //===----------------------------------------------------------------------===//
@@ -150,7 +195,12 @@ Result<StepGraph *> CudaDevice::graphOf(dsc_context *ctx, const EntryFunctions &
         beginOp(OpEvents::nothing);
         endOp(OpEvents::nothing);
       }
-      return enqueue(ctx, entry);
+      if (nccl) {
+        nccl->beginCapture(made->collectives, ctx->timesOps);
+      }
+      Status enqueued = enqueue(ctx, entry);
+      Status joined = nccl ? nccl->endCapture() : Status();
+      return enqueued.ok() ? joined : enqueued;
     });
     events = nullptr;
     DSC_RETURN_IF_FAILED(status);
@@ -159,8 +209,12 @@ Result<StepGraph *> CudaDevice::graphOf(dsc_context *ctx, const EntryFunctions &
   return graph.get();
 }
 
+Status CudaDevice::launch(StepGraph &graph) {
+  return nccl ? nccl->launch(graph.collectives, [&] { return graph.launch(); }) : graph.launch();
+}
+
 Status CudaDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
-  DSC_RETURN_IF_FAILED(batch.submit());
+  DSC_RETURN_IF_FAILED(explained(batch.submit()));
   if (ctx->check || (!usesGraphs && !ctx->timesOps)) {
     return enqueue(ctx, entry); // a check reads between ops
   }
@@ -169,11 +223,14 @@ Status CudaDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
     return graph.status();
   }
   const auto began = std::chrono::steady_clock::now() - profileBegan;
-  DSC_RETURN_IF_FAILED((*graph)->launch());
+  DSC_RETURN_IF_FAILED(launch(**graph));
   if (ctx->timesOps) {
     DSC_RETURN_IF_FAILED(wait());
-    return (*graph)->events.collect(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(began).count(), *timesSoFar);
+    const OpEvents &timed = (*graph)->events;
+    const auto at = std::chrono::duration_cast<std::chrono::nanoseconds>(began).count();
+    DSC_RETURN_IF_FAILED(nccl ? nccl->collectTimes((*graph)->collectives, timed.origin(), at)
+                              : Status());
+    return timed.collect(at, *timesSoFar);
   }
   return {};
 }

@@ -2,6 +2,8 @@
 
 #include "runtime/cuda/CudaDriver.h"
 
+#include <cstdlib>
+
 using namespace dsc;
 
 static constexpr int oldestVersion = 12000;
@@ -19,7 +21,7 @@ Status CudaDriver::failure(CUresult result, const char *what) const {
   return {ExitCode::Rank, message};
 }
 
-Result<std::unique_ptr<CudaDriver>> CudaDriver::open() {
+Result<std::unique_ptr<CudaDriver>> CudaDriver::open(int localRank, int localRanks) {
   Result<const DriverTable *> loaded = loadDriver();
   if (loaded.failed()) {
     return loaded.status();
@@ -49,7 +51,14 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::open() {
     return Status::machine(driver->failure(started, "start").message() +
                            "; `nvidia-smi` shows whether the driver works");
   }
-  DSC_RETURN_IF_FAILED(driver->check(api.cuDeviceGet(&driver->device, 0), "open"));
+  if (count > 1 && count < localRanks) {
+    const char *visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    return Status::machine(format(
+        "%d ranks were started on this machine and it has %d GPUs%s; start one rank a GPU",
+        localRanks, count, visible ? format(" (CUDA_VISIBLE_DEVICES=%s)", visible).c_str() : ""));
+  }
+  DSC_RETURN_IF_FAILED(
+      driver->check(api.cuDeviceGet(&driver->device, count > 1 ? localRank : 0), "open"));
   char name[256] = "";
   api.cuDeviceGetName(name, sizeof name, driver->device);
   driver->chipName = name;
@@ -83,6 +92,27 @@ CudaDriver::~CudaDriver() {
   if (context) {
     table->cuDevicePrimaryCtxRelease(device);
   }
+}
+
+Result<std::string> CudaDriver::identity() const {
+  CUuuid uuid = {};
+  DSC_RETURN_IF_FAILED(check(table->cuDeviceGetUuid(&uuid, device), "tell which one it is"));
+  std::string text;
+  for (char byte : uuid.bytes) {
+    text += format("%02x", static_cast<unsigned>(static_cast<unsigned char>(byte)));
+  }
+  return text;
+}
+
+Result<CUstream> CudaDriver::makeUrgentStream() const {
+  int least = 0, greatest = 0;
+  CUstream stream = nullptr;
+  DSC_RETURN_IF_FAILED(
+      check(table->cuCtxGetStreamPriorityRange(&least, &greatest), "tell its priorities"));
+  DSC_RETURN_IF_FAILED(
+      check(table->cuStreamCreateWithPriority(&stream, CU_STREAM_NON_BLOCKING, greatest),
+            "make a stream"));
+  return stream;
 }
 
 Status CudaDriver::memory(int64_t &free, int64_t &total) const {
@@ -145,8 +175,10 @@ Status CudaEvent::wait() const {
                : Status();
 }
 
-Status CudaEvent::wait(CUstream stream) const {
-  return event ? driver->check(driver->api().cuStreamWaitEvent(stream, event, 0), "run the program")
+Status CudaEvent::wait(CUstream stream, bool inGraph) const {
+  const unsigned flags = inGraph ? CU_EVENT_WAIT_EXTERNAL : CU_EVENT_WAIT_DEFAULT;
+  return event ? driver->check(driver->api().cuStreamWaitEvent(stream, event, flags),
+                               "run the program")
                : Status();
 }
 

@@ -16,8 +16,10 @@ namespace dsc {
 
 class CudaDriver {
 public:
-  /// Loads the driver and takes its first GPU (CUDA_VISIBLE_DEVICES says which that is).
-  static Result<std::unique_ptr<CudaDriver>> open();
+  /// Loads the driver and takes the GPU of rank `localRank` of `localRanks` on this machine, among
+  /// those that CUDA_VISIBLE_DEVICES shows. Where it shows one, that is this rank's own. Error: it
+  /// shows several, and fewer than there are ranks.
+  static Result<std::unique_ptr<CudaDriver>> open(int localRank = 0, int localRanks = 1);
   ~CudaDriver();
 
   const DriverTable &api() const { return *table; }
@@ -29,10 +31,14 @@ public:
   /// The CUDA version of the driver, 13000 for 13.0.
   int version() const { return cudaVersion; }
   const std::string &chip() const { return chipName; }
+  /// Tells the GPU from all others, 32 hex digits.
+  Result<std::string> identity() const;
   /// 90 for sm_90.
   int architecture() const { return major * 10 + minor; }
   int multiprocessors() const { return processors; }
   Status memory(int64_t &free, int64_t &total) const;
+  /// A stream whose kernels come before those of `compute` where both could start.
+  Result<CUstream> makeUrgentStream() const;
 
   /// Everything the program does is ordered on `compute`; batches travel on `copies`.
   CUstream compute = nullptr, copies = nullptr;
@@ -96,7 +102,8 @@ public:
   Status record(const CudaDriver &driver, CUstream stream, bool inGraph = false);
   /// Waits for it, on the host or on a stream; nothing where it was never recorded.
   Status wait() const;
-  Status wait(CUstream stream) const;
+  /// `inGraph`: as a node that waits for what is recorded last when the graph is launched.
+  Status wait(CUstream stream, bool inGraph = false) const;
   Result<bool> isDone() const;
   Result<double> secondsSince(const CudaEvent &begin) const;
   bool isRecorded() const { return event != nullptr; }

@@ -11,6 +11,7 @@
 #include "runtime/cuda/Convolution.h"
 #include "runtime/cuda/CudaDevice.h"
 #include "runtime/cuda/Matmul.h"
+#include "runtime/cuda/NcclCommunicator.h"
 #include "runtime/cuda/Staging.h"
 #include "runtime/cuda/StepGraph.h"
 
@@ -23,12 +24,18 @@ public:
   CudaDevice(std::unique_ptr<CudaDriver> driver, const Manifest &manifest,
              const std::string &executable);
   ~CudaDevice() override;
-  /// Whether the plan and the program's architecture fit the GPU.
-  Status check(const Manifest &manifest) const;
+  /// Whether the plan for so many ranks and the program's architecture fit the GPU.
+  Status check(const Manifest &manifest, int ranks) const;
+  const CudaDriver &gpu() const { return *driver; }
+  void setCommunicator(std::unique_ptr<NcclCommunicator> communicator, Ranks &ranksOfRun);
 
   std::string summary() const override { return driver->chip(); }
   std::vector<std::pair<std::string, std::string>> facts() override;
   int threads() const override { return 1; }
+
+  Communicator *communicator() override { return nccl.get(); }
+  Status beginPlans() override;
+  Status endPlans() override;
 
   Status allocate(const Manifest &manifest, const std::byte *constants) override;
   int64_t allocatedBytes() const override { return allocated; }
@@ -38,7 +45,7 @@ public:
   }
   Status read(const std::byte *source, int64_t bytes, int64_t elementBytes,
               const Consume &consume) override {
-    return tensors.read(source, bytes, elementBytes, consume);
+    return explained(tensors.read(source, bytes, elementBytes, consume));
   }
 
   Result<std::byte *> staged(const PlannedTensor &tensor) override { return batch.place(tensor); }
@@ -48,9 +55,7 @@ public:
     return results.request(ranges);
   }
   Result<bool> isRead(int64_t ticket) override { return results.isDone(ticket); }
-  Result<const std::byte *> finishRead(int64_t ticket, double &seconds) override {
-    return results.finish(ticket, seconds);
-  }
+  Result<const std::byte *> finishRead(int64_t ticket, double &seconds) override;
   Status wait() override;
 
   Status startTimes(dsc_context *ctx) override;
@@ -87,8 +92,14 @@ private:
   Status openBlas();
   Status openCudnn();
   Result<StepGraph *> graphOf(dsc_context *ctx, const EntryFunctions &entry);
+  Status launch(StepGraph &graph);
+  /// A wait for the GPU that ended so: where a rank is lost, that is the reason.
+  Status explained(const Status &status) const { return nccl ? nccl->explained(status) : status; }
 
   std::unique_ptr<CudaDriver> driver;
+  /// With several ranks.
+  std::unique_ptr<NcclCommunicator> nccl;
+  Ranks *ranksOfRun = nullptr;
   /// Of the program: "sm_90".
   std::string architecture;
   bool allowTf32 = false;

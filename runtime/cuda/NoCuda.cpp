@@ -4,7 +4,8 @@
 
 using namespace dsc;
 
-Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &, const std::string &) {
+Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &, const std::string &,
+                                                      Ranks *) {
   return Status::machine(
       "this program was compiled for CUDA by a dsc that was built without CUDA's headers, so its "
       "runner has no CUDA device; run tools/setup and tools/build again where PyPI can be reached "

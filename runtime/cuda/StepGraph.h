@@ -8,6 +8,7 @@
 
 #include "runtime/Device.h"
 #include "runtime/cuda/CudaDriver.h"
+#include "runtime/cuda/NcclCommunicator.h"
 
 #include <deque>
 #include <map>
@@ -26,6 +27,8 @@ public:
   /// The first op had nothing to do: what it took is the events' own time, and taken off the
   /// others.
   Status collect(int64_t began, OpTimes &times) const;
+  /// What times count from.
+  const CudaEvent &origin() const { return ops.front().begin; }
 
 private:
   struct Op {
@@ -50,6 +53,7 @@ public:
   Status launch();
 
   OpEvents events;
+  CapturedCollectives collectives;
 
 private:
   const CudaDriver &driver;

@@ -2,6 +2,8 @@
 
 #include "runtime/cuda/Symbols.h"
 
+#include "runtime/cuda/Nccl.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <dlfcn.h>
@@ -223,6 +225,24 @@ Result<const CublasLtTable *> dsc::loadCublasLt(int driverVersion) {
   DSC_RETURN_IF_FAILED(load("cuBLASLt", *handle, DSC_NAME(name), table.name,                       \
                             "install the one of CUDA 12 or newer"));
   DSC_CUBLASLT_FUNCTIONS(DSC_LOAD)
+#undef DSC_LOAD
+  return &table;
+}
+
+Result<const NcclTable *> dsc::loadNccl(int driverVersion) {
+  static NcclTable table;
+  Result<void *> handle =
+      open({"NCCL",
+            {"libnccl.so.2"},
+            driverVersion >= 13000 ? "Install it with 'pip install nvidia-nccl-cu13'"
+                                   : "Install it with 'pip install nvidia-nccl-cu12'"});
+  if (handle.failed()) {
+    return handle.status();
+  }
+#define DSC_LOAD(name, ...)                                                                        \
+  DSC_RETURN_IF_FAILED(load("NCCL", *handle, DSC_NAME(name), table.name, "install 2.10 or newer"));
+  DSC_NCCL_FUNCTIONS(DSC_LOAD)
+  DSC_LOAD(ncclGetErrorString)
 #undef DSC_LOAD
   return &table;
 }

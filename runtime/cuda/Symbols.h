@@ -29,6 +29,7 @@ namespace dsc {
   X(cuDeviceGet)                                                                                   \
   X(cuDeviceGetName)                                                                               \
   X(cuDeviceGetAttribute)                                                                          \
+  X(cuDeviceGetUuid)                                                                               \
   X(cuDevicePrimaryCtxRetain)                                                                      \
   X(cuDevicePrimaryCtxRelease)                                                                     \
   X(cuCtxSetCurrent)                                                                               \
@@ -41,7 +42,9 @@ namespace dsc {
   X(cuMemcpyDtoHAsync)                                                                             \
   X(cuMemcpyDtoDAsync)                                                                             \
   X(cuMemsetD8Async)                                                                               \
+  X(cuCtxGetStreamPriorityRange)                                                                   \
   X(cuStreamCreate)                                                                                \
+  X(cuStreamCreateWithPriority)                                                                    \
   X(cuStreamDestroy)                                                                               \
   X(cuStreamSynchronize)                                                                           \
   X(cuStreamWaitEvent)                                                                             \

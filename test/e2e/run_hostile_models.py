@@ -123,6 +123,8 @@ def cases():
     yield "huge OneHot", model([node("OneHot", ("x", "depth", "values"))], inputs=[value("x", [2])], initializers=[
         constant("depth", 1 << 31), numpy_helper.from_array(np.array([0.0, 1.0]), "values")
     ]), "a dimension of 2147483648"
+    yield "huge Resize", model([node("Resize", ("x", "", "", "sizes"))], initializers=[
+        constant("sizes", [4, 1 << 27])]), "dimension 1 of 8 elements would become 1.342177e+08"
     yield "diagonal of a huge matrix", model([node("Einsum", equation="ii->i")], inputs=[
         value("x", [1 << 33, 1 << 33])]), "a dimension of 8589934592"
     yield "huge Split", model([node("Split", num_outputs=1 << 30)]), "num_outputs is 1073741824, but the node has 1 outputs"

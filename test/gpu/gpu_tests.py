@@ -15,7 +15,9 @@ Groups:
   Two runs of one program give the same weights, byte for byte. A gradient that overflows ends the run and names the op.
 * curves: 200 steps of it; the loss, smoothed over 20 steps, stays within 2% (bf16) and 1% (fp16) of fp32's, as on the CPU
   (test/e2e/run_precision.py gives the reason for the figures).
+* ranks: ZeRO on several GPUs; rank_tests.py says what.
 
+--groups takes names of groups, with commas, and leaves the others out.
 --smoke is one small case a class, for compute-sanitizer: compute-sanitizer --target-processes all --tool racecheck
 tools/test --gpu --smoke. --record writes docs/gpu-tests.md. Without a GPU everything is skipped, with the reason.
 """
@@ -34,6 +36,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import rank_tests
+
+GROUPS = ("kernels", "libraries", "models", "halves", "curves", "ranks")
 MODELS = [
     "mlp-R20", "mlp_batchnorm-D20", "mlp_mixer-D20", "act_smooth-D20", "act_piecewise-R20", "act_normalising-D20", "cnn-D20",
     "cnn_grouped-D20", "nanogpt-D20", "nanogpt_eager-R20", "gpt2_sdpa-D20", "gpt2_eager_mask-T20-fresh", "class_token-R20",
@@ -97,7 +102,10 @@ def gpu():
 class Pack:
     """Makes the programs and what the CPU says, in `folder`."""
 
-    def __init__(self, build, folder, smoke):
+    execute = staticmethod(execute)
+
+    def __init__(self, build, folder, smoke, groups):
+        self.groups = groups
         self.root = Path(__file__).resolve().parent.parent.parent
         self.build, self.folder, self.smoke = build, folder, smoke
         self.models = self.root / "test" / "e2e" / "models"
@@ -106,19 +114,23 @@ class Pack:
     def make(self):
         for name in ("kernels", "programs", "bin"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(__file__, self.folder / "gpu_tests.py")
+        for file in (__file__, rank_tests.__file__):
+            shutil.copy(file, self.folder)
         for program in ("KernelReplay", "runtime-cuda-tests"):
             if (self.build / "bin" / program).exists():
                 shutil.copy(self.build / "bin" / program, self.folder / "bin")
         for old in ("cases", "data"):
             (self.folder / "kernels" / old).unlink(missing_ok=True)
-        execute(self.build / "bin" / "codegen_test", timeout=3600, environment={"DSC_RECORD_KERNELS": str(self.folder / "kernels")})
-        for name in SMOKE_MODELS if self.smoke else MODELS:
+        if "kernels" in self.groups:
+            execute(self.build / "bin" / "codegen_test", timeout=3600, environment={"DSC_RECORD_KERNELS": str(self.folder / "kernels")})
+        for name in (SMOKE_MODELS if self.smoke else MODELS) if "models" in self.groups else []:
             self.make_model(name)
-        for kind, flags in {} if self.smoke else OPTIMIZERS.items():
+        for kind, flags in OPTIMIZERS.items() if "models" in self.groups and not self.smoke else []:
             self.make_model("mlp-R20", f"mlp-R20-{kind}", flags)
-        for precision in ("fp32", *ROUNDOFF):
+        for precision in ("fp32", *ROUNDOFF) if {"halves", "curves"} & set(self.groups) else []:
             self.make_example(precision)
+        if "ranks" in self.groups:
+            rank_tests.make(self)
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=self.root, capture_output=True, text=True)
         (self.folder / "about.json").write_text(json.dumps({"commit": commit.stdout.strip()}))
 
@@ -163,8 +175,8 @@ def run_program(program, data, results):
 class Run:
     """Runs what a Pack holds and counts, a row a group and test."""
 
-    def __init__(self, folder, smoke):
-        self.folder, self.smoke, self.rows = folder, smoke, []
+    def __init__(self, folder, smoke, groups):
+        self.folder, self.smoke, self.groups, self.rows = folder, smoke, groups, []
         self.programs = folder / "programs"
         self.scratch = folder / "results"
         self.scratch.mkdir(exist_ok=True)
@@ -180,20 +192,24 @@ class Run:
             self.row(group, name, 0, 1, str(problem))
 
     def run(self):
-        self.kernels()
-        if not self.smoke:
+        if "kernels" in self.groups:
+            self.kernels()
+        if "libraries" in self.groups and not self.smoke:
             self.libraries()
         names = sorted(path.stem for path in self.programs.glob("*.cuda"))
         models = [name for name in names if not name.startswith("gpt-")]
-        for name in [name for name in SMOKE_MODELS if name in models] if self.smoke else models:
+        for name in [name for name in models if not self.smoke or name in SMOKE_MODELS] if "models" in self.groups else []:
             self.case("models", name, lambda name=name: self.model(name))
-        if not self.smoke:
+        if "halves" in self.groups and not self.smoke:
             for precision in ROUNDOFF:
                 self.case("halves", f"gpt-{precision}", lambda precision=precision: self.half(precision))
             self.case("halves", "overflow", self.overflow)
+        if "curves" in self.groups and not self.smoke:
             fp32 = self.curve("fp32")
             for precision in ROUNDOFF:
                 self.case("curves", f"gpt-{precision}", lambda precision=precision: self.beside(precision, fp32))
+        if "ranks" in self.groups:
+            rank_tests.Ranks(self).run()
 
     def kernels(self):
         smoke = ["--smoke"] if self.smoke else []
@@ -309,22 +325,26 @@ def main():
     parser.add_argument("--build-dir", type=Path, help="the build that is tested")
     parser.add_argument("--pack", type=Path, metavar="FOLDER", help="make what a machine with a GPU needs, and stop")
     parser.add_argument("--packed", type=Path, metavar="FOLDER", help="run what --pack made")
+    parser.add_argument("--groups", default=",".join(GROUPS), help="of tests, with commas (default: all)")
     parser.add_argument("--smoke", action="store_true", help="one small case a class")
     parser.add_argument("--record", action="store_true", help="write docs/gpu-tests.md, or with --packed FOLDER/gpu-tests.md")
     arguments = parser.parse_args()
     if not arguments.packed and not arguments.build_dir:
         parser.error("--build-dir says what to test")
+    groups = arguments.groups.split(",")
+    if unknown := set(groups) - set(GROUPS):
+        parser.error(f"--groups {', '.join(unknown)}: the groups are {', '.join(GROUPS)}")
     name, reason = gpu()
     if not name and not arguments.pack:
         print(f"SKIP everything: {reason}\n0 passed, 0 failed, 1 skipped")
         return 0
     folder = (arguments.packed or arguments.pack or arguments.build_dir / "test" / "gpu-tests").resolve()
     if not arguments.packed:
-        Pack(arguments.build_dir.resolve(), folder, arguments.smoke).make()
+        Pack(arguments.build_dir.resolve(), folder, arguments.smoke, groups).make()
         if arguments.pack:
             print(f"packed in {folder}; run it with: {folder}/gpu_tests.py --packed {folder}")
             return 0
-    run = Run(folder, arguments.smoke)
+    run = Run(folder, arguments.smoke, groups)
     run.run()
     passed, failed = sum(row[2] for row in run.rows), sum(row[3] for row in run.rows)
     if arguments.record:

@@ -1,4 +1,4 @@
-// Event files, byte by byte; test/e2e/run_tensorboard.py has TensorBoard read one.
+// Event files, byte by byte; test/e2e/run_display.py has TensorBoard read one.
 
 #include "runtime/EventFile.h"
 

@@ -42,10 +42,10 @@ EXPORTED int32_t dsc_program_abi_version(void) { return DSC_ABI_VERSION; }
 /* Gradients and loss, a chunk each: ranks own some of the five numbers. */
 EXPORTED int32_t dsc_program_init(dsc_context *ctx) {
   int32_t failed = dsc_rt_collective_plan(ctx, 0, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 5, 1,
-                                          "reduce_scatter gradients");
+                                          "reduce_scatter gradients", 0);
   return failed ? failed
                 : dsc_rt_collective_plan(ctx, 1, DSC_ALL_GATHER, DSC_F32, 5, 1,
-                                         "all_gather gradients");
+                                         "all_gather gradients", 0);
 }
 
 static int32_t averageOverRanks(dsc_context *ctx, float *acc) {

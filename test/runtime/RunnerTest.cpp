@@ -441,7 +441,6 @@ TEST_F(RunnerTest, ErrorsNameTheThingAndTheWayOut) {
       {{"train", "--data", data, "--steps=1", "--eval-every=1"}, "needs --eval-data"},
       {{"train", "--data", data, "--steps=1", "--save", folder.path}, "is not an empty folder"},
       {{"train", "--data", folder / "no.npz", "--steps=1"}, "No such file"},
-      {{"export"}, "later version"},
       {{"values", "--data", data, "-o", folder / "v"}, "--keep-values"},
       {{"gradients", "--data", data}, "needs -o"},
       {{"gradients", "--data", data, "-o", data}, "was not written by dsc"},

@@ -21,6 +21,7 @@ int compileCommand(llvm::ArrayRef<const char *> arguments);
 int inspectCommand(llvm::ArrayRef<const char *> arguments);
 int checkCommand(llvm::ArrayRef<const char *> arguments);
 int compareCommand(llvm::ArrayRef<const char *> arguments);
+int exportCommand(llvm::ArrayRef<const char *> arguments);
 int errorsCommand(llvm::ArrayRef<const char *> arguments);
 int opsCommand(llvm::ArrayRef<const char *> arguments);
 

@@ -30,7 +30,8 @@ static const Command kCommands[] = {
     {"errors", "[--json]", "every id of an error: what it means, and the way out", errorsCommand},
     {"config", "[--markdown]", "every key of ds_config.json: what becomes of it", configCommand},
     {"plan", "MODEL.onnx", "memory and time by ZeRO stage, micro-batch and recomputation", nullptr},
-    {"export", "CHECKPOINT --model MODEL.onnx", "the model with trained weights", nullptr},
+    {"export", "CHECKPOINT|WEIGHTS --model MODEL.onnx",
+     "the model with trained weights, or safetensors", exportCommand},
     {"bisect", "MODEL.onnx --data D", "first phase whose result differs", nullptr},
 };
 

@@ -154,9 +154,11 @@ TEST(KernelText, LayerNormOfLongRows) {
   EXPECT_EQ(count(kernel.ptx, kWideLoad), 1) << kernel.ptx;
   EXPECT_EQ(count(kernel.ptx, kWideStore), 1);
   EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 2);
+  EXPECT_EQ(count(kernel.ptx, "prefetch"), 0);
 }
 
-// A vocabulary's row in halves stays in registers as it is stored, and is read once. nvJitLink
+// A vocabulary's row in halves stays in registers as it is stored, and is read once; a
+// multiprocessor has one such row at a time, and fetches a later one meanwhile. nvJitLink
 // spills two words of it under the 80 registers that 768 threads leave (ptxas none).
 TEST(KernelText, SoftmaxOfVeryLongRows) {
   std::string half = "8192x50304xbf16", full = "8192x50304xf32", stat = "8192x1xf32";
@@ -172,6 +174,7 @@ TEST(KernelText, SoftmaxOfVeryLongRows) {
   DeviceKernelCase kernel = compile(
       kernelModule(attributes("row", "8192, 50304", 1), {half}, body, "%y", {half}), 1, 80, 8);
   EXPECT_EQ(count(kernel.ptx, kWideLoad), 9) << kernel.ptx;
+  EXPECT_EQ(count(kernel.ptx, "prefetch\\.global\\.L2"), 9);
   EXPECT_EQ(count(kernel.ptx, kWideStore), 9);
   EXPECT_EQ(count(kernel.ptx, kNarrow), 0);
 }

@@ -157,3 +157,38 @@ func.func @last(%x: tensor<4x4xf32> {dsc.name = "x"}) -> (tensor<f32> {dsc.name 
   return %y : tensor<f32>
 }
 }
+
+// -----
+
+// NCCL's slices are all of one length: memory that ranks exchange has room for max_ranks - 1 chunks more, in the arena
+// as behind a global that is gathered; what lies in place of an operand needs one with as much room.
+// CHECK: dsc.memory = {arena = 256 : i64
+// CHECK-SAME: state = 256 : i64
+// CHECK: dsc.global @w {{.*}}slot = #dsc.slot<state, 0, 64, 0, 0>
+// CHECK: dsc.global @next {{.*}}slot = #dsc.slot<state, 192, 16, 0, 0>
+// CHECK-LABEL: func.func @last
+// CHECK: dsc.matmul {{.*}}#dsc.slot<arena, 192, 64,
+// CHECK: dsc.kernel{{.*}}#dsc.slot<arena, 0, 64,
+// CHECK: dsc.reduce_scatter {{.*}}#dsc.slot<arena, 0, 64,
+module attributes {dsc.options = {target = "cuda"}, dsc.max_ranks = 8 : i64} {
+dsc.global @w : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "w", "">}
+dsc.global @next : tensor<4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "next", "">}
+func.func @last(%x: tensor<4x4xf32> {dsc.name = "x"}) {
+  %a = dsc.matmul %x, %x {workspace = 0 : i64} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %k = dsc.kernel (%a) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 4, 4>, row_rank = 0 : i64} {
+  ^bb0(%v: tensor<4x4xf32>):
+    %e = dsc.exp %v : (tensor<4x4xf32>) -> tensor<4x4xf32>
+    dsc.yield %e : tensor<4x4xf32>
+  } : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %r = dsc.reduce_scatter %k {id = 0 : i64} : tensor<4x4xf32>
+  %d = dsc.wait %r {id = 0 : i64} : tensor<4x4xf32>
+  %u = dsc.kernel (%d) attributes {kind = #dsc.kernel_kind<elementwise>, domain = array<i64: 4, 4>, row_rank = 0 : i64, owned_chunks = 4 : i64} {
+  ^bb0(%v: tensor<4x4xf32>):
+    %n = dsc.neg %v : (tensor<4x4xf32>) -> tensor<4x4xf32>
+    dsc.yield %n : tensor<4x4xf32>
+  } : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %g = dsc.all_gather %u {id = 1 : i64} : tensor<4x4xf32>
+  dsc.set_global @w, %g : tensor<4x4xf32>
+  return
+}
+}

@@ -157,3 +157,19 @@ func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0,
   return %b : tensor<4x4xf32>
 }
 }
+
+// -----
+
+// NCCL writes behind what it works on, up to the wait.
+module attributes {dsc.options = {target = "cuda"}, dsc.max_ranks = 3 : i64} {
+func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x", dsc.slot = #dsc.slot<io, 0, 64, 0, 5>}) -> tensor<4x4xf32> {
+  %a = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 0, 64, 0, 4>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-note @below {{overwritten by this dsc.reduce_scatter}}
+  %r = dsc.reduce_scatter %a {id = 0 : i64, dsc.slots = [#dsc.slot<arena, 0, 64, 0, 4>]} : tensor<4x4xf32>
+  %b = dsc.matmul %x, %x {dsc.slots = [#dsc.slot<arena, 64, 64, 2, 4>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %w = dsc.wait %r {id = 0 : i64, dsc.slots = [#dsc.slot<arena, 0, 64, 0, 4>]} : tensor<4x4xf32>
+  // expected-error @below {{it no longer owns}}
+  %c = dsc.matmul %b, %w {dsc.slots = [#dsc.slot<arena, 128, 64, 4, 5>]} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %c : tensor<4x4xf32>
+}
+}

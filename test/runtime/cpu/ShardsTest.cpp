@@ -89,8 +89,9 @@ TEST(OwnChunks, AreComputedByTheirRanksAlone) {
 TEST(Collectives, AreNothingForOneRank) {
   CpuTestDevice device(1);
   std::vector<float> values = {1, 2, 3, 4}, copy(4);
-  ASSERT_EQ(0, dsc_rt_collective_plan(&device.ctx, 0, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 2, 2, "r"));
-  ASSERT_EQ(0, dsc_rt_collective_plan(&device.ctx, 1, DSC_ALL_GATHER, DSC_F32, 2, 2, "g"));
+  ASSERT_EQ(0,
+            dsc_rt_collective_plan(&device.ctx, 0, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 2, 2, "r", 0));
+  ASSERT_EQ(0, dsc_rt_collective_plan(&device.ctx, 1, DSC_ALL_GATHER, DSC_F32, 2, 2, "g", 0));
   EXPECT_EQ(0, dsc_rt_collective_issue(&device.ctx, 0, 0, nullptr, values.data()));
   EXPECT_EQ(0, dsc_rt_collective_wait(&device.ctx, 0, 0));
   EXPECT_THAT(values, ::testing::ElementsAre(1, 2, 3, 4));
@@ -103,7 +104,8 @@ TEST(Collectives, AreIssuedAndWaitedForByNumber) {
   FixedRank communicator(0, 2);
   device.ctx.communicator = &communicator;
   float value = 0;
-  ASSERT_EQ(0, dsc_rt_collective_plan(&device.ctx, 0, DSC_ALL_REDUCE_SUM, DSC_F32, 1, 1, "loss"));
+  ASSERT_EQ(0,
+            dsc_rt_collective_plan(&device.ctx, 0, DSC_ALL_REDUCE_SUM, DSC_F32, 1, 1, "loss", 0));
   EXPECT_EQ(0, dsc_rt_collective_issue(&device.ctx, 0, 0, nullptr, &value));
   EXPECT_EQ(0, dsc_rt_collective_wait(&device.ctx, 0, 0));
   EXPECT_THAT(communicator.asked, ::testing::ElementsAre("loss", "wait 0"));

@@ -1,6 +1,6 @@
 /* NVIDIA's driver as a few lines: it answers what a start asks, so that errors
  * can be tested without a GPU. FAKE_CUDA says what is wrong: old, no_device,
- * broken, chip, memory; else nothing. */
+ * broken, chip, memory; else nothing. FAKE_GPUS is their number, 1 without it. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,16 @@ int cuGetErrorString(int error, const char **text) {
   return 0;
 }
 int cuDeviceGetCount(int *count) {
-  *count = is("no_device") ? 0 : 1;
+  const char *gpus = getenv("FAKE_GPUS");
+  *count = is("no_device") ? 0 : gpus ? atoi(gpus) : 1;
   return 0;
 }
 int cuDeviceGet(int *device, int ordinal) {
-  *device = 0;
+  *device = ordinal;
+  return 0;
+}
+int cuDeviceGetUuid_v2(char *uuid, int device) {
+  memset(uuid, device, 16);
   return 0;
 }
 int cuDeviceGetName(char *name, int length, int device) {
@@ -75,6 +80,8 @@ NOTHING(cuDevicePrimaryCtxRetain)
 NOTHING(cuDevicePrimaryCtxRelease_v2)
 NOTHING(cuCtxSetCurrent)
 NOTHING(cuStreamCreate)
+NOTHING(cuStreamCreateWithPriority)
+NOTHING(cuCtxGetStreamPriorityRange)
 NOTHING(cuStreamDestroy_v2)
 NOTHING(cuStreamSynchronize)
 NOTHING(cuStreamWaitEvent)
