@@ -25,6 +25,14 @@ config.substitutions.append(("%source", config.dsc_source))
 if os.environ.get("DSC_ROUNDTRIP"):
     config.substitutions.append((r"\bdsc-opt\b", "dsc-opt --verify-roundtrip"))
 
+# A driver that answers as if there were a GPU, where the build has it.
+fake_driver = os.path.join(config.dsc_build, "test/runtime/cuda/libdsc_fake_driver.so")
+if os.path.exists(fake_driver):
+    config.available_features.add("fake-driver")
+    config.substitutions.append(("%fake_driver", fake_driver))
+# Tests compile for the CPU unless they say otherwise.
+config.environment["CUDA_VISIBLE_DEVICES"] = ""
+
 gpus = len(glob.glob("/dev/nvidia[0-9]*"))
 if gpus >= 1:
     config.available_features.add("cuda")

@@ -31,7 +31,8 @@ class Display:
         self.events = self.folder / "events"
         self.program = self.folder / "linear"
         self.data = ["--data", self.source / "data.npz"]
-        self.run(suite.dsc, "compile", self.source / "model.onnx", "--loss=mean", "--fp16", "--force", "-o", self.program)
+        self.run(suite.dsc, "compile", self.source / "model.onnx", "--loss=mean", "--fp16", "--initial-scale-power=8", "--force",
+                 "-o", self.program)  # fmt: skip
 
     def run(self, *command):
         done = subprocess.run([str(part) for part in command], cwd=self.folder, capture_output=True, text=True, timeout=300)
@@ -116,7 +117,7 @@ class Display:
     def bar(self):
         last = self.terminal(160, "--steps", 5)[-1]
         assert re.match(
-            r"5/5 \[#{40}\]  loss -?\d+\.\d{4}  \S+ samples/s  0:00 left  lr 0\.001  norm \S+  scale 2\^16$", last
+            r"5/5 \[#{40}\]  loss -?\d+\.\d{4}  \S+ samples/s  0:00 left  lr 0\.001  norm \S+  scale 2\^8$", last
         ), f"the last bar is {last!r}"  # fmt: skip
         for columns in (80, 40, 20):
             for line in self.terminal(columns, "--steps", 3):
@@ -129,7 +130,7 @@ class Display:
         numbers = [int(re.match(r"step (\d+)/25 ", line).group(1)) for line in steps]
         assert numbers == [1, 10, 20, 25], f"lines of steps {numbers}"
         for line in steps:
-            pattern = r"step \d+/25  loss -?\d+\.\d{4}  lr 0\.001  grad_norm \S+  loss_scale 2\^16  \S+ samples/s"
+            pattern = r"step \d+/25  loss -?\d+\.\d{4}  lr 0\.001  grad_norm \S+  loss_scale 2\^8  \S+ samples/s"
             assert re.fullmatch(pattern, line), line
 
     def learning_rates(self):

@@ -10,6 +10,7 @@ Drivers print what failed and end with the line 'N passed, N failed[, N skipped]
 
 import argparse
 import math
+import os
 import re
 import traceback
 from pathlib import Path
@@ -39,6 +40,7 @@ class Suite:
         for name, options in arguments:
             parser.add_argument(name, **options)
         self.arguments = parser.parse_args()
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # These suites are of the CPU target, which is the default without a GPU.
         self.build = self.arguments.build_dir.resolve()
         self.full = self.arguments.full
         self.root = Path(__file__).resolve().parent.parent.parent

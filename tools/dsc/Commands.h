@@ -24,6 +24,7 @@ int compareCommand(llvm::ArrayRef<const char *> arguments);
 int exportCommand(llvm::ArrayRef<const char *> arguments);
 int errorsCommand(llvm::ArrayRef<const char *> arguments);
 int opsCommand(llvm::ArrayRef<const char *> arguments);
+int planCommand(llvm::ArrayRef<const char *> arguments);
 
 } // namespace dsc
 

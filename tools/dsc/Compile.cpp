@@ -10,6 +10,7 @@
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/ConfigFlags.h"
 #include "tools/dsc/Diagnostics.h"
+#include "tools/dsc/MachineGpu.h"
 #include "tools/dsc/ModelFlags.h"
 #include "tools/dsc/PassFlags.h"
 #include "tools/dsc/Phases.h"
@@ -474,14 +475,23 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
   if (options.optimizer == "adagrad" && !llvm::is_contained(table.given(), "eps")) {
     options.epsilon = 1e-10;
   }
-  options.target = options.target == "auto" ? "cpu" : options.target;
+  if (std::string notice = settleTarget(options, table.given());
+      request.from.empty() && !notice.empty()) {
+    request.applied.notices.push_back(notice);
+  }
   if (wrong.empty() && !request.memory.empty() && options.recompute != "auto") {
     wrong = "flag '--memory' bounds what --recompute=auto chooses, and --recompute is " +
             options.recompute;
   }
   if (options.recompute == "auto") {
     std::optional<int64_t> given = parseBytes(request.memory);
-    options.recompute = "auto:" + std::to_string(given.value_or(machineMemory()));
+    const int64_t bytes = given ? *given : memoryOfTarget(options.target);
+    if (wrong.empty() && bytes == 0) {
+      wrong =
+          std::string("--recompute=auto fits the memory of a GPU, and this machine has none: give "
+                      "its bytes with --memory");
+    }
+    options.recompute = "auto:" + std::to_string(bytes);
   }
   if (wrong.empty()) {
     wrong = checkOptions(options);

@@ -10,12 +10,12 @@
 using namespace mlir;
 using namespace dsc;
 
-void dsc::addConfigFlags(FlagTable &table, ConfigFlags &flags) {
+void dsc::addConfigFlags(FlagTable &table, ConfigFlags &flags, StringRef ranksHelp) {
   table.section("DeepSpeed's configuration (docs/config.md)");
   table.text("config", "ds_config.json", flags.file,
              "take optimizer, schedule, batch, precision and ZeRO stage from this file; flags win "
              "over it");
-  table.integer("ranks", "N", flags.ranks, "solve the file's batch sizes for N ranks (default: 1)");
+  table.integer("ranks", "N", flags.ranks, ranksHelp);
   table.add({"config-ignore", "KEY", "let a key pass that is refused; may be given again",
              [&](StringRef given) {
                flags.ignored.push_back(given.str());

@@ -15,7 +15,9 @@ struct ConfigFlags {
   int64_t ranks = 0; // 0: not given
 };
 
-void addConfigFlags(FlagTable &table, ConfigFlags &flags);
+void addConfigFlags(FlagTable &table, ConfigFlags &flags,
+                    llvm::StringRef ranksHelp = "solve the file's batch sizes for N ranks "
+                                                "(default: 1)");
 
 /// What was made of the file.
 struct AppliedConfig {

@@ -5,6 +5,7 @@
 #include "ir/Recompute.h"
 #include "runtime/ParameterGroups.h"
 #include "runtime/Schedule.h"
+#include "tools/dsc/MachineGpu.h"
 
 using namespace dsc;
 using llvm::StringRef;
@@ -175,9 +176,11 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
              }});
   table.section("Target");
   table.choice("target", {"auto", "cpu", "cuda"}, options.target,
-               "what the executable runs on (default: auto, the CPU)");
-  table.choice("arch", {"sm_80", "sm_86", "sm_89", "sm_90"}, options.arch,
-               "GPU architecture of the CUDA target (default: sm_90)");
+               "what the executable runs on (default: auto, this machine's GPU, or the CPU where "
+               "there is none)");
+  table.choice(
+      "arch", cudaArchitectures(), options.arch,
+      "GPU architecture of the CUDA target (default: sm_90, or with --target=auto the GPU's)");
   table.choice("cpu", {"native", "x86-64-v3", "x86-64-v4"}, options.cpu,
                "instruction set of the CPU target");
   table.integer("max-ranks", "N", options.maxRanks,
