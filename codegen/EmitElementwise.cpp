@@ -15,7 +15,7 @@ using arith::CmpIPredicate;
 static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()); }
 
 bool dsc::isElementwise(Operation *op) {
-  return op->hasTrait<Elementwise>() || isa<BroadcastOp, AdamOp, SgdOp>(op);
+  return op->hasTrait<Elementwise>() || op->hasTrait<Update>() || isa<BroadcastOp>(op);
 }
 
 bool dsc::isExpensive(Operation *op) {
@@ -234,7 +234,7 @@ static Value emitIsInf(VectorBuilder &b, IsInfOp op, Value x) {
 //===----------------------------------------------------------------------===//
 
 SmallVector<Value> dsc::emitInvariants(VectorBuilder &b, Operation *op, ValueRange operands) {
-  if (isa<AdamOp, SgdOp>(op)) {
+  if (op->hasTrait<Update>()) {
     return emitOptimizerInvariants(b, op, operands);
   }
   return {};
@@ -323,7 +323,7 @@ FailureOr<SmallVector<Value>> dsc::emitElementwise(VectorBuilder &b, Operation *
   b.setApproximate(llvm::all_of(op->getResults(), [](Value result) {
     return elementOf(result).isF16() || elementOf(result).isBF16();
   }));
-  if (isa<AdamOp, SgdOp>(op)) {
+  if (op->hasTrait<Update>()) {
     results = emitOptimizer(b, op, operands, invariants);
   } else if (Value result = emitOne(b, op, operands)) {
     results.push_back(result);

@@ -1,5 +1,5 @@
-// Adam, AdamW and SGD. The formulas are those of ir/OpsOptimizer.td; each product and sum rounds on
-// its own.
+// The optimizers. The formulas are those of ir/OpsOptimizer.td; each product and sum rounds on its
+// own. What depends on a parameter's group may be a row's number, so invariants leave it out.
 
 #include "codegen/EmitOptimizer.h"
 
@@ -26,81 +26,147 @@ static Value biasCorrection(VectorBuilder &b, Value beta, Value t) {
 
 SmallVector<Value> dsc::emitOptimizerInvariants(VectorBuilder &b, Operation *op,
                                                 ValueRange operands) {
-  auto splatLike = [&](Value f64, Type element) {
-    return b.splat(emitCast(b, b.getF64Type(), element, f64));
-  };
   // Operands that are not scalars are absent here.
   Type element = computeType(getElementTypeOrSelf(op->getOperand(0).getType()));
-  auto scalar = [&](Value x) { return likeParam(b, x, element); };
+  auto splatLike = [&](Value f64) { return b.splat(emitCast(b, b.getF64Type(), element, f64)); };
+  Value one = b.constant(b.vectorOf(element), 1.0);
+  auto oneMinus = [&](Value x) { return b.sub(one, likeParam(b, x, element)); };
   if (isa<AdamOp>(op)) {
     AdamOp::Adaptor v(operands, op->getAttrDictionary());
-    Value one = b.constant(b.vectorOf(element), 1.0);
     Value bias1 = biasCorrection(b, v.getBeta1(), v.getT());
     Value bias2 = b.create<math::SqrtOp>(biasCorrection(b, v.getBeta2(), v.getT()));
-    Value lr = scalar(v.getLr());
-    Value step = b.div(lr, splatLike(bias1, element));
-    Value decay = b.sub(one, b.mul(lr, scalar(v.getWeightDecay())));
-    return {step, splatLike(bias2, element), decay, b.sub(one, scalar(v.getBeta1())),
-            b.sub(one, scalar(v.getBeta2()))};
+    return {splatLike(bias1), splatLike(bias2), oneMinus(v.getBeta1()), oneMinus(v.getBeta2())};
   }
-  SgdOp::Adaptor v(operands, op->getAttrDictionary());
-  Value damp = scalar(v.getDampening());
-  Value first = b.cmpf(CmpFPredicate::OEQ, v.getT(), 1.0);
-  return {b.sub(b.constant(damp.getType(), 1.0), damp), first};
+  if (isa<SgdOp>(op)) {
+    SgdOp::Adaptor v(operands, op->getAttrDictionary());
+    return {oneMinus(v.getDampening()), b.cmpf(CmpFPredicate::OEQ, v.getT(), 1.0)};
+  }
+  if (isa<LionOp>(op)) {
+    LionOp::Adaptor v(operands, op->getAttrDictionary());
+    return {oneMinus(v.getBeta1()), oneMinus(v.getBeta2())};
+  }
+  if (isa<LambOp>(op)) {
+    LambOp::Adaptor v(operands, op->getAttrDictionary());
+    return {oneMinus(v.getBeta1()), oneMinus(v.getBeta2())};
+  }
+  if (isa<AdagradOp>(op)) {
+    AdagradOp::Adaptor v(operands, op->getAttrDictionary());
+    Value steps = b.add(likeParam(b, v.getT(), element), -1.0);
+    return {b.add(b.mul(steps, likeParam(b, v.getLrDecay(), element)), 1.0)};
+  }
+  return {};
+}
+
+namespace {
+/// What all updates do with their operands.
+template <typename OpT> struct Operands {
+  VectorBuilder &b;
+  typename OpT::Adaptor v;
+  Type element; // of the parameter
+  Value param;
+
+  Operands(VectorBuilder &b, OpT op, ValueRange operands)
+      : b(b), v(operands, op->getAttrDictionary()),
+        element(getElementTypeOrSelf(v.getParam().getType())), param(v.getParam()) {}
+
+  Value scalar(Value x) { return likeParam(b, x, element); }
+  Value gradient() { return b.mul(scalar(v.getGrad()), scalar(v.getScale())); }
+  /// The gradient with the decay added to it.
+  Value decayedGradient() { return b.add(gradient(), b.mul(param, scalar(v.getWeightDecay()))); }
+  /// The parameter after a decay of its own.
+  Value decayed() {
+    Value shrink = b.mul(scalar(v.getLr()), scalar(v.getWeightDecay()));
+    return b.mul(param, b.sub(b.constant(shrink.getType(), 1.0), shrink));
+  }
+  Value ifOk(Value updated, Value old) { return b.select(v.getOk(), updated, old); }
+};
+} // namespace
+
+/// beta2 v + (1 - beta2) g^2
+static Value secondMoment(VectorBuilder &b, Value moment, Value beta2, Value rest, Value g) {
+  return b.add(b.mul(moment, beta2), b.mul(b.mul(g, g), rest));
 }
 
 static SmallVector<Value> emitAdam(VectorBuilder &b, AdamOp op, ValueRange operands,
                                    ValueRange invariants) {
-  AdamOp::Adaptor v(operands, op->getAttrDictionary());
-  auto scalar = [&](Value x) {
-    return likeParam(b, x, getElementTypeOrSelf(v.getParam().getType()));
-  };
-  Value step = invariants[0], sqrtBias2 = invariants[1], decay = invariants[2];
-  Value param = v.getParam();
-  Value g = b.mul(scalar(v.getGrad()), scalar(v.getScale()));
-  if (!op.getDecoupled()) {
-    g = b.add(g, b.mul(param, scalar(v.getWeightDecay())));
-  }
-  Value m = b.add(v.getM(), b.mul(b.sub(g, v.getM()), invariants[3]));
-  Value second = b.add(b.mul(v.getV(), scalar(v.getBeta2())), b.mul(b.mul(g, g), invariants[4]));
+  Operands<AdamOp> o(b, op, operands);
+  Value bias1 = invariants[0], sqrtBias2 = invariants[1];
+  Value g = op.getDecoupled() ? o.gradient() : o.decayedGradient();
+  Value m = b.add(o.v.getM(), b.mul(b.sub(g, o.v.getM()), invariants[2]));
+  Value second = secondMoment(b, o.v.getV(), o.scalar(o.v.getBeta2()), invariants[3], g);
   Value denominator =
-      b.add(b.div(b.create<math::SqrtOp>(second), sqrtBias2), scalar(v.getEpsilon()));
-  Value base = op.getDecoupled() ? b.mul(param, decay) : param;
+      b.add(b.div(b.create<math::SqrtOp>(second), sqrtBias2), o.scalar(o.v.getEpsilon()));
+  Value base = op.getDecoupled() ? o.decayed() : o.param;
+  Value step = b.div(o.scalar(o.v.getLr()), bias1);
   Value updated = b.sub(base, b.mul(step, b.div(m, denominator)));
-  Value ok = v.getOk();
-  SmallVector<Value> results{b.select(ok, updated, param), b.select(ok, m, v.getM()),
-                             b.select(ok, second, v.getV())};
-  if (op.getCopy()) { // rounded by the caller, as every result of a half type
-    results.push_back(results[0]);
-  }
-  return results;
+  return {o.ifOk(updated, o.param), o.ifOk(m, o.v.getM()), o.ifOk(second, o.v.getV())};
 }
 
 static SmallVector<Value> emitSgd(VectorBuilder &b, SgdOp op, ValueRange operands,
                                   ValueRange invariants) {
-  SgdOp::Adaptor v(operands, op->getAttrDictionary());
-  auto scalar = [&](Value x) {
-    return likeParam(b, x, getElementTypeOrSelf(v.getParam().getType()));
-  };
-  Value param = v.getParam(), momentum = scalar(v.getMomentum());
-  Value g = b.mul(scalar(v.getGrad()), scalar(v.getScale()));
-  g = b.add(g, b.mul(param, scalar(v.getWeightDecay())));
-  Value moved = b.add(b.mul(v.getBuffer(), momentum), b.mul(g, invariants[0]));
+  Operands<SgdOp> o(b, op, operands);
+  Value momentum = o.scalar(o.v.getMomentum()), g = o.decayedGradient();
+  Value moved = b.add(b.mul(o.v.getBuffer(), momentum), b.mul(g, invariants[0]));
   Value buffer = b.select(invariants[1], g, moved);
   Value direction = op.getNesterov() ? b.add(g, b.mul(buffer, momentum)) : buffer;
-  Value updated = b.sub(param, b.mul(direction, scalar(v.getLr())));
-  Value ok = v.getOk();
-  SmallVector<Value> results{b.select(ok, updated, param), b.select(ok, buffer, v.getBuffer())};
-  if (op.getCopy()) {
-    results.push_back(results[0]);
-  }
-  return results;
+  Value updated = b.sub(o.param, b.mul(direction, o.scalar(o.v.getLr())));
+  return {o.ifOk(updated, o.param), o.ifOk(buffer, o.v.getBuffer())};
+}
+
+static SmallVector<Value> emitLion(VectorBuilder &b, LionOp op, ValueRange operands,
+                                   ValueRange invariants) {
+  Operands<LionOp> o(b, op, operands);
+  Value g = o.gradient(), m = o.v.getM();
+  auto interpolate = [&](Value beta, Value rest) {
+    return b.add(b.mul(m, o.scalar(beta)), b.mul(g, rest));
+  };
+  Value towards = interpolate(o.v.getBeta1(), invariants[0]), lr = o.scalar(o.v.getLr());
+  Value zero = b.constant(towards.getType(), 0.0);
+  Value step = b.select(b.cmpf(CmpFPredicate::OGT, towards, 0.0), lr,
+                        b.select(b.cmpf(CmpFPredicate::OLT, towards, 0.0), b.neg(lr), zero));
+  Value updated = b.sub(o.decayed(), step);
+  return {o.ifOk(updated, o.param), o.ifOk(interpolate(o.v.getBeta2(), invariants[1]), m)};
+}
+
+static SmallVector<Value> emitAdagrad(VectorBuilder &b, AdagradOp op, ValueRange operands,
+                                      ValueRange invariants) {
+  Operands<AdagradOp> o(b, op, operands);
+  Value g = o.decayedGradient(), sum = b.add(o.v.getSum(), b.mul(g, g));
+  Value rate = b.div(o.scalar(o.v.getLr()), invariants[0]);
+  Value denominator = b.add(b.create<math::SqrtOp>(sum), o.scalar(o.v.getEpsilon()));
+  Value updated = b.sub(o.param, b.mul(rate, b.div(g, denominator)));
+  return {o.ifOk(updated, o.param), o.ifOk(sum, o.v.getSum())};
+}
+
+static SmallVector<Value> emitLamb(VectorBuilder &b, LambOp op, ValueRange operands,
+                                   ValueRange invariants) {
+  Operands<LambOp> o(b, op, operands);
+  Value g = o.gradient();
+  Value m = b.add(o.v.getM(), b.mul(b.sub(g, o.v.getM()), invariants[0]));
+  Value second = secondMoment(b, o.v.getV(), o.scalar(o.v.getBeta2()), invariants[1], g);
+  Value denominator = b.add(b.create<math::SqrtOp>(second), o.scalar(o.v.getEpsilon()));
+  Value direction = b.add(b.div(m, denominator), b.mul(o.param, o.scalar(o.v.getWeightDecay())));
+  return {direction, o.ifOk(m, o.v.getM()), o.ifOk(second, o.v.getV())};
+}
+
+static SmallVector<Value> emitLambStep(VectorBuilder &b, LambStepOp op, ValueRange operands) {
+  Operands<LambStepOp> o(b, op, operands);
+  Value updated = b.sub(o.param, b.mul(o.v.getDirection(), o.scalar(o.v.getSize())));
+  return {o.ifOk(updated, o.param)};
 }
 
 SmallVector<Value> dsc::emitOptimizer(VectorBuilder &b, Operation *op, ValueRange operands,
                                       ValueRange invariants) {
-  if (auto adam = dyn_cast<AdamOp>(op)) {
-    return emitAdam(b, adam, operands, invariants);
+  SmallVector<Value> results =
+      llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
+          .Case([&](AdamOp adam) { return emitAdam(b, adam, operands, invariants); })
+          .Case([&](SgdOp sgd) { return emitSgd(b, sgd, operands, invariants); })
+          .Case([&](LionOp lion) { return emitLion(b, lion, operands, invariants); })
+          .Case([&](AdagradOp adagrad) { return emitAdagrad(b, adagrad, operands, invariants); })
+          .Case([&](LambOp lamb) { return emitLamb(b, lamb, operands, invariants); })
+          .Case([&](LambStepOp step) { return emitLambStep(b, step, operands); });
+  if (op->getNumResults() > results.size()) { // the copy: rounded by the caller
+    results.push_back(results[0]);
   }
-  return emitSgd(b, cast<SgdOp>(op), operands, invariants);
+  return results;
 }

@@ -116,6 +116,50 @@ static void describeGlobal(GlobalOp global, llvm::json::Object &object) {
   }
 }
 
+/// Whether `global` is what the runner fills for an update: the schedule, or a number of a
+/// parameter.
+static bool isOfUpdates(GlobalOp global) {
+  return global.getRole() == GlobalRole::runtime &&
+         (global.getOf() || global.getTensorType().getRank() > 0);
+}
+
+/// What each parameter's update has of its own, by the names that the user knows.
+static llvm::json::Array updatesOf(ModuleOp module) {
+  llvm::MapVector<StringAttr, SmallVector<GlobalOp>> parts = storedParts(module);
+  llvm::MapVector<StringAttr, llvm::json::Object> updates;
+  SymbolTable symbols(module);
+  for (auto global : module.getOps<GlobalOp>()) {
+    auto of = global.getOf() ? symbols.lookup<GlobalOp>(*global.getOf()) : nullptr;
+    bool isFlat = of && !global.getWithin() && global.getTensorType().getRank() > 0;
+    if (!of || !isOfUpdates(global) || isFlat) {
+      continue;
+    }
+    auto [entry, isNew] = updates.try_emplace(of.getSymNameAttr());
+    llvm::json::Object &update = entry->second;
+    if (isNew) {
+      llvm::json::Array names, uses;
+      SmallVector<GlobalOp> members = parts.lookup(of.getSymNameAttr());
+      for (GlobalOp each : members.empty() ? SmallVector<GlobalOp>{of} : members) {
+        names.push_back(each.getSymName().str());
+      }
+      if (auto words = of->getAttrOfType<ArrayAttr>("dsc.use")) {
+        for (auto word : words.getAsRange<StringAttr>()) {
+          uses.push_back(word.getValue().str());
+        }
+      }
+      update["parameters"] = std::move(names);
+      update["use"] = std::move(uses);
+    }
+    update[*global.getSlotKind()] =
+        tensorObject(global.getSymName(), global.getTensorType(), *global.getSlot());
+  }
+  llvm::json::Array list;
+  for (auto &[name, update] : updates) {
+    list.push_back(std::move(update));
+  }
+  return list;
+}
+
 /// Globals as the user knows them: the parts of a storing global and of its state take its place.
 static llvm::json::Array globalsOf(ModuleOp module) {
   llvm::json::Array globals;
@@ -127,7 +171,7 @@ static llvm::json::Array globalsOf(ModuleOp module) {
     }
   }
   for (auto global : module.getOps<GlobalOp>()) {
-    if (global.getRole() == GlobalRole::constant || global.getStorage() ||
+    if (global.getRole() == GlobalRole::constant || global.getStorage() || isOfUpdates(global) ||
         flat.contains(global.getSymNameAttr())) {
       continue;
     }
@@ -290,9 +334,14 @@ struct RunTimeValue {
 static const RunTimeValue kRunTimeValues[] = {
     {"lr", "rt.lr", "--lr", "learning rate", 0},
     {"weight-decay", "rt.weight_decay", "--weight-decay", "weight decay", 0},
-    {"beta1", "rt.beta1", "--beta1", "Adam: decay of the first moment", 1},
-    {"beta2", "rt.beta2", "--beta2", "Adam: decay of the second moment", 1},
-    {"eps", "rt.epsilon", "--eps", "Adam: added to the root of the second moment", 0},
+    {"beta1", "rt.beta1", "--beta1", "decay of the first moment; Lion: of the momentum it follows",
+     1},
+    {"beta2", "rt.beta2", "--beta2", "decay of the second moment; Lion: of the momentum it keeps",
+     1},
+    {"eps", "rt.epsilon", "--eps", "added to the root of the second moment", 0},
+    {"lr-decay", "rt.lr_decay", "--lr-decay", "Adagrad: step t goes by lr / (1 + (t - 1) this)", 0},
+    {"min-coeff", "rt.min_coeff", "--min-coeff", "LAMB: least trust ratio", 0},
+    {"max-coeff", "rt.max_coeff", "--max-coeff", "LAMB: largest trust ratio", 0},
     {"momentum", "rt.momentum", "--momentum", "SGD: momentum", 0},
     {"dampening", "rt.dampening", "--dampening", "SGD: dampening of the momentum", 0},
     {"clip", "rt.clip", "--clip", "clip gradients to this global L2 norm; 0 = off", 0},
@@ -355,6 +404,12 @@ static llvm::json::Object optionsOf(ModuleOp module) {
       llvm::json::Value value = nullptr;
       if (auto text = dyn_cast<StringAttr>(option.getValue())) {
         value = text.getValue().str();
+      } else if (auto list = dyn_cast<ArrayAttr>(option.getValue())) {
+        llvm::json::Array texts;
+        for (auto each : list.getAsRange<StringAttr>()) {
+          texts.push_back(each.getValue().str());
+        }
+        value = std::move(texts);
       } else if (auto flag = dyn_cast<BoolAttr>(option.getValue())) {
         value = flag.getValue();
       } else if (auto integer = dyn_cast<IntegerAttr>(option.getValue())) {
@@ -489,6 +544,7 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"globals", globalsOf(module)},
       {"run_time_values", runTimeValuesOf(module)},
       {"schedule", options->schedule},
+      {"updates", updatesOf(module)},
       {"loss", llvm::json::Object{{"kind", isForwardOnly ? "" : options->loss},
                                   {"ignore_index", options->ignoreIndex},
                                   {"shift_labels", options->shiftLabels},
@@ -501,6 +557,10 @@ LogicalResult dsc::attachManifest(ModuleOp module) {
       {"weights", llvm::json::Object{{"file", text("dsc.weights_file")},
                                      {"sha256", text("dsc.weights_sha256")}}},
   };
+  if (auto table = module.lookupSymbol<GlobalOp>("rt.schedule")) {
+    manifest["schedule_table"] =
+        tensorObject(table.getSymName(), table.getTensorType(), *table.getSlot());
+  }
   std::string json;
   llvm::raw_string_ostream stream(json);
   stream << llvm::json::Value(std::move(manifest));

@@ -31,6 +31,11 @@ namespace dsc {
 template <typename ConcreteType>
 class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
 
+/// Marks the optimizer ops: elementwise over a parameter (operand 0), its gradient or what was made
+/// of it (operand 1) and its state, with further numbers that are few.
+template <typename ConcreteType>
+class Update : public mlir::OpTrait::TraitBase<ConcreteType, Update> {};
+
 /// The NumPy broadcast of `a` and `b`, or failure where two dimensions differ and neither is 1.
 mlir::FailureOr<llvm::SmallVector<int64_t>> broadcastShapes(llvm::ArrayRef<int64_t> a,
                                                             llvm::ArrayRef<int64_t> b);

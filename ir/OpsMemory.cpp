@@ -299,8 +299,8 @@ LogicalResult KernelOp::verify() {
   }
   for (Operation &op : block.without_terminator()) {
     auto constant = dyn_cast<ConstantOp>(op);
-    bool allowed = op.hasTrait<Elementwise>() || isa<AdamOp, SgdOp, BroadcastOp, ReduceOp>(op) ||
-                   (constant && constant.getValue().isSplat());
+    bool allowed = op.hasTrait<Elementwise>() || op.hasTrait<Update>() ||
+                   isa<BroadcastOp, ReduceOp>(op) || (constant && constant.getValue().isSplat());
     if (!allowed) { // kernel_4
       return op.emitOpError("cannot stand in a kernel of kind ") << stringifyKernelKind(getKind());
     }

@@ -159,7 +159,7 @@ def Dsc_KernelOp : Dsc_Op<"kernel", [Pure, IsolatedFromAbove, SingleBlock,
     1. Block arguments have the operands' types.
     2. Yielded types are the results'.
     3. row_rank is at most the rank of domain.
-    4. Kinds but `loops` hold elementwise ops, adam, sgd, broadcasts, reductions and splats only.
+    4. Kinds but `loops` hold elementwise ops, updates, broadcasts, reductions and splats only.
     5. There, values broadcast to the domain.
     6. A reduction combines all columns (`row`, `row_column`) or all rows (`column`, `row_column`).
     7. Results have the domain's shape, or one element a row or column where there are such reductions.

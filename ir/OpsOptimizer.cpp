@@ -1,8 +1,11 @@
 // Type rules and verifiers of optimizer and random ops.
 
 #include "ir/Dialect.h"
+#include "ir/Updates.h"
 
 #include "runtime/abi.h"
+
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -18,9 +21,25 @@ LogicalResult ChunkSquaresOp::inferReturnTypes(MLIRContext *context, std::option
   return success();
 }
 
-/// The rules of adam and sgd: 1. one type of state and results, 2. the copy has that shape in a
-/// narrower type, 3. grad has its shape, 4. the operands behind `state` are scalars, 5. the type is
-/// of f32 or f64.
+SmallVector<Value> dsc::numbersOf(Operation *update) {
+  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(update)
+      .Case<AdamOp, SgdOp, LionOp, AdagradOp>(
+          [](auto op) { return SmallVector<Value>{op.getLr(), op.getWeightDecay()}; })
+      .Case([](LambOp op) { return SmallVector<Value>{op.getWeightDecay()}; })
+      .Case([](LambStepOp op) { return SmallVector<Value>{op.getSize()}; });
+}
+
+/// Whether `number` is a scalar, or has one element a row of `param`: it repeats along the last
+/// dimension.
+static bool isScalarOrOneARow(Value number, Value param) {
+  ArrayRef<int64_t> shape = typeOf(number).getShape(), whole = typeOf(param).getShape();
+  return shape.empty() || (shape.size() == whole.size() && broadcastsTo(shape, whole) &&
+                           shape.back() == 1 && whole.back() != 0);
+}
+
+/// The rules of updates: one type of state and results, the copy has that shape in a narrower type,
+/// grad has its shape, the operands behind `state` are scalars but for numbersOf, the type is of
+/// f32 or f64.
 static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRange state,
                                  Value copy) {
   for (Value value : state) {
@@ -47,9 +66,13 @@ static LogicalResult checkUpdate(Operation *op, Value param, Value grad, ValueRa
     return op->emitOpError("gradient is ")
            << grad.getType() << ", parameter is " << param.getType();
   }
+  SmallVector<Value> numbers = numbersOf(op);
   for (Value value : op->getOperands().drop_front(2 + state.size())) {
-    if (typeOf(value).getRank() != 0) {
-      return op->emitOpError("takes scalars, not ") << value.getType();
+    bool isNumber = llvm::is_contained(numbers, value);
+    if (isNumber ? !isScalarOrOneARow(value, param) : typeOf(value).getRank() != 0) {
+      return op->emitOpError("takes scalars, not ")
+             << value.getType() << "; only what depends on the parameter's group may have one "
+             << "element a row";
     }
   }
   return success();
@@ -61,6 +84,22 @@ LogicalResult AdamOp::verify() {
 
 LogicalResult SgdOp::verify() {
   return checkUpdate(*this, getParam(), getGrad(), {getBuffer()}, getCopy());
+}
+
+LogicalResult LionOp::verify() {
+  return checkUpdate(*this, getParam(), getGrad(), {getM()}, getCopy());
+}
+
+LogicalResult AdagradOp::verify() {
+  return checkUpdate(*this, getParam(), getGrad(), {getSum()}, getCopy());
+}
+
+LogicalResult LambOp::verify() {
+  return checkUpdate(*this, getParam(), getGrad(), {getM(), getV()}, {});
+}
+
+LogicalResult LambStepOp::verify() {
+  return checkUpdate(*this, getParam(), getDirection(), {}, getCopy());
 }
 
 LogicalResult RandomOp::verify() {

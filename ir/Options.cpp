@@ -22,6 +22,7 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("label_smoothing", o.labelSmoothing);
   visit("loss_mean", o.lossMean);
   visit("optimizer", o.optimizer);
+  visit("initial_accumulator", o.initialAccumulator);
   visit("accumulate", o.accumulate);
   visit("batch_norm", o.batchNorm);
   visit("dropout", o.dropout);
@@ -38,6 +39,9 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("epsilon", o.epsilon);
   visit("momentum", o.momentum);
   visit("dampening", o.dampening);
+  visit("lr_decay", o.lrDecay);
+  visit("min_coeff", o.minCoeff);
+  visit("max_coeff", o.maxCoeff);
   visit("nesterov", o.nesterov);
   visit("clip", o.clip);
   visit("loss_scale", o.lossScale);
@@ -48,6 +52,8 @@ template <typename Options, typename Visitor> static void forEachOption(Options 
   visit("consecutive_hysteresis", o.consecutiveHysteresis);
   visit("seed", o.seed);
   visit("schedule", o.schedule);
+  visit("groups", o.groups);
+  visit("no_decay", o.noDecay);
 }
 
 DictionaryAttr CompileOptions::toAttribute(MLIRContext *context) const {
@@ -58,6 +64,8 @@ DictionaryAttr CompileOptions::toAttribute(MLIRContext *context) const {
     Attribute value;
     if constexpr (std::is_same_v<T, std::string>) {
       value = b.getStringAttr(field);
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      value = b.getStrArrayAttr(SmallVector<StringRef>(field.begin(), field.end()));
     } else if constexpr (std::is_same_v<T, bool>) {
       value = b.getBoolAttr(field);
     } else if constexpr (std::is_same_v<T, int64_t>) {
@@ -90,6 +98,13 @@ FailureOr<CompileOptions> CompileOptions::from(ModuleOp module) {
       auto typed = dyn_cast<StringAttr>(value);
       ok = ok && typed;
       field = typed ? typed.getValue().str() : field;
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      auto typed = dyn_cast<ArrayAttr>(value);
+      ok = ok && typed && llvm::all_of(typed, llvm::IsaPred<StringAttr>);
+      field.clear();
+      for (Attribute text : ok ? typed.getValue() : ArrayRef<Attribute>()) {
+        field.push_back(cast<StringAttr>(text).str());
+      }
     } else if constexpr (std::is_same_v<T, bool>) {
       auto typed = dyn_cast<BoolAttr>(value);
       ok = ok && typed;

@@ -8,6 +8,7 @@
 #include "ir/Dialect.h"
 
 #include <string>
+#include <vector>
 
 namespace dsc {
 
@@ -22,7 +23,8 @@ struct CompileOptions {
   int64_t ignoreIndex = -100;
   double labelSmoothing = 0;
   std::string lossMean = "micro-batch"; // or global
-  std::string optimizer = "adamw";      // adamw, adam, sgd
+  std::string optimizer = "adamw";      // adamw, adam, sgd, lion, adagrad, lamb
+  double initialAccumulator = 0;        // Adagrad: the sum of squares starts here
   int64_t accumulate = 1;               // largest number of micro-batches a step; 0 = any
   std::string batchNorm = "train";      // or frozen
   bool dropout = true;
@@ -36,6 +38,8 @@ struct CompileOptions {
   // Defaults of run-time values.
   double lr = 1e-3, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double momentum = 0, dampening = 0;
+  double lrDecay = 0;                    // Adagrad
+  double minCoeff = 0.01, maxCoeff = 10; // LAMB: limits of the trust ratio
   bool nesterov = false;
   double clip = 0;      // 0 = no clipping
   double lossScale = 0; // of fp16; 0 = dynamic, with the numbers below
@@ -44,6 +48,9 @@ struct CompileOptions {
   bool consecutiveHysteresis = false;
   int64_t seed = 0;
   std::string schedule = "constant"; // of the learning rate; runtime/Schedule.h reads it
+  std::vector<std::string>
+      groups;          // REGEX:lr=..,weight-decay=..; runtime/ParameterGroups.h reads it
+  std::string noDecay; // REGEX, or norm,bias
 
   /// The dictionary that `dsc.options` holds.
   mlir::DictionaryAttr toAttribute(mlir::MLIRContext *context) const;

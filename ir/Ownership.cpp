@@ -18,7 +18,7 @@ static bool passesOn(Operation *op) { return isa<ReshapeOp, SliceOp, AfterOp, Wa
 
 /// Whether each row of the results of `op` depends on that row of its operands only.
 static bool worksByRow(Operation *op, int64_t rows) {
-  bool isUpdate = isa<AdamOp, SgdOp>(op);
+  bool isUpdate = op->hasTrait<Update>();
   auto reduce = dyn_cast<ReduceOp>(op);
   if (reduce && (reduce.getAxes().size() != 1 || reduce.getAxes()[0] != 1)) {
     return false;

@@ -259,9 +259,10 @@ def BuildEntries : Pass<"dsc-build-entries", "::mlir::ModuleOp"> {
   let description = [{
     Assumes: `dsc.options` on the module names loss, optimizer and accumulation; trained parameters are globals of role
     `trained`. Guarantees: @micro runs forward and backward and accumulates; @last the same, then averages, measures
-    the gradient norm, clips and updates; @eval runs forward as in inference; @gather gathers sharded weights. State and
+    the gradient norm, clips, evaluates the learning rate's schedule and updates; @eval runs forward as in inference; @gather gathers sharded weights. State and
     run-time values are globals. A step that is not finite leaves every global as it was. Error: a parameter that
     reaches the loss through an op without a gradient.
+    Each parameter has a learning rate and a weight decay of its own, run-time values that its group gives it.
 
     Before:
     ```mlir
@@ -398,7 +399,8 @@ def FormBuckets : Pass<"dsc-form-buckets", "::mlir::ModuleOp"> {
     Assumes: after autodiff; the parameters' order is that of `gradients` in @last. Guarantees: each of these
     parameters and its state lies `within` a flat global of shape [chunks, 1024], from a chunk on; entries read its
     parts as views and write it whole; gradients are packed into flat values of the same form. Padding of gradients is
-    unspecified: the norm leaves it out, the update of what lies beside the parameters is never read.
+    unspecified: the norm leaves it out, the update of what lies beside the parameters is never read. Numbers that each
+    parameter has one of (its group's learning rate and decay, LAMB's trust ratio) become one a chunk, [chunks, 1].
 
     Before:
     ```mlir

@@ -103,7 +103,7 @@ Status Bench::open(Facts &facts) {
   session = std::move(*opened);
   micros = values->accumulate();
   samples = static_cast<double>(manifest.microBatch * micros * ranks.count());
-  return values->apply(*session);
+  return values->apply(*session, steps);
 }
 
 Status Bench::step(int64_t number) {

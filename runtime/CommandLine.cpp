@@ -26,7 +26,7 @@ const std::vector<CommandSpec> dsc::commandTable = {
     {"data", "PATH", "check the data and show the first sample"},
     {"info", "", "what was compiled, and how"},
     {"bench", "", "time training steps on made-up data"},
-    {"lr", "--steps N", "the learning rate of each step of such a run"},
+    {"lr", "--steps N [-o FILE.svg]", "the learning rate of each step of such a run"},
     {"export", "-o FILE.safetensors",
      "write the weights that it starts from, or those of --weights"},
 };
@@ -54,11 +54,19 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--patience", "N", "train", "end after N evaluations that are no better than the best"},
     {"--log", "FILE.jsonl", "train", "append one JSON object an event"},
     {"--log-every", "N", "train", "steps between printed lines"},
+    {"--tensorboard", "DIR", "train", "write event files for TensorBoard into this folder"},
     {"--profile", "FILE.json", "train",
      "write a trace of steps 3 to 5, for ui.perfetto.dev or chrome://tracing"},
     {"--no-shuffle", nullptr, "train", "take samples in the order of the data"},
     {"--accumulate", "N", "train gradients values bench", "micro-batches a step"},
     {"--schedule", "NAME,key=value,..", "train gradients values bench lr", Schedule::help()},
+    {"--group", "REGEX:lr=..,weight-decay=..", "train gradients values bench lr",
+     "learning rate and weight decay of the parameters whose names match; may be given several "
+     "times, the first that matches counts",
+     true},
+    {"--no-decay", "REGEX|norm,bias", "train gradients values bench lr",
+     "no weight decay for the parameters whose names match, or that belong to normalizations or "
+     "are biases"},
     {"--seed", "N", DSC_RUNS " bench export",
      "seed of the order of samples, of dropout and of weights that start at random"},
     {"--ranks", "N", DSC_RANKED,
@@ -66,27 +74,15 @@ const std::vector<FlagSpec> dsc::flagTable = {
     {"--timeout", "SECONDS", DSC_RANKED,
      "with several ranks: after a rank dies or hangs, the others end within this time (60)"},
     {"--threads", "N", DSC_RUNS " bench export", "threads; all cores without it"},
-    {"--json", nullptr, "eval info bench", "print JSON"},
+    {"--json", nullptr, "eval info bench lr", "print JSON"},
     {"--outputs", "FILE.npz", "eval", "write the graph's outputs for every sample"},
-    {"-o", "FILE", "gradients values export", "the file to write"},
+    {"-o", "FILE", "gradients values export lr", "the file to write; lr: its curve as an SVG"},
     {"--kernels", nullptr, "bench", "time of each kernel and library call"},
-    {"--force", nullptr, "train eval gradients values export",
+    {"--force", nullptr, "train eval gradients values export lr",
      "overwrite files that dsc did not write"},
 };
 
 namespace {
-/// Flags of the contract whose feature is not built yet.
-struct LaterFlag {
-  const char *name;
-  bool takesValue;
-  const char *feature;
-};
-constexpr LaterFlag laterFlags[] = {
-    {"--tensorboard", true, "TensorBoard logs"},
-    {"--no-decay", true, "parameter groups"},
-    {"--groups", true, "parameter groups"},
-};
-
 /// Flags of `dsc compile` that change the program.
 struct CompileFlag {
   const char *name;
@@ -203,6 +199,15 @@ std::string CommandLine::text(const std::string &flag, const std::string &absent
   return found == values.end() ? absent : found->second;
 }
 
+std::vector<std::string> CommandLine::list(const std::string &flag) const {
+  std::vector<std::string> items;
+  std::istringstream lines(text(flag));
+  for (std::string item; std::getline(lines, item);) {
+    items.push_back(item);
+  }
+  return items;
+}
+
 Result<int64_t> CommandLine::integer(const std::string &flag, int64_t absent,
                                      int64_t minimum) const {
   if (!has(flag)) {
@@ -265,7 +270,7 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
       }
     };
 
-    bool found = false, takesValue = true;
+    bool found = false, takesValue = true, repeats = false;
     std::vector<std::string> names;
     for (const FlagSpec &spec : flagTable) {
       if (!takes(spec.commands, line.name)) {
@@ -275,6 +280,7 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
       if (flag == spec.name) {
         found = true;
         takesValue = spec.argument != nullptr;
+        repeats = spec.repeats;
       }
     }
     if (takesRunTimeValues(line.name)) {
@@ -284,11 +290,6 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
       }
     }
     if (!found) {
-      for (const LaterFlag &later : laterFlags) {
-        if (flag == later.name) {
-          return Status::user(flag + ": " + later.feature + " come with a later version of dsc");
-        }
-      }
       for (const CompileFlag &compile : compileFlags) {
         if (flag == compile.name) {
           if (compile.takesValue) {
@@ -310,9 +311,11 @@ Result<CommandLine> CommandLine::parse(const Manifest &manifest,
         return Status::user(flag + " needs a value");
       }
     }
-    if (!line.values.emplace(flag, value.value_or("")).second) {
+    auto [known, isNew] = line.values.emplace(flag, value.value_or(""));
+    if (!isNew && !repeats) {
       return Status::user(flag + " is given twice");
     }
+    known->second = isNew ? known->second : known->second + "\n" + *value;
   }
   size_t most = line.name == "data" ? 1 : 0;
   if (line.others.size() > most) {

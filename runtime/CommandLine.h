@@ -21,6 +21,8 @@ struct FlagSpec {
   /// Commands that take it, separated by spaces.
   const char *commands;
   const char *help;
+  /// Whether it may be given several times.
+  bool repeats = false;
 };
 
 struct CommandSpec {
@@ -47,6 +49,8 @@ public:
   std::string text(const std::string &flag, const std::string &absent = "") const;
   /// Gives a flag the value that it has where the user gives none.
   void setAbsent(const std::string &flag, const std::string &value) { values.emplace(flag, value); }
+  /// The values of a flag that may be given several times, in their order.
+  std::vector<std::string> list(const std::string &flag) const;
   /// The flag as an integer in [minimum, 2^53]; `absent` where it was not given.
   Result<int64_t> integer(const std::string &flag, int64_t absent, int64_t minimum) const;
   const std::vector<std::string> &positional() const { return others; }

@@ -108,7 +108,7 @@ static Status runOneStep(Executable &executable, const CommandLine &line,
     return opened.status();
   }
   Session &session = **opened;
-  DSC_RETURN_IF_FAILED(values->apply(session));
+  DSC_RETURN_IF_FAILED(values->apply(session, 1));
   Sampler order((*data)->samples(), 0, false);
   for (int64_t micro = 0; micro < count; ++micro) {
     DSC_RETURN_IF_FAILED(loadStreamBatch(session, **data, order, micro * manifest.microBatch));

@@ -4,7 +4,6 @@
 
 #include "runtime/Device.h"
 #include "runtime/Json.h"
-#include "runtime/RunTimeValues.h"
 #include "runtime/Startup.h"
 
 #include <algorithm>
@@ -122,38 +121,11 @@ std::string dsc::describe(const Executable &executable) {
   return text;
 }
 
-std::string dsc::learningRateTable(const std::string &schedule, int64_t steps,
-                                   const std::function<double(int64_t)> &rateOfStep) {
-  std::string text =
-      format("schedule %s over %lld steps\n", schedule.c_str(), static_cast<long long>(steps));
-  const int64_t rows = std::min<int64_t>(steps, 21);
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t step = rows == 1 ? 1 : 1 + row * (steps - 1) / (rows - 1);
-    text += format("%12lld  %.6g\n", static_cast<long long>(step), rateOfStep(step));
-  }
-  return text;
-}
-
 Status dsc::runInfo(Executable &executable, const CommandLine &line) {
   if (line.has("--json")) {
     std::printf("%s\n", executable.manifest().text.c_str());
   } else {
     std::printf("%s", printable(describe(executable)).c_str());
   }
-  return {};
-}
-
-Status dsc::runLearningRates(Executable &executable, const CommandLine &line) {
-  Result<RunTimeValues> values = RunTimeValues::parse(executable.manifest(), line);
-  if (values.failed()) {
-    return values.status();
-  }
-  Result<int64_t> steps = line.integer("--steps", 0, 1);
-  if (steps.failed() || *steps == 0) {
-    return steps.failed() ? steps.status() : Status::user("lr needs --steps N");
-  }
-  std::printf("%s", printable(learningRateTable(values->schedule(), *steps, [&](int64_t step) {
-                      return values->learningRate(step, *steps);
-                    })).c_str());
   return {};
 }

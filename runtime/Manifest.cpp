@@ -342,8 +342,38 @@ static void readSharding(Fields &root, Manifest &manifest) {
   }
 }
 
+/// What the runner fills for updates: the schedule's table, and numbers of single parameters.
+static void readUpdates(Fields &root, Manifest &manifest) {
+  auto read = [&](Fields &owner, const char *key, PlannedTensor &tensor, Dtype dtype) {
+    Fields fields = owner.object(key);
+    readPlanned(fields, tensor, manifest, DSC_SPACE_STATE);
+    if (tensor.dtype != dtype || tensor.space != DSC_SPACE_STATE) {
+      fields.fail("dtype", "or space is not that of such numbers");
+    }
+  };
+  if (root.has("schedule_table")) {
+    read(root, "schedule_table", manifest.scheduleTable, DSC_F64);
+    if (manifest.scheduleTable.shape != Shape{DSC_SCHEDULE_ROWS, DSC_SCHEDULE_PIECES}) {
+      root.fail("schedule_table", "has the shape " + shapeText(manifest.scheduleTable.shape));
+    }
+  }
+  for (Fields &fields : root.objects("updates")) {
+    UpdateSpec update;
+    update.parameters = fields.strings("parameters");
+    for (const std::string &word : fields.strings("use")) {
+      update.isNorm |= word == "norm";
+      update.isBias |= word == "bias";
+    }
+    read(fields, "lr", update.lr, DSC_F32);
+    read(fields, "weight_decay", update.weightDecay, DSC_F32);
+    manifest.updates.push_back(std::move(update));
+  }
+}
+
 static void readOptions(Fields &root, Manifest &manifest) {
   Fields options = root.object("options");
+  manifest.groups = options.strings("groups");
+  manifest.noDecay = options.string("no_decay", "");
   for (const std::string &key : options.keys()) {
     if (const Json *value = options.find(key.c_str())) {
       manifest.options.emplace_back(
@@ -423,6 +453,7 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
   readGlobals(root, manifest);
   readRunTimeValues(root, manifest);
   manifest.schedule = root.string("schedule", "constant");
+  readUpdates(root, manifest);
   Fields loss = root.object("loss");
   manifest.lossKind = loss.string("kind", "");
   manifest.ignoreIndex = loss.integer("ignore_index", -100);

@@ -74,6 +74,15 @@ struct RunTimeValue {
   bool exclusiveMinimum = false, exclusiveMaximum = false;
 };
 
+/// What the update of a parameter has of its own. Parameters that lie in one tensor share it.
+struct UpdateSpec {
+  std::vector<std::string> parameters;
+  /// What the parameter is to the model: of a normalization, a bias.
+  bool isNorm = false, isBias = false;
+  /// f32: one number, or the same for each of the parameter's chunks.
+  PlannedTensor lr, weightDecay;
+};
+
 /// A global of which each rank has its own chunks only.
 struct ShardSpec {
   std::string name;
@@ -115,6 +124,12 @@ struct Manifest {
   std::vector<RunTimeValue> runTimeValues;
   /// The learning rate's schedule unless --schedule gives another.
   std::string schedule = "constant";
+  /// dsc_schedule_row of abi.h; without a name in a program that does not train.
+  PlannedTensor scheduleTable;
+  std::vector<UpdateSpec> updates;
+  /// Parameter groups unless --group and --no-decay give others.
+  std::vector<std::string> groups;
+  std::string noDecay;
   std::string lossKind;
   int64_t ignoreIndex = -100;
   bool shiftLabels = false;

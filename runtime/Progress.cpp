@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace dsc;
 
@@ -33,19 +34,42 @@ Progress::Progress(int64_t steps, int64_t every, bool tokens, bool silent)
     : steps(steps), every(every), tokens(tokens), silent(silent),
       terminal(isatty(STDOUT_FILENO) == 1) {}
 
+std::string Progress::rateText() const {
+  return shortNumber(rate) + (tokens ? " tokens/s" : " samples/s");
+}
+
+/// A dynamic loss scale is a power of two, and reads best as one.
+static std::string scaleText(double scale) {
+  int exponent = 0;
+  return std::frexp(scale, &exponent) == 0.5 ? format("2^%d", exponent - 1) : format("%.4g", scale);
+}
+
 void Progress::draw(const StepReport &report) {
+  // What a narrow terminal has no room for is left out, the last first.
   double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
   auto done = static_cast<double>(report.step - first);
   double left = done > 0 ? elapsed / done * static_cast<double>(steps - report.step) : 0;
-  std::string facts = format("loss %.4f  %s %s/s  %s left", report.loss, shortNumber(rate).c_str(),
-                             tokens ? "tokens" : "samples", durationText(left).c_str());
-  if (report.skipped) {
-    facts += "  skipped";
-  }
   winsize size = {};
   int columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
   std::string counts =
       format("%lld/%lld", static_cast<long long>(report.step), static_cast<long long>(steps));
+  std::string facts = format("loss %.4f", report.loss);
+  std::vector<std::string> more = {rateText(), durationText(left) + " left",
+                                   format("lr %.3g", report.learningRate)};
+  if (report.skipped) {
+    more.insert(more.begin(), "skipped");
+  }
+  if (report.gradNorm) {
+    more.push_back(format("norm %.3g", *report.gradNorm));
+  }
+  if (report.lossScale) {
+    more.push_back("scale " + scaleText(*report.lossScale));
+  }
+  for (const std::string &fact : more) {
+    if (static_cast<int>(counts.size() + facts.size() + fact.size()) + 4 < columns) {
+      facts += "  " + fact;
+    }
+  }
   int room = columns - static_cast<int>(counts.size() + facts.size()) - 8;
   std::string bar;
   if (room >= 8) {
@@ -84,10 +108,10 @@ void Progress::step(const StepReport &report) {
     return;
   }
   std::string norm = report.gradNorm ? format("  grad_norm %.4g", *report.gradNorm) : "";
-  std::printf("step %lld/%lld  loss %.4f  lr %.4g%s  %s %s/s%s\n",
-              static_cast<long long>(report.step), static_cast<long long>(steps), report.loss,
-              report.learningRate, norm.c_str(), shortNumber(rate).c_str(),
-              tokens ? "tokens" : "samples", report.skipped ? "  skipped" : "");
+  norm += report.lossScale ? "  loss_scale " + scaleText(*report.lossScale) : "";
+  std::printf("step %lld/%lld  loss %.4f  lr %.4g%s  %s%s\n", static_cast<long long>(report.step),
+              static_cast<long long>(steps), report.loss, report.learningRate, norm.c_str(),
+              rateText().c_str(), report.skipped ? "  skipped" : "");
   std::fflush(stdout);
 }
 

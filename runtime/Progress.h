@@ -1,6 +1,6 @@
 // What training prints.
-// On a terminal a bar that is redrawn in place, with loss, rate and time left; in a pipe a line
-// every so many steps.
+// On a terminal a bar that is redrawn in place, with loss, rate, time left, learning rate, gradient
+// norm and loss scale as far as there is room; in a pipe a line every so many steps.
 
 #ifndef DSC_RUNTIME_PROGRESS_H
 #define DSC_RUNTIME_PROGRESS_H
@@ -37,6 +37,8 @@ public:
 private:
   using Clock = std::chrono::steady_clock;
   void draw(const StepReport &report);
+  /// "12.3k tokens/s"
+  std::string rateText() const;
 
   int64_t steps, every;
   bool tokens, silent;

@@ -3,6 +3,7 @@
 #include "runtime/RunTimeValues.h"
 
 #include <cmath>
+#include <cstring>
 #include <map>
 
 using namespace dsc;
@@ -84,6 +85,19 @@ Result<RunTimeValues> RunTimeValues::parse(const Manifest &manifest, const Comma
     }
     result.entries.emplace_back(spec.name, value);
   }
+  Result<ParameterGroups> groups =
+      ParameterGroups::parse(line.has("--group") ? line.list("--group") : manifest.groups,
+                             line.text("--no-decay", manifest.noDecay));
+  if (groups.failed()) {
+    return groups.status();
+  }
+  result.parameterGroups = std::move(*groups);
+  Result<std::vector<ParameterGroups::Numbers>> numbers = result.parameterGroups.assign(
+      manifest.updates, {result.value("lr", 0), result.value("weight-decay", 0)});
+  if (numbers.failed()) {
+    return numbers.status();
+  }
+  result.numbers = std::move(*numbers);
   if (!hasSeed) {
     Result<int64_t> seed = line.integer("--seed", 0, 0);
     if (seed.failed()) {
@@ -114,27 +128,66 @@ Result<RunTimeValues> RunTimeValues::parse(const Manifest &manifest, const Comma
   return result;
 }
 
-double RunTimeValues::learningRate(int64_t step, int64_t steps) const {
-  for (const auto &[name, value] : entries) {
-    if (name == "lr") {
-      return curve.rate(value, step, steps);
+double RunTimeValues::value(std::string_view name, double absent) const {
+  for (const auto &[each, value] : entries) {
+    if (each == name) {
+      return value;
     }
   }
-  return 0;
+  return absent;
 }
 
-Status RunTimeValues::applyStep(Session &session, int64_t step, int64_t steps) const {
-  if (auto betas = curve.betas(step, steps)) {
-    DSC_RETURN_IF_FAILED(session.setRunTime("rt.beta1", betas->first));
-    DSC_RETURN_IF_FAILED(session.setRunTime("rt.beta2", betas->second));
+double RunTimeValues::learningRate(int64_t step, int64_t steps) const {
+  return curve.rate(value("lr", 0), step, steps);
+}
+
+std::string RunTimeValues::groupsSummary() const {
+  size_t all = 0, withoutDecay = 0, otherRate = 0, otherDecay = 0;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const size_t count = manifest->updates[i].parameters.size();
+    all += count;
+    withoutDecay += numbers[i].weightDecay == 0 ? count : 0;
+    otherRate += numbers[i].lr != value("lr", 0) ? count : 0;
+    const bool isOther = numbers[i].weightDecay != value("weight-decay", 0);
+    otherDecay += isOther && numbers[i].weightDecay != 0 ? count : 0;
   }
-  return session.setRunTime("rt.lr", learningRate(step, steps));
+  return format(
+      "groups: of %zu parameters %zu without weight decay, %zu with another one, %zu with "
+      "a learning rate of their own",
+      all, withoutDecay, otherDecay, otherRate);
 }
 
-Status RunTimeValues::apply(Session &session) const {
+/// Writes `number` into every element of `tensor`.
+static Status fill(Session &session, const PlannedTensor &tensor, double number) {
+  return session.writeElements(tensor, [&](std::byte *target, int64_t, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      storeFromDouble(tensor.dtype, target, i, number);
+    }
+    return Status();
+  });
+}
+
+Status RunTimeValues::apply(Session &session, int64_t steps) const {
   for (size_t i = 0; i < entries.size(); ++i) {
     DSC_RETURN_IF_FAILED(session.setRunTime(manifest->runTimeValues[i].global, entries[i].second));
   }
   DSC_RETURN_IF_FAILED(session.setRunTime("rt.seed", static_cast<double>(seedValue)));
-  return session.setRunTime("rt.micro_batches", static_cast<double>(microBatches));
+  DSC_RETURN_IF_FAILED(session.setRunTime("rt.micro_batches", static_cast<double>(microBatches)));
+  // Betas change by differences from what the program holds, in f32.
+  auto inProgram = [&](const char *name) {
+    return static_cast<double>(static_cast<float>(value(name, 0)));
+  };
+  const Schedule::Table table = curve.table(steps, inProgram("beta1"), inProgram("beta2"));
+  if (!manifest->scheduleTable.name.empty()) {
+    DSC_RETURN_IF_FAILED(session.writeElements(
+        manifest->scheduleTable, [&](std::byte *target, int64_t first, int64_t count) {
+          std::memcpy(target, table.data() + first, static_cast<size_t>(count) * sizeof table[0]);
+          return Status();
+        }));
+  }
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    DSC_RETURN_IF_FAILED(fill(session, manifest->updates[i].lr, numbers[i].lr));
+    DSC_RETURN_IF_FAILED(fill(session, manifest->updates[i].weightDecay, numbers[i].weightDecay));
+  }
+  return {};
 }

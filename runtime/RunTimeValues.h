@@ -6,6 +6,7 @@
 #define DSC_RUNTIME_RUNTIMEVALUES_H
 
 #include "runtime/CommandLine.h"
+#include "runtime/ParameterGroups.h"
 #include "runtime/Schedule.h"
 #include "runtime/Session.h"
 
@@ -21,18 +22,20 @@ public:
   /// Micro-batches a step.
   int64_t accumulate() const { return microBatches; }
   int64_t seed() const { return seedValue; }
-  /// The learning rate of step `step` (from 1) of a run of `steps`.
+  /// The learning rate, outside of groups, of step `step` (from 1, skipped ones not counted) of a
+  /// run of `steps`: what the program computes itself.
   double learningRate(int64_t step, int64_t steps) const;
   const std::string &schedule() const { return scheduleText; }
   /// Name and value of every entry of the manifest's table, in its order.
   const std::vector<std::pair<std::string, double>> &values() const { return entries; }
 
-  /// Writes what step `step` (from 1) of a run of `steps` has of its own: the learning rate, and
-  /// Adam's betas under a schedule that moves them.
-  Status applyStep(Session &session, int64_t step, int64_t steps) const;
+  const ParameterGroups &groups() const { return parameterGroups; }
+  /// "groups: 12 of 28 parameters without weight decay, 2 with a learning rate of their own".
+  std::string groupsSummary() const;
 
-  /// Writes all of them, seed and accumulation included.
-  Status apply(Session &session) const;
+  /// Writes all of them, for a run of `steps`: seed and accumulation, the schedule's table and the
+  /// numbers of groups included.
+  Status apply(Session &session, int64_t steps) const;
 
 private:
   const Manifest *manifest = nullptr;
@@ -41,6 +44,10 @@ private:
   int64_t seedValue = 0;
   std::string scheduleText;
   Schedule curve;
+  ParameterGroups parameterGroups;
+  std::vector<ParameterGroups::Numbers> numbers; ///< of manifest->updates
+
+  double value(std::string_view name, double absent) const;
 };
 
 } // namespace dsc

@@ -10,6 +10,7 @@
 #include "runtime/Export.h"
 #include "runtime/Gradients.h"
 #include "runtime/Info.h"
+#include "runtime/LearningRates.h"
 #include "runtime/MappedFile.h"
 #include "runtime/Startup.h"
 #include "runtime/Train.h"

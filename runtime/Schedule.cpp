@@ -201,106 +201,215 @@ double Schedule::length(const char *key, double steps, double absent) const {
   return given < 1 ? std::floor(given * steps) : given;
 }
 
-double Schedule::plain(double base, double step, double steps) const {
-  double begin = length("warmup", steps), finish = length("total", steps, steps);
-  finish = finish > 0 ? finish : steps;
-  if (step < begin) {
-    return base * (step / begin);
+//===----------------------------------------------------------------------===//
+// Pieces
+//===----------------------------------------------------------------------===//
+
+static constexpr double endless = 1e300;
+
+/// constant, linear and cosine, by steps: step s is the one behind k = s - 1 updates.
+std::vector<Schedule::Piece> Schedule::plain(double steps) const {
+  const double warm = length("warmup", steps), given = length("total", steps, steps);
+  const double finish = given > 0 ? given : steps, end = value("end");
+  Piece up;
+  up.end = warm - 1;
+  up.origin = -1;
+  up.width = warm;
+  up.factorSpan = 1;
+  Piece rest;
+  rest.begin = std::max(warm - 1, 0.0);
+  rest.factor = kind == Kind::Constant || finish > warm ? 1 : end;
+  if (kind != Kind::Constant && finish > warm) {
+    rest.origin = warm - 1;
+    rest.width = finish - warm;
+    rest.limit = 1;
+    const bool isLine = kind == Kind::Linear;
+    rest.curve = isLine ? DSC_CURVE_LINEAR : DSC_CURVE_COSINE;
+    rest.factor = isLine ? 1 : end;
+    rest.factorSpan = isLine ? end - 1 : 1 - end;
   }
-  if (kind == Kind::Constant) {
-    return base;
-  }
-  double done =
-      finish > begin ? std::min(std::max((step - begin) / (finish - begin), 0.0), 1.0) : 1;
-  double shape = kind == Kind::Linear ? 1 - done : 0.5 * (1 + std::cos(M_PI * done));
-  double end = value("end");
-  return base * (end + (1 - end) * shape);
+  return {up, rest};
 }
 
-double Schedule::warmed(double base, double update, double steps) const {
+/// DeepSpeed's schedules with warm-up; index i of its formulas is k - 1.
+std::vector<Schedule::Piece> Schedule::warmed(double steps) const {
   const double width = std::max(2.0, length("warmup_num_steps", steps, 1000));
   const double total = length("total_num_steps", steps, steps);
-  const double index = update - 1;
-  const double gamma = value("warmup_type") != 0
-                           ? std::log(std::max(index, 0.0) + 1) / std::log(width)
-                           : std::max(index, 0.0) / width;
+  const bool isLog = value("warmup_type") != 0;
+  // The way up: low + (high - low) gamma, with gamma = log(i + 1) / log(W) or i / W.
+  Piece up;
+  up.end = width + 1;
+  up.origin = 1;
+  up.curve = isLog ? DSC_CURVE_LOG : DSC_CURVE_LINEAR;
+  up.width = isLog ? 1 : width;
+  const double unit = isLog ? 1 / std::log(width) : 1;
+  Piece rest;
+  rest.begin = up.end;
   if (kind == Kind::WarmupCosineLR) {
-    if (index < 0) {
-      return 0;
-    }
-    double low = value("warmup_min_ratio"), floor = value("cos_min_ratio");
-    if (index < width) {
-      return base * (low + (1 - low) * gamma);
-    }
-    double done = std::min(1.0, (index - width + 1) / std::max(1.0, total - width));
-    return base * (floor + (1 - floor) * (1 + std::cos(M_PI * done)) / 2);
+    Piece first;
+    first.end = up.begin = 1;
+    up.factor = value("warmup_min_ratio");
+    up.factorSpan = (1 - up.factor) * unit;
+    rest.curve = DSC_CURVE_COSINE;
+    rest.origin = width;
+    rest.width = std::max(1.0, total - width);
+    rest.limit = 1;
+    rest.factor = value("cos_min_ratio");
+    rest.factorSpan = 1 - rest.factor;
+    return {first, up, rest};
   }
-  double low = value("warmup_min_lr"), high = value("warmup_max_lr", base), share = 1;
-  if (index < width) {
-    share = gamma;
-  } else if (kind == Kind::WarmupDecayLR) {
-    share = std::max(0.0, (total - index) / std::max(1.0, total - width));
+  // The upper end is a number, or the optimizer's rate.
+  const double low = value("warmup_min_lr");
+  const bool isGiven = values.count("warmup_max_lr") != 0;
+  const double high = value("warmup_max_lr");
+  auto between = [&](Piece &piece, double scale) {
+    piece.rate = low;
+    piece.rateSpan = (isGiven ? high - low : -low) * scale;
+    piece.factorSpan = isGiven ? 0 : scale;
+  };
+  between(up, unit);
+  if (kind == Kind::WarmupLR) {
+    rest.rate = isGiven ? high : 0;
+    rest.factor = isGiven ? 0 : 1;
+  } else {
+    between(rest, 1);
+    rest.origin = total + 1;
+    rest.width = -std::max(1.0, total - width);
   }
-  return low + (high - low) * share;
+  return {up, rest};
 }
 
-std::pair<double, double> Schedule::cycle(double update, double steps) const {
+std::vector<Schedule::Piece> Schedule::cycle(double steps) const {
   const double up = std::max(1.0, length("cycle_first_step_size", steps));
   const double down = length("cycle_second_step_size", steps, up);
-  if (update <= 0) {
-    return {0, 0};
+  const double low = value("cycle_min_lr"), high = value("cycle_max_lr");
+  const bool moves = value("cycle_momentum") != 0;
+  const double least = value("cycle_min_mom"), most = value("cycle_max_mom");
+  const double firstStairs = value("cycle_first_stair_count");
+  Piece first, rise, fall, behind;
+  for (Piece *piece : {&first, &rise, &fall, &behind}) {
+    piece->rate = low;
+    if (moves) {
+      piece->beta1 = most;
+      piece->beta2 = 0.99;
+    }
   }
-  if (update - 1 >= up + down) {
-    return {0, update - (up + down)};
+  // The constructor leaves the lower momentum, from which the first step jumps to near the upper.
+  if (moves) {
+    first.beta1 = least;
   }
-  const double now = std::fmod(update, up + down);
-  const bool rises = now <= up;
-  double share = rises ? now / up : (up + down - now) / down;
-  const double first = value("cycle_first_stair_count");
-  const double stairs = rises ? first : value("cycle_second_stair_count", first);
-  return {stairs > 0 ? std::floor(stairs * share) / stairs : share, 0};
+  first.end = rise.begin = 1;
+  rise.end = fall.begin = up + (down > 0 ? 1 : 0);
+  rise.width = up;
+  rise.stairs = firstStairs;
+  fall.end = behind.begin = up + down + 1;
+  fall.origin = up + down;
+  fall.width = down > 0 ? -down : 1;
+  fall.limit = down > 0 ? endless : 0;
+  fall.stairs = value("cycle_second_stair_count", firstStairs);
+  for (Piece *piece : {&rise, &fall}) {
+    piece->rateSpan = high - low;
+    piece->beta1Span = moves ? least - most : 0;
+  }
+  const double decayRate = value("decay_lr_rate"), decayStep = length("decay_step_size", steps);
+  if (decayRate > 0 && decayStep > 0) {
+    behind.curve = DSC_CURVE_INVERSE;
+    behind.origin = up + down;
+    behind.width = decayStep / decayRate;
+    behind.rate = 0;
+    behind.rateSpan = low;
+  }
+  return {first, rise, fall, behind};
 }
 
-double Schedule::rate(double base, int64_t step, int64_t steps) const {
-  const auto run = static_cast<double>(std::max<int64_t>(steps, 1));
-  const auto update = static_cast<double>(step - 1);
+std::vector<Schedule::Piece> Schedule::pieces(int64_t total) const {
+  const auto steps = static_cast<double>(std::max<int64_t>(total, 1));
   switch (kind) {
   case Kind::Constant:
   case Kind::Linear:
   case Kind::Cosine:
-    return plain(base, static_cast<double>(step), run);
+    return plain(steps);
   case Kind::WarmupLR:
   case Kind::WarmupDecayLR:
   case Kind::WarmupCosineLR:
-    return warmed(base, update, run);
-  case Kind::OneCycle: {
-    auto [share, behind] = cycle(update, run);
-    double low = value("cycle_min_lr"), high = value("cycle_max_lr");
-    double decayRate = value("decay_lr_rate"), decayStep = length("decay_step_size", run);
-    if (behind > 0 && decayRate > 0 && decayStep > 0) {
-      return low / (1 + decayRate * behind / decayStep);
-    }
-    return low + (high - low) * share;
-  }
+    return warmed(steps);
+  case Kind::OneCycle:
+    return cycle(steps);
   case Kind::LRRangeTest: {
-    double x = update / std::max(1.0, length("lr_range_test_step_size", run));
-    x = value("lr_range_test_staircase") != 0 ? std::floor(x) : x;
-    return value("lr_range_test_min_lr") * (1 + value("lr_range_test_step_rate") * x);
+    Piece only;
+    only.width = std::max(1.0, length("lr_range_test_step_size", steps));
+    only.stairs = value("lr_range_test_staircase") != 0 ? 1 : 0;
+    only.rate = value("lr_range_test_min_lr");
+    only.rateSpan = only.rate * value("lr_range_test_step_rate");
+    return {only};
   }
   }
-  return base;
+  return {};
+}
+
+/// curve(t) of piece `piece` behind k updates: the formula of abi.h, which programs compute.
+static double shareOf(double k, double origin, double width, double stairs, double limit,
+                      int curve) {
+  double t = (k - origin) / width;
+  t = stairs > 0 ? std::floor(t * stairs) / stairs : t;
+  t = std::min(std::max(t, 0.0), limit);
+  switch (curve) {
+  case DSC_CURVE_COSINE:
+    return (std::cos(t * M_PI) + 1) * 0.5;
+  case DSC_CURVE_LOG:
+    return std::log(t + 1);
+  case DSC_CURVE_INVERSE:
+    return 1 / (t + 1);
+  default:
+    return t;
+  }
+}
+
+std::pair<Schedule::Piece, double> Schedule::at(int64_t step, int64_t steps) const {
+  const auto k = static_cast<double>(step - 1);
+  for (const Piece &piece : pieces(steps)) {
+    if (k >= piece.begin && k < piece.end) {
+      return {piece, shareOf(k, piece.origin, piece.width, piece.stairs, piece.limit, piece.curve)};
+    }
+  }
+  return {};
+}
+
+double Schedule::rate(double base, int64_t step, int64_t steps) const {
+  auto [piece, share] = at(step, steps);
+  return piece.rate + piece.rateSpan * share + (piece.factor + piece.factorSpan * share) * base;
 }
 
 std::optional<std::pair<double, double>> Schedule::betas(int64_t step, int64_t steps) const {
-  if (kind != Kind::OneCycle || value("cycle_momentum") == 0) {
+  auto [piece, share] = at(step, steps);
+  if (!piece.beta1) {
     return std::nullopt;
   }
-  double low = value("cycle_min_mom"), high = value("cycle_max_mom");
-  // The constructor leaves the lower one, from which the first step jumps to near the upper.
-  if (step <= 1) {
-    return std::pair{low, 0.99};
+  return std::pair{*piece.beta1 + piece.beta1Span * share, *piece.beta2};
+}
+
+Schedule::Table Schedule::table(int64_t steps, double beta1, double beta2) const {
+  Table table = {};
+  size_t column = 0;
+  for (const Piece &piece : pieces(steps)) {
+    const double numbers[DSC_SCHEDULE_ROWS] = {piece.begin,
+                                               piece.end,
+                                               static_cast<double>(piece.curve),
+                                               piece.origin,
+                                               piece.width,
+                                               piece.stairs,
+                                               piece.limit,
+                                               piece.rate,
+                                               piece.rateSpan,
+                                               piece.factor - 1,
+                                               piece.factorSpan,
+                                               piece.beta1.value_or(beta1) - beta1,
+                                               piece.beta1Span,
+                                               piece.beta2.value_or(beta2) - beta2};
+    for (size_t row = 0; row < DSC_SCHEDULE_ROWS; ++row) {
+      table[row * DSC_SCHEDULE_PIECES + column] = numbers[row];
+    }
+    ++column;
   }
-  auto [share, behind] =
-      cycle(static_cast<double>(step - 1), static_cast<double>(std::max<int64_t>(steps, 1)));
-  return std::pair{behind > 0 ? high : high - (high - low) * share, 0.99};
+  return table;
 }

@@ -172,6 +172,7 @@ Facts dsc::programFacts(const Executable &executable, const CommandLine &line) {
     facts.emplace_back("--seed", std::to_string(values->seed()));
     facts.emplace_back("--accumulate", std::to_string(values->accumulate()));
     facts.emplace_back("--schedule", values->schedule());
+    facts.emplace_back("--group and --no-decay", values->groups().text());
   }
   facts.emplace_back("the command", line.command());
   for (const char *flag : {"--no-shuffle", "--partial", "--eval-every", "--steps", "--epochs",

@@ -101,15 +101,25 @@ Status Training::reportSkipped(const Submitted &step, const ScalarResults &resul
   return log.event("warning", {{"step", step.number}, {"message", what}});
 }
 
+/// The updates before the first step of this run.
+Status Training::readApplied() {
+  const GlobalSpec *count = session->manifest().global("state.step");
+  if (!count) {
+    return {};
+  }
+  Result<std::vector<std::byte>> bytes = session->bytes(*count);
+  DSC_RETURN_IF_FAILED(bytes.status());
+  applied = static_cast<int64_t>(loadAsDouble(count->dtype, bytes->data(), 0));
+  return {};
+}
+
 Status Training::step(int64_t number) {
   Submitted step;
   step.number = number;
-  step.learningRate = values.learningRate(number, steps);
   ranks.state().step = number;
   DSC_RETURN_IF_FAILED(profile(number));
   DSC_RETURN_IF_FAILED(session->markBegin());
   DSC_RETURN_IF_FAILED(session->setRunTime("rt.step", static_cast<double>(number - 1)));
-  DSC_RETURN_IF_FAILED(values.applyStep(*session, number, steps));
   DSC_RETURN_IF_FAILED(runMicroBatches(state.samples, /*withUpdate=*/true));
   step.epoch = sampler->epoch(state.samples) + 1;
   state.samples += samplesPerStep;
@@ -171,6 +181,20 @@ Status Training::reportSteps(int open) {
   return {};
 }
 
+/// The numbers of a log's event that are worth a curve, under TensorBoard's tags.
+static std::vector<std::pair<std::string, double>> scalarsOf(const char *group,
+                                                             const OrderedJson &event) {
+  std::vector<std::pair<std::string, double>> scalars;
+  for (const auto &[name, value] : event.items()) {
+    const bool isPlace = name == "step" || name == "samples" || name == "peak_bytes";
+    if (!isPlace && (value.is_number() || value.is_boolean())) {
+      const double number = value.is_boolean() ? value.get<bool>() : value.get<double>();
+      scalars.emplace_back(group + name, number);
+    }
+  }
+  return scalars;
+}
+
 Status Training::report(const Submitted &step, const ScalarResults &results) {
   const Manifest &manifest = session->manifest();
   StepReport report;
@@ -179,7 +203,8 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   report.gradNorm = results.find("grad_norm");
   report.lossScale = results.find("loss_scale");
   report.skipped = results.find("skipped").value_or(0) != 0;
-  report.learningRate = step.learningRate;
+  report.learningRate = values.learningRate(applied + 1, steps);
+  applied += report.skipped ? 0 : 1;
   auto perStep = static_cast<double>(samplesPerStep);
   bool tokens = manifest.tokensPerSample > 0;
   if (tokens) {
@@ -205,6 +230,7 @@ Status Training::report(const Submitted &step, const ScalarResults &results) {
   event["ms"] = results.seconds * 1e3;
   event["peak_bytes"] = manifest.plannedBytes(ranks.count());
   DSC_RETURN_IF_FAILED(log.event("step", event));
+  DSC_RETURN_IF_FAILED(events.scalars(step.number, scalarsOf("train/", event)));
 
   state.skippedInRow = report.skipped ? state.skippedInRow + 1 : 0;
   return report.skipped ? reportSkipped(step, results) : Status();
@@ -235,6 +261,7 @@ Status Training::evaluateNow() {
   progress->line(format("eval at step %lld: %s", wide(state.step), evaluation->text().c_str()));
   OrderedJson event = {{"step", state.step}};
   event.update(evaluation->json());
+  DSC_RETURN_IF_FAILED(events.scalars(state.step, scalarsOf("eval/", event)));
   return log.event("eval", event);
 }
 
@@ -307,6 +334,7 @@ Status Training::passBoundary() {
 Status Training::run() {
   DSC_RETURN_IF_FAILED(checkpoints.checkSeen(ranks));
   DSC_RETURN_IF_FAILED(logStart());
+  DSC_RETURN_IF_FAILED(readApplied());
   installTrainingSignals();
   ranks.state().activity = Activity::Computing;
   auto begin = std::chrono::steady_clock::now();

@@ -202,7 +202,7 @@ Status Training::makeSession() {
 
 Status Training::fillSession() {
   DSC_RETURN_IF_FAILED(fillComputeCopies(*session));
-  return values.apply(*session);
+  return values.apply(*session, steps);
 }
 
 Status Training::prepare(Facts &facts) {
@@ -243,7 +243,11 @@ Status Training::prepare(Facts &facts) {
                                       !line.has("--no-shuffle"));
   progress = std::make_unique<Progress>(steps, *every, manifest.tokensPerSample > 0,
                                         /*silent=*/!ranks.isFirst());
-  return line.has("--log") && ranks.isFirst() ? log.open(line.text("--log")) : Status();
+  if (line.has("--log") && ranks.isFirst()) {
+    DSC_RETURN_IF_FAILED(log.open(line.text("--log")));
+  }
+  return line.has("--tensorboard") && ranks.isFirst() ? events.open(line.text("--tensorboard"))
+                                                      : Status();
 }
 
 Status Training::logStart() {
@@ -253,6 +257,9 @@ Status Training::logStart() {
                         ranks.summary().c_str(), device.c_str(), wide(data->samples()),
                         wide(samplesPerStep), wide(steps),
                         bytesText(manifest.plannedBytes(ranks.count())).c_str()));
+  if (!values.groups().empty()) {
+    progress->line(values.groupsSummary());
+  }
   if (data->samples() < samplesPerStep) {
     printNote(format("%s: has fewer samples than a step takes, so a step sees some of them twice",
                      line.text("--data").c_str()));
@@ -274,6 +281,7 @@ Status Training::logStart() {
                                       {"options", options},
                                       {"run_time_values", runTime},
                                       {"schedule", values.schedule()},
+                                      {"groups", values.groups().text()},
                                       {"accumulate", values.accumulate()},
                                       {"seed", values.seed()},
                                       {"shuffle", !line.has("--no-shuffle")},

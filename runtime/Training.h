@@ -5,6 +5,7 @@
 #define DSC_RUNTIME_TRAINING_H
 
 #include "runtime/Dataset.h"
+#include "runtime/EventFile.h"
 #include "runtime/Log.h"
 #include "runtime/Progress.h"
 #include "runtime/RunTimeValues.h"
@@ -47,8 +48,8 @@ private:
   /// A step that runs or ran, and is not reported yet.
   struct Submitted {
     int64_t number = 0, epoch = 0, samples = 0;
-    double learningRate = 0;
   };
+  Status readApplied();
   Status step(int64_t number);
   Status runMicroBatches(int64_t begin, bool withUpdate);
   Status profile(int64_t number);
@@ -76,6 +77,7 @@ private:
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<Progress> progress;
   RunLog log;
+  EventFile events; ///< of --tensorboard
   RunCheckpoints checkpoints;
   /// The checkpoint that is continued, and its path; the path is empty where there is none.
   CheckpointManifest resumed;
@@ -86,6 +88,7 @@ private:
   int64_t evalSteps = 0; ///< 0 with evalEpochs false: at the end only
   bool evalEpochs = false;
   RunState state;
+  int64_t applied = 0; ///< updates so far, of steps that are reported: the schedule's time
   bool isBest = false;     ///< the evaluation of this step was the best so far
   bool saveFailed = false; ///< so that a full disk is not tried again at the end
   std::deque<Submitted> submitted;

@@ -35,6 +35,38 @@ extern "C" {
  * in 16 lanes whatever the machine has, so that their bits do not depend on it. */
 #define DSC_LANES 16
 
+/* The learning rate's schedule, a run-time value f64 [DSC_SCHEDULE_ROWS, DSC_SCHEDULE_PIECES]: each
+ * column is a piece. For the update behind k applied ones the piece with begin <= k < end counts:
+ *   t = (k - origin) / width, cut to multiples of 1 / stairs where stairs > 0, within [0, limit]
+ *   share = t, (1 + cos(pi t)) / 2, log(1 + t) or 1 / (1 + t), by the curve
+ *   learning rate of a group = rate + rate_span share + (1 + factor + factor_span share) its own
+ *   beta1 + beta1_change + beta1_span share and beta2 + beta2_change are the optimizer's betas
+ * in f64, whose sums over `share` are rounded to f32. A table of zeros is the constant schedule. */
+#define DSC_SCHEDULE_PIECES 4
+typedef enum dsc_schedule_row {
+  DSC_SCHEDULE_BEGIN,
+  DSC_SCHEDULE_END,
+  DSC_SCHEDULE_CURVE, /* a dsc_schedule_curve */
+  DSC_SCHEDULE_ORIGIN,
+  DSC_SCHEDULE_WIDTH,
+  DSC_SCHEDULE_STAIRS,
+  DSC_SCHEDULE_LIMIT,
+  DSC_SCHEDULE_RATE,
+  DSC_SCHEDULE_RATE_SPAN,
+  DSC_SCHEDULE_FACTOR,
+  DSC_SCHEDULE_FACTOR_SPAN,
+  DSC_SCHEDULE_BETA1,
+  DSC_SCHEDULE_BETA1_SPAN,
+  DSC_SCHEDULE_BETA2,
+  DSC_SCHEDULE_ROWS
+} dsc_schedule_row;
+typedef enum dsc_schedule_curve {
+  DSC_CURVE_LINEAR,
+  DSC_CURVE_COSINE,
+  DSC_CURVE_LOG,
+  DSC_CURVE_INVERSE
+} dsc_schedule_curve;
+
 /* Element types, in the numbering of ONNX's TensorProto.DataType. */
 typedef enum dsc_dtype {
   DSC_F32 = 1,

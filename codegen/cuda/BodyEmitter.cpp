@@ -52,7 +52,7 @@ LogicalResult BodyEmitter::beginKernel() {
   }
   for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
     // Before the op itself: the update of a single element is known here too.
-    if (isa<AdamOp, SgdOp>(op)) {
+    if (op.hasTrait<Update>()) {
       SmallVector<Value> scalars;
       for (Value operand : op.getOperands()) {
         scalars.push_back(kernelValues_.lookup(operand));

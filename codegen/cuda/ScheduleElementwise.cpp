@@ -62,7 +62,7 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleElementwise(const KernelSpace
   int64_t blocks = llvm::divideCeil(vectors, threads);
   // An update's factors are powers in f64: threads that compute them once are few and go on.
   bool isPersistent =
-      llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<AdamOp, SgdOp>(op); });
+      llvm::any_of(kernel.getBody().front(), [](Operation &op) { return op.hasTrait<Update>(); });
   if (isPersistent) {
     blocks = std::min(blocks, kPersistentBlocks);
   }

@@ -10,6 +10,7 @@
 #include "passes/autodiff/BuildBackward.h"
 #include "passes/autodiff/IndexBound.h"
 #include "passes/autodiff/LossScale.h"
+#include "passes/autodiff/ParameterUse.h"
 
 #include "ir/Storage.h"
 
@@ -481,9 +482,10 @@ LogicalResult EntryBuilder::buildForwardOnly() {
 
 /// Options that the driver has checked may be edited in a dump.
 static LogicalResult checkOptions(ModuleOp module, const CompileOptions &options) {
-  if (options.optimizer != "adamw" && options.optimizer != "adam" && options.optimizer != "sgd") {
+  static const StringRef kinds[] = {"adamw", "adam", "sgd", "lion", "adagrad", "lamb"};
+  if (!llvm::is_contained(kinds, options.optimizer)) {
     return module.emitError() << "unknown optimizer '" << options.optimizer
-                              << "'; choose --optimizer=adamw|adam|sgd";
+                              << "'; choose --optimizer=" << llvm::join(ArrayRef(kinds), "|");
   }
   if (options.lossMean != "micro-batch" && options.lossMean != "global") {
     return module.emitError() << "unknown mean of the loss '" << options.lossMean
@@ -554,6 +556,7 @@ LogicalResult EntryBuilder::run() {
   }
   choice = *chosen;
   batch = *samples;
+  markParameterUses(module, forward);
   if (choice.needsLabels()) {
     FailureOr<LabelsInfo> info = labelsInfo(forward, choice, options, batch);
     if (failed(info)) {

@@ -134,6 +134,10 @@ ArrayRef<GradRow> dsc::gradTable() {
       never<ChunkSquaresOp>(kUpdate),
       never<AdamOp>(kUpdate),
       never<SgdOp>(kUpdate),
+      never<LionOp>(kUpdate),
+      never<AdagradOp>(kUpdate),
+      never<LambOp>(kUpdate),
+      never<LambStepOp>(kUpdate),
       // Memory
       zero<GlobalOp>("is a declaration"),
       zero<GetGlobalOp>("is where gradients end"),

@@ -2,6 +2,8 @@
 
 #include "passes/autodiff/TrainingGlobals.h"
 
+#include "ir/ScheduleTable.h"
+
 using namespace mlir;
 using namespace dsc;
 
@@ -32,8 +34,7 @@ GlobalOp TrainingGlobals::declare(StringRef name, RankedTensorType type, GlobalR
   return global;
 }
 
-LogicalResult TrainingGlobals::declareRuntime(StringRef name, Type element, double value) {
-  auto type = RankedTensorType::get({}, element);
+LogicalResult TrainingGlobals::declareRuntime(StringRef name, RankedTensorType type, double value) {
   GlobalOp known = lookup(name);
   if (!known) {
     declare(name, type, GlobalRole::runtime, value, {}, {});
@@ -55,15 +56,20 @@ LogicalResult TrainingGlobals::declareRuntimeValues(const CompileOptions &option
     double value;
     bool present = true;
   };
-  bool sgd = options.optimizer == "sgd", scales = options.precision == "fp16";
+  const bool scales = options.precision == "fp16", sgd = options.optimizer == "sgd",
+             adagrad = options.optimizer == "adagrad", lamb = options.optimizer == "lamb",
+             hasBetas = !sgd && !adagrad, hasEpsilon = !sgd && options.optimizer != "lion";
   Type f32 = b.getF32Type(), i64 = b.getI64Type();
   const Entry entries[] = {
       {"rt.lr", f32, options.lr},
-      {"rt.beta1", f32, options.beta1, !sgd},
-      {"rt.beta2", f32, options.beta2, !sgd},
-      {"rt.epsilon", f32, options.epsilon, !sgd},
+      {"rt.beta1", f32, options.beta1, hasBetas},
+      {"rt.beta2", f32, options.beta2, hasBetas},
+      {"rt.epsilon", f32, options.epsilon, hasEpsilon},
       {"rt.momentum", f32, options.momentum, sgd},
       {"rt.dampening", f32, options.dampening, sgd},
+      {"rt.lr_decay", f32, options.lrDecay, adagrad},
+      {"rt.min_coeff", f32, options.minCoeff, lamb},
+      {"rt.max_coeff", f32, options.maxCoeff, lamb},
       {"rt.weight_decay", f32, options.weightDecay},
       {"rt.clip", f32, options.clip},
       {"rt.loss_scale", f32, options.lossScale, scales},
@@ -80,20 +86,35 @@ LogicalResult TrainingGlobals::declareRuntimeValues(const CompileOptions &option
       {"rt.ranks", f32, 1, options.maxRanks > 1},
   };
   for (const Entry &entry : entries) {
-    if (entry.present && failed(declareRuntime(entry.name, entry.element, entry.value))) {
+    auto type = RankedTensorType::get({}, entry.element);
+    if (entry.present && failed(declareRuntime(entry.name, type, entry.value))) {
       return failure();
     }
   }
-  return success();
+  return declareRuntime(
+      "rt.schedule",
+      RankedTensorType::get({DSC_SCHEDULE_ROWS, DSC_SCHEDULE_PIECES}, b.getF64Type()), 0);
 }
 
-GlobalOp TrainingGlobals::stateOf(GlobalOp of, StringRef kind, Type element) {
+GlobalOp TrainingGlobals::numberOf(GlobalOp of, StringRef kind, double value) {
+  Builder b(module.getContext());
+  std::string name = (of.getSymName() + "." + kind).str();
+  GlobalOp &global = declared[b.getStringAttr(name)];
+  if (!global) {
+    global = declare(name, RankedTensorType::get({}, b.getF32Type()), GlobalRole::runtime, value,
+                     of, kind);
+  }
+  return global;
+}
+
+GlobalOp TrainingGlobals::stateOf(GlobalOp of, StringRef kind, Type element, double start) {
   Builder b(module.getContext());
   std::string name = (of.getSymName() + "." + kind).str();
   GlobalOp &global = declared[b.getStringAttr(name)];
   if (!global) {
     RankedTensorType type = of.getTensorType();
-    global = declare(name, element ? type.clone(element) : type, GlobalRole::state, 0, of, kind);
+    global =
+        declare(name, element ? type.clone(element) : type, GlobalRole::state, start, of, kind);
   }
   return global;
 }

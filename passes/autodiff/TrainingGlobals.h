@@ -19,9 +19,12 @@ public:
   /// already declares (rt.seed for its random ops) stay. Error: one of them has another type.
   mlir::LogicalResult declareRuntimeValues(const CompileOptions &options);
 
-  /// State of a parameter or buffer: NAME.KIND, starting at 0; of the shape of `of`, and of
+  /// State of a parameter or buffer: NAME.KIND, starting at `start`; of the shape of `of`, and of
   /// `element` or its own type.
-  GlobalOp stateOf(GlobalOp of, llvm::StringRef kind, mlir::Type element = {});
+  GlobalOp stateOf(GlobalOp of, llvm::StringRef kind, mlir::Type element = {}, double start = 0);
+
+  /// A run-time value of a parameter, an f32 scalar NAME.KIND that its group gives it.
+  GlobalOp numberOf(GlobalOp of, llvm::StringRef kind, double value);
 
   /// A scalar of the whole program, starting at 0: state.NAME.
   GlobalOp scalarState(llvm::StringRef name, mlir::Type element);
@@ -35,7 +38,8 @@ public:
 private:
   GlobalOp declare(llvm::StringRef name, mlir::RankedTensorType type, GlobalRole role, double value,
                    GlobalOp of, llvm::StringRef kind);
-  mlir::LogicalResult declareRuntime(llvm::StringRef name, mlir::Type element, double value);
+  mlir::LogicalResult declareRuntime(llvm::StringRef name, mlir::RankedTensorType type,
+                                     double value);
 
   mlir::ModuleOp module;
   mlir::SymbolTable table;

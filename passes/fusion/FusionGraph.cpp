@@ -82,7 +82,7 @@ void FusionGraph::addNode(Operation *op, int segment) {
     std::tie(node.reduce, node.columns) = classifyReduce(reduce);
     node.fusable = node.reduce != ReduceSpan::none;
   } else {
-    node.fusable = op->hasTrait<Elementwise>() || isa<BroadcastOp, AdamOp, SgdOp>(op);
+    node.fusable = op->hasTrait<Elementwise>() || op->hasTrait<Update>() || isa<BroadcastOp>(op);
   }
   node.fusable = node.fusable && hasElements && typeOf(op->getResult(0)).getNumElements() > 0;
   if (node.fusable) {

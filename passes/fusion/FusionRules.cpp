@@ -94,7 +94,7 @@ static std::string checkLinks(const Joined &joined) {
       if (link.isOpaque) {
         return "a reshape between them mixes dimensions that repeat with others";
       }
-      if (isa<AdamOp, SgdOp>(joined.graph.nodes[consumer].op) &&
+      if (joined.graph.nodes[consumer].op->hasTrait<Update>() &&
           typeOf(link.root).getNumElements() == 1) {
         return "an update needs its scalars before it starts";
       }

@@ -9,6 +9,10 @@
 using namespace mlir;
 using namespace dsc;
 
+bool dsc::isNumber(GlobalOp global) {
+  return global.getRole() == GlobalRole::runtime && global.getOf();
+}
+
 /// The number that state starts at, if it does not come from a file.
 static DenseElementsAttr fillOf(GlobalOp global) {
   auto value = dyn_cast_if_present<DenseElementsAttr>(global.getValueAttr());
@@ -49,7 +53,8 @@ FlatGlobals::FlatGlobals(ModuleOp module, ArrayRef<GlobalOp> parameters, ArrayRe
     SmallVector<GlobalOp> state = belonging.lookup(parameter.getSymNameAttr());
     llvm::sort(state, [](GlobalOp a, GlobalOp b) { return *a.getSlotKind() < *b.getSlotKind(); });
     for (GlobalOp each : state) {
-      if (each.getTensorType().getShape() == parameter.getTensorType().getShape()) {
+      if (isNumber(each) ||
+          each.getTensorType().getShape() == parameter.getTensorType().getShape()) {
         entry.globals[*each.getSlotKind()] = each;
       }
     }
@@ -101,13 +106,14 @@ void FlatGlobals::declare(Bucket &bucket) {
     return global;
   };
   for (auto &[kind, example] : bucket.parameters.front().globals) {
-    DenseElementsAttr fill = example.getRole() == GlobalRole::state ? fillOf(example) : nullptr;
+    bool isFilled = example.getRole() == GlobalRole::state || isNumber(example);
+    DenseElementsAttr fill = isFilled ? fillOf(example) : nullptr;
     Type element = example.getTensorType().getElementType();
     Attribute start = fill ? fill.getSplatValue<Attribute>() : builder.getZeroAttr(element);
     std::string name = kind.empty() ? bucket.name : bucket.name + "." + kind.str();
-    bucket.flat[kind] =
-        insert(name, DenseElementsAttr::get(bucket.type(element), start), example.getRole(),
-               kind.empty() ? GlobalOp() : bucket.flat[""], kind);
+    RankedTensorType type = isNumber(example) ? bucket.numberType(element) : bucket.type(element);
+    bucket.flat[kind] = insert(name, DenseElementsAttr::get(type, start), example.getRole(),
+                               kind.empty() ? GlobalOp() : bucket.flat[""], kind);
   }
   SmallVector<int32_t> counts(bucket.plan.chunks, DSC_CHUNK_ELEMENTS);
   bool hasPadding = false;
@@ -117,7 +123,7 @@ void FlatGlobals::declare(Bucket &bucket) {
     counts[member.firstChunk + member.chunks - 1] = static_cast<int32_t>(rest);
     hasPadding |= rest != DSC_CHUNK_ELEMENTS;
     for (auto &[kind, global] : bucket.parameters[i].globals) {
-      places[global.getSymNameAttr()] = {&bucket, i, kind};
+      places[global.getSymNameAttr()] = {&bucket, i, kind, isNumber(global)};
     }
   }
   if (hasPadding) {
@@ -137,9 +143,17 @@ void FlatGlobals::placeParts() {
   for (Bucket &bucket : buckets_) {
     for (auto [i, parameter] : llvm::enumerate(bucket.parameters)) {
       for (auto &[kind, global] : parameter.globals) {
+        const ShardBucket::Member &member = bucket.plan.members[i];
+        if (isNumber(global)) { // one a chunk now
+          auto type =
+              RankedTensorType::get({member.chunks, 1}, global.getTensorType().getElementType());
+          global.setValueAttr(
+              DenseElementsAttr::get(type, fillOf(global).getSplatValue<Attribute>()));
+          global.setTypeAttr(TypeAttr::get(type));
+        }
         global.setWithinAttr(PlaceAttr::get(
             module.getContext(), FlatSymbolRefAttr::get(bucket.flat[kind].getSymNameAttr()),
-            bucket.offset(i)));
+            isNumber(global) ? member.firstChunk : bucket.offset(i)));
       }
     }
   }

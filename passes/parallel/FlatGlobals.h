@@ -11,14 +11,18 @@
 
 namespace dsc {
 
-/// A parameter and the globals of its shape that belong to it, by slot kind; the parameter itself
-/// has kind "".
+/// A parameter and the globals that belong to it, by slot kind: those of its shape, and numbers
+/// (run-time scalars, such as its group's learning rate). The parameter itself has kind "".
 struct ShardedParameter {
   GlobalOp parameter;
   llvm::MapVector<llvm::StringRef, GlobalOp> globals;
 };
 
-/// One bucket: its parameters, in flat order, and one global of shape [chunks, 1024] a kind.
+/// Whether `global` is a number of a parameter.
+bool isNumber(GlobalOp global);
+
+/// One bucket: its parameters, in flat order, and one global of shape [chunks, 1024] a kind, or
+/// [chunks, 1] for numbers: each chunk has its parameter's.
 struct Bucket {
   std::string name;
   ShardBucket plan; // members count `parameters`
@@ -28,6 +32,9 @@ struct Bucket {
 
   mlir::RankedTensorType type(mlir::Type element) const {
     return mlir::RankedTensorType::get({plan.chunks, DSC_CHUNK_ELEMENTS}, element);
+  }
+  mlir::RankedTensorType numberType(mlir::Type element) const {
+    return mlir::RankedTensorType::get({plan.chunks, 1}, element);
   }
   mlir::RankedTensorType memberType(size_t member) const {
     GlobalOp parameter = parameters[member].parameter;
@@ -44,6 +51,7 @@ struct FlatPlace {
   const Bucket *bucket = nullptr;
   size_t member = 0;
   llvm::StringRef kind;
+  bool isNumber = false;
 };
 
 /// All buckets of a module.

@@ -15,9 +15,11 @@ namespace dsc {
 ///
 /// Members' values are alike where their ops are: elementwise ops and updates of one kind with
 /// equal attributes whose operands are the members' state, one value that all share, or alike
-/// again. These become one op over [chunks, 1024]. Where the likeness ends, the members' values,
-/// the gradients, are packed. An op is taken over only if it needs one such pack: a sum of two
-/// gradients is computed before it is packed. Flat ops stand right behind their last operand.
+/// again. These become one op over [chunks, 1024]. Numbers of members (their group's learning rate,
+/// norms over all of a member) and arithmetic on them become [chunks, 1]. Where the likeness ends,
+/// the members' values, the gradients, are packed. An op is taken over only if it needs one such
+/// pack: a sum of two gradients is computed before it is packed. Flat ops stand right behind their
+/// last operand.
 class BucketFlattener {
 public:
   BucketFlattener(const Bucket &bucket, const FlatGlobals &globals, mlir::func::FuncOp entry);
@@ -28,6 +30,12 @@ public:
   /// Member `member` of `flat`, in its own shape; a view, made at `builder`'s place.
   mlir::Value memberOf(mlir::OpBuilder &builder, mlir::Value flat, size_t member);
 
+  /// Number `member` of `flat`, one of [chunks, 1], as a scalar; a view.
+  mlir::Value numberOf(mlir::OpBuilder &builder, mlir::Value flat, size_t member);
+
+  /// The sum of squares of each chunk of `flat`, without its padding: [chunks]; right behind it.
+  mlir::Value squaresOf(mlir::Value flat);
+
   /// The flat global of `kind`, read at the entry's start.
   mlir::Value read(llvm::StringRef kind);
 
@@ -35,23 +43,29 @@ public:
   static void setBehind(mlir::OpBuilder &builder, mlir::Value value);
 
 private:
-  enum class Form { shared, splat, state, op, pack };
+  enum class Form { shared, splat, state, op, sumOfSquares, pack };
   /// One value a member, and what they become.
   struct Tuple {
     llvm::SmallVector<mlir::Value> values;
     Form form = Form::pack;
+    bool isNumber = false;                     // one element a member
     llvm::StringRef kind;                      // of state
     llvm::SmallVector<const Tuple *> operands; // of the ops
     llvm::SmallVector<const Tuple *> packs;    // that the flat op needs, each once
     mutable mlir::Value flat;
   };
 
-  const Tuple &intern(llvm::ArrayRef<mlir::Value> values);
-  void classify(Tuple &tuple);
-  bool classifyOps(Tuple &tuple);
+  /// `perMember`: where a scalar could be the number of a bucket's only member, it is that.
+  const Tuple &intern(llvm::ArrayRef<mlir::Value> values, bool perMember = false);
+  void classify(Tuple &tuple, bool perMember);
+  bool isState(Tuple &tuple);
+  bool classifyOps(Tuple &tuple, bool perMember);
+  bool classifySumOfSquares(Tuple &tuple);
   bool isMemberShaped(const Tuple &tuple) const;
   mlir::Value build(const Tuple &tuple);
   void buildOp(const Tuple &tuple);
+  mlir::Value squaresHere(mlir::Value flat);
+  mlir::Value sumsOfMembers(mlir::Value chunkSums);
 
   const Bucket &bucket;
   const FlatGlobals &globals;

@@ -61,7 +61,6 @@ private:
   LogicalResult flattenWrites();
   /// The sums of squares of all members' chunks become one reduction a bucket.
   LogicalResult flattenSquares();
-  Value squaresOf(size_t bucket, Value flat);
   /// Operands of dsc.gradients are parts of the flat gradients.
   void exposeGradients();
   /// Concatenations of consecutive parts of one value are that value.
@@ -101,6 +100,12 @@ LogicalResult EntryRewriter::flattenWrites() {
       values.push_back(set.getValue());
     }
     Value flat = flatteners[index]->flatten(values);
+    // Collectives stand on flat gradients, so updates that read others would miss them.
+    Operation *update = values.front().getDefiningOp();
+    if (update && update->hasTrait<Update>() && flat.getDefiningOp<PackOp>()) {
+      return update->emitError("updates a parameter of ")
+             << bucket.name << " in another way than its neighbours are updated";
+    }
     GlobalOp global = bucket.flat.find(kind)->second;
     OpBuilder builder(entry.getContext());
     BucketFlattener::setBehind(builder, flat);
@@ -116,24 +121,6 @@ LogicalResult EntryRewriter::flattenWrites() {
     }
   }
   return success();
-}
-
-/// Sum of squares of each chunk of `flat`, without its padding: [chunks].
-Value EntryRewriter::squaresOf(size_t index, Value flat) {
-  const Bucket &bucket = globals.buckets()[index];
-  OpBuilder builder(entry.getContext());
-  BucketFlattener::setBehind(builder, flat);
-  ValueBuilder b(builder, NameLoc::get(builder.getStringAttr(bucket.name)));
-  Value x = b.cast(flat, statisticsType(tensorType(flat).getElementType()));
-  if (GlobalOp counts = bucket.chunkElements) {
-    Value elements = b.create<GetGlobalOp>(counts.getTensorType(),
-                                           FlatSymbolRefAttr::get(counts.getSymNameAttr()));
-    Value position = b.create<IotaOp>(
-        RankedTensorType::get({1, DSC_CHUNK_ELEMENTS}, builder.getI32Type()), int64_t(1));
-    x = b.select(b.compare(ComparePredicate::lt, position, elements), x, b.scalar(0, x));
-  }
-  Value sums = b.reduce(ReduceKind::sum, b.mul(x, x), {1});
-  return b.reshape(sums, {bucket.plan.chunks});
 }
 
 LogicalResult EntryRewriter::flattenSquares() {
@@ -176,7 +163,7 @@ LogicalResult EntryRewriter::flattenSquares() {
     for (ChunkSquaresOp sum : list) {
       values.push_back(sum.getX());
     }
-    Value sums = squaresOf(index, flatteners[index]->flatten(values));
+    Value sums = flatteners[index]->squaresOf(flatteners[index]->flatten(values));
     if (list.size() == 1) {
       list[0].getY().replaceAllUsesWith(sums);
       continue;
@@ -263,8 +250,10 @@ void EntryRewriter::readViews() {
     if (!get.use_empty()) {
       BucketFlattener &flattener = *flatteners[indexOf(place->bucket)];
       OpBuilder builder(get);
-      get.getResult().replaceAllUsesWith(
-          flattener.memberOf(builder, flattener.read(place->kind), place->member));
+      Value flat = flattener.read(place->kind);
+      get.getResult().replaceAllUsesWith(place->isNumber
+                                             ? flattener.numberOf(builder, flat, place->member)
+                                             : flattener.memberOf(builder, flat, place->member));
     }
     get.erase();
   }

@@ -102,7 +102,7 @@ void CollectiveInserter::shard(const FlatBucket &bucket) {
     GlobalOp each = global;
     int64_t from = each == weights ? 3 : 1;
     // A step's micro-batches are added up whole and reduced once.
-    if (options.zero >= from && kind != "accumulator") {
+    if (options.zero >= from && kind != "accumulator" && each.getRole() != GlobalRole::runtime) {
       each.setSharded(true);
     }
   }
@@ -203,16 +203,18 @@ void CollectiveInserter::keepGradients(GradientsOp boundary) {
   }
 }
 
-/// The norm adds the sums of all chunks, in one order on all ranks.
+/// Norms add the sums of all their chunks, in one order on all ranks. What is made of gathered sums
+/// is no value of own chunks any more.
 void CollectiveInserter::gatherSums(func::FuncOp last) {
-  Ownership ownership(last);
+  auto ownership = std::make_unique<Ownership>(last);
   for (auto reduce : llvm::to_vector(last.getOps<ReduceOp>())) {
     bool isOfRows = tensorType(reduce.getY()).getRank() == 2 && reduce.getAxes()[0] == 1;
-    if (isOfRows && ownership.chunksOf(reduce.getY())) {
+    if (isOfRows && ownership->chunksOf(reduce.getY())) {
       builder.setInsertionPointAfter(reduce);
       auto gather =
           builder.create<AllGatherOp>(reduce.getLoc(), reduce.getY(), IntegerAttr(), UnitAttr());
       reduce.getY().replaceAllUsesExcept(gather.getY(), gather);
+      ownership = std::make_unique<Ownership>(last);
     }
   }
 }

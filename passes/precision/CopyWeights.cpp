@@ -36,7 +36,7 @@ private:
 /// The optimizer op whose new parameter `set` stores, or null where it stores something else.
 static Operation *updateOf(SetGlobalOp set) {
   auto result = dyn_cast<OpResult>(set.getValue());
-  bool isUpdate = result && isa<AdamOp, SgdOp>(result.getOwner()) && result.getResultNumber() == 0;
+  bool isUpdate = result && result.getOwner()->hasTrait<Update>() && result.getResultNumber() == 0;
   return isUpdate ? result.getOwner() : nullptr;
 }
 

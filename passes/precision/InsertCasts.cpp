@@ -86,7 +86,8 @@ void CastInserter::roundParameter(GetGlobalOp get) {
   Value wide = builder.create<CastOp>(get.getLoc(), type, rounded);
   get.getResult().replaceUsesWithIf(wide, [&](OpOperand &use) {
     Operation *user = use.getOwner();
-    bool isMaster = isa<AdamOp, SgdOp>(user) && use.getOperandNumber() == 0;
+    bool isMaster = (user->hasTrait<Update>() && use.getOperandNumber() == 0) ||
+                    isa<ChunkSquaresOp>(user); // LAMB's norm of the parameter
     return !isMaster && user != rounded.getDefiningOp();
   });
 }
@@ -183,7 +184,7 @@ LogicalResult CastInserter::visit(Operation *op) {
     weak.insert(op->getResult(0));
     return success();
   }
-  if (isa<AdamOp, SgdOp>(op)) {
+  if (op->hasTrait<Update>()) {
     // The update widens the gradient itself.
     OpOperand &gradient = op->getOpOperand(1);
     if (isHalf(gradient.get())) {

@@ -140,6 +140,10 @@ ArrayRef<PrecisionRow> dsc::precisionTable() {
       follow<ChunkSquaresOp>("squares and sums in f32"),
       untouched<AdamOp>("f32 parameters and moments, the gradient as it comes"),
       untouched<SgdOp>("f32 parameters and moments, the gradient as it comes"),
+      untouched<LionOp>("f32 parameters and moments, the gradient as it comes"),
+      untouched<AdagradOp>("f32 parameters and sums, the gradient as it comes"),
+      untouched<LambOp>("f32 parameters and moments, the gradient as it comes"),
+      untouched<LambStepOp>("f32 parameters and directions"),
       // Memory
       untouched<GlobalOp>(kGlobal),
       untouched<GetGlobalOp>(kGlobal),

@@ -23,10 +23,10 @@ static int64_t elementsOf(Value value) { return tensorType(value).getNumElements
 static int64_t arenaBytes(Value value) { return dsc_align(tensorBytes(tensorType(value))); }
 
 bool dsc::isFusable(Operation *op) {
-  return op->hasTrait<Elementwise>() ||
+  return op->hasTrait<Elementwise>() || op->hasTrait<Update>() ||
          isa<BroadcastOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, LayerNormOp, LayerNormGradOp,
              RmsNormOp, RmsNormGradOp, BatchNormOp, BatchNormGradOp, CrossEntropyOp,
-             CrossEntropyGradOp, AdamOp, SgdOp>(op);
+             CrossEntropyGradOp>(op);
 }
 
 bool dsc::isStorageView(Operation *op) {

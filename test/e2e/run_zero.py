@@ -21,6 +21,14 @@ CASES = {
     "batchnorm": ("mlp_batchnorm-R20.onnx", ["--optimizer=adam"]),
     "recompute": ("nanogpt-D20.onnx", ["--recompute=full"]),
 }
+# The other optimizers, on two ranks: LAMB's norms are of whole parameters, wherever their chunks are.
+OPTIMIZERS = {
+    "lion-fp16": ("mlp-R20.onnx", ["--optimizer=lion", "--fp16"]),
+    "adagrad-bf16": ("mlp-R20.onnx", ["--optimizer=adagrad", "--initial-accumulator=0.5", "--bf16"]),
+    "lamb": ("nanogpt-D20.onnx", ["--optimizer=lamb", "--weight-decay=0.01", "--no-decay=norm,bias"]),
+    "lamb-bf16": ("nanogpt-D20.onnx", ["--optimizer=lamb", "--weight-decay=0.01", "--group=c_proj.*:lr=0.01", "--bf16"]),
+    "adam-groups": ("mlp-R20.onnx", ["--optimizer=adam", "--no-decay=norm,bias", "--group=weight:lr=0.01,weight-decay=0.5"]),
+}  # fmt: skip
 STAGES = (0, 1, 2, 3)
 
 
@@ -71,9 +79,9 @@ class Zero:
         wrong = [key for key in right[1] if got[1][key] != right[1][key]]
         assert not wrong, f"{what}: other weights of {', '.join(wrong)}"
 
-    def stages(self, name, file, flags):
+    def stages(self, name, file, flags, counts=(2, 4)):
         """Every stage gives the same bits, with buckets of any size."""
-        for ranks in (2, 4):
+        for ranks in counts:
             expected = self.train(self.compile(f"{name}-0", file, *flags), file, ranks)
             for stage in STAGES:
                 for size in ([], ["--bucket-bytes=4096"]):
@@ -145,6 +153,8 @@ def main():
     zero = Zero(suite)
     for name, (file, flags) in CASES.items():
         suite.run(f"stages-{name}", lambda name=name, file=file, flags=flags: zero.stages(name, file, flags))
+    for name, (file, flags) in OPTIMIZERS.items():
+        suite.run(f"stages-{name}", lambda name=name, file=file, flags=flags: zero.stages(name, file, flags, (2,)))
     suite.run("accumulation", zero.accumulation)
     suite.run("alone", zero.alone)
     suite.run("bytes", zero.bytes)

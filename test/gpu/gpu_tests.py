@@ -9,7 +9,8 @@ Groups:
 * libraries: runtime-cuda-tests, the device and the plans of cuBLASLt and cuDNN beside plain loops.
 * models: small exports of every family in fp32. Gradients of one step, parameter by parameter, are within 1e-4 of the CPU
   program's: |g - g_cpu| <= 1e-4 max(|g_cpu|, 1e-3 |all gradients|), since the gradient of a parameter that does not matter (a
-  bias before a norm) is rounding alone. Loss and norm of five steps agree within 1e-4 times 1.5 a step.
+  bias before a norm) is rounding alone. Loss and norm of five steps agree within 1e-4 times 1.5 a step. One of them is made
+  with each further optimizer, too, with groups and a schedule.
 * halves: the GPT example in bf16 and fp16; loss and norm of the first step within eight roundings of the type.
   Two runs of one program give the same weights, byte for byte. A gradient that overflows ends the run and names the op.
 * curves: 200 steps of it; the loss, smoothed over 20 steps, stays within 2% (bf16) and 1% (fp16) of fp32's, as on the CPU
@@ -43,6 +44,11 @@ MODELS = [
     "cnn_grouped-D20", "nanogpt-D20", "nanogpt_eager-R20", "gpt2_sdpa-D20", "gpt2_eager_mask-T20-fresh", "class_token-R20",
     "relative_bias-R20", "llama_sdpa-R20", "bert_eager-R20", "packed_projection-R20",
 ]  # fmt: skip
+# Programs of one small model for each further optimizer, with parameter groups and a schedule.
+OPTIMIZERS = {
+    "sgd": ["--optimizer=sgd", "--momentum=0.9", "--nesterov"], "lion": ["--optimizer=lion", "--no-decay=norm,bias"],
+    "adagrad": ["--optimizer=adagrad", "--schedule=cosine,warmup=2"], "lamb": ["--optimizer=lamb", "--group=weight:lr=0.01,weight-decay=0.1"],
+}  # fmt: skip
 SMOKE_MODELS = ["mlp-R20", "cnn-D20", "nanogpt-D20"]
 BOUND, GROWTH, STEPS = 1e-4, 1.5, 5
 ROUNDOFF = {"bf16": 2.0**-8, "fp16": 2.0**-11}
@@ -119,6 +125,8 @@ class Pack:
             execute(self.build / "bin" / "codegen_test", timeout=3600, environment={"DSC_RECORD_KERNELS": str(self.folder / "kernels")})
         for name in (SMOKE_MODELS if self.smoke else MODELS) if "models" in self.groups else []:
             self.make_model(name)
+        for kind, flags in OPTIMIZERS.items() if "models" in self.groups and not self.smoke else []:
+            self.make_model("mlp-R20", f"mlp-R20-{kind}", flags)
         for precision in ("fp32", *ROUNDOFF) if {"halves", "curves"} & set(self.groups) else []:
             self.make_example(precision)
         if "ranks" in self.groups:
@@ -126,12 +134,13 @@ class Pack:
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=self.root, capture_output=True, text=True)
         (self.folder / "about.json").write_text(json.dumps({"commit": commit.stdout.strip()}))
 
-    def make_model(self, name):
+    def make_model(self, name, program=None, further=()):
         entry = self.references["models"][name + ".onnx"]
-        shutil.copy(self.models / entry["data"], self.folder / "programs" / f"{name}.npz")
+        program = program or name
+        shutil.copy(self.models / entry["data"], self.folder / "programs" / f"{program}.npz")
         dims = [flag for dim in entry["dims"] for flag in ("--dim", dim)]
-        flags = [f"--loss={self.references['loss']}", f"--labels={entry['labels']}", "--clip=1", *dims]
-        self.make_pair(name, self.models / (name + ".onnx"), flags)
+        flags = [f"--loss={self.references['loss']}", f"--labels={entry['labels']}", "--clip=1", *dims, *further]
+        self.make_pair(program, self.models / (name + ".onnx"), flags)
 
     def make_example(self, precision):
         example = self.root / "docs" / "examples" / "shakespeare"

@@ -35,3 +35,41 @@ func.func @sgd(%p: tensor<8xf64>, %g: tensor<8xf64>, %s: tensor<f32>, %ok: tenso
       : (tensor<8xf64>, tensor<8xf64>, tensor<8xf64>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<i1>) -> (tensor<8xf64>, tensor<8xf64>)
   return
 }
+
+// In a bucket what depends on a parameter's group has one number a chunk.
+// CHECK-LABEL: func.func @adam_rows
+func.func @adam_rows(%p: tensor<3x1024xf32>, %n: tensor<3x1xf32>, %s: tensor<f32>, %ok: tensor<i1>) {
+  // CHECK: dsc.adam %{{.+}} {decoupled = true}
+  %r:3 = dsc.adam %p, %p, %p, %p, %s, %n, %s, %s, %s, %n, %s, %ok {decoupled = true}
+      : (tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<f32>, tensor<3x1xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<3x1xf32>, tensor<f32>, tensor<i1>)
+      -> (tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1024xf32>)
+  return
+}
+
+// With a copy in half.
+// CHECK-LABEL: func.func @lion
+func.func @lion(%p: tensor<8xf32>, %g: tensor<8xbf16>, %s: tensor<f32>, %ok: tensor<i1>) {
+  // CHECK: dsc.lion %{{.+}} -> (tensor<8xf32>, tensor<8xf32>, tensor<8xbf16>)
+  %r:3 = dsc.lion %p, %g, %p, %s, %s, %s, %s, %s, %ok
+      : (tensor<8xf32>, tensor<8xbf16>, tensor<8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<i1>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xbf16>)
+  return
+}
+
+// CHECK-LABEL: func.func @adagrad
+func.func @adagrad(%p: tensor<8xf64>, %s: tensor<f32>, %ok: tensor<i1>) {
+  // CHECK: dsc.adagrad %{{.+}} -> (tensor<8xf64>, tensor<8xf64>)
+  %r:2 = dsc.adagrad %p, %p, %p, %s, %s, %s, %s, %s, %s, %ok
+      : (tensor<8xf64>, tensor<8xf64>, tensor<8xf64>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<i1>) -> (tensor<8xf64>, tensor<8xf64>)
+  return
+}
+
+// CHECK-LABEL: func.func @lamb
+func.func @lamb(%p: tensor<3x1024xf32>, %n: tensor<3x1xf32>, %s: tensor<f32>, %ok: tensor<i1>) {
+  // CHECK: dsc.lamb %
+  %u:3 = dsc.lamb %p, %p, %p, %p, %s, %s, %s, %n, %s, %ok
+      : (tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<3x1xf32>, tensor<f32>, tensor<i1>)
+      -> (tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1024xf32>)
+  // CHECK: dsc.lamb_step %{{.+}} -> (tensor<3x1024xf32>, tensor<3x1024xf16>)
+  %r:2 = dsc.lamb_step %p, %u#0, %n, %ok : (tensor<3x1024xf32>, tensor<3x1024xf32>, tensor<3x1xf32>, tensor<i1>) -> (tensor<3x1024xf32>, tensor<3x1024xf16>)
+  return
+}

@@ -79,6 +79,58 @@ TEST(Schedule, PlainOnesAreFactorsOfTheRate) {
   EXPECT_EQ(Schedule::parse("constant")->rate(0.25, 9, 10), 0.25);
 }
 
+/// The formula that runtime/abi.h states of the table, for the update behind k others.
+static std::array<double, 3> evaluate(const Schedule::Table &table, double k, double base,
+                                      double beta1, double beta2) {
+  std::array<double, 3> result = {0, beta1, beta2};
+  double rate = 0, factor = 1;
+  for (size_t piece = 0; piece < DSC_SCHEDULE_PIECES; ++piece) {
+    auto row = [&](dsc_schedule_row which) { return table[which * DSC_SCHEDULE_PIECES + piece]; };
+    if (k < row(DSC_SCHEDULE_BEGIN) || k >= row(DSC_SCHEDULE_END)) {
+      continue;
+    }
+    double t = (k - row(DSC_SCHEDULE_ORIGIN)) / row(DSC_SCHEDULE_WIDTH);
+    const double stairs = row(DSC_SCHEDULE_STAIRS), curve = row(DSC_SCHEDULE_CURVE);
+    t = stairs > 0 ? std::floor(t * stairs) / stairs : t;
+    t = std::min(std::max(t, 0.0), row(DSC_SCHEDULE_LIMIT));
+    const double share = curve == DSC_CURVE_COSINE    ? (1 + std::cos(M_PI * t)) / 2
+                         : curve == DSC_CURVE_LOG     ? std::log(1 + t)
+                         : curve == DSC_CURVE_INVERSE ? 1 / (1 + t)
+                                                      : t;
+    rate += row(DSC_SCHEDULE_RATE) + row(DSC_SCHEDULE_RATE_SPAN) * share;
+    factor += row(DSC_SCHEDULE_FACTOR) + row(DSC_SCHEDULE_FACTOR_SPAN) * share;
+    result[1] += row(DSC_SCHEDULE_BETA1) + row(DSC_SCHEDULE_BETA1_SPAN) * share;
+    result[2] += row(DSC_SCHEDULE_BETA2);
+  }
+  result[0] = rate + factor * base;
+  return result;
+}
+
+TEST(Schedule, TheTableIsTheSchedule) {
+  for (const char *text :
+       {"constant", "constant,warmup=5", "linear,warmup=0.1,end=0.25", "linear,total=20",
+        "cosine,warmup=10,total=80,end=0.125", "cosine,warmup=50,total=40", "WarmupLR",
+        "WarmupLR,warmup_max_lr=1,warmup_num_steps=4,warmup_type=linear",
+        "WarmupDecayLR,warmup_num_steps=7,warmup_min_lr=0.01", "WarmupCosineLR,warmup_num_steps=9",
+        "OneCycle,cycle_min_lr=0.1,cycle_max_lr=1,cycle_first_step_size=13,decay_lr_rate=0.5,"
+        "decay_step_size=3,cycle_first_stair_count=4",
+        "OneCycle,cycle_min_lr=0.1,cycle_max_lr=1,cycle_first_step_size=13,"
+        "cycle_second_step_size=7,cycle_momentum=false",
+        "LRRangeTest,lr_range_test_step_size=6,lr_range_test_staircase=true"}) {
+    Schedule schedule = *Schedule::parse(text);
+    const Schedule::Table table = schedule.table(100, 0.9, 0.999);
+    for (int64_t step = 1; step <= 130; ++step) {
+      const auto told = evaluate(table, static_cast<double>(step - 1), 0.3, 0.9, 0.999);
+      EXPECT_NEAR(told[0], schedule.rate(0.3, step, 100), 1e-14) << text << ", step " << step;
+      auto betas = schedule.betas(step, 100).value_or(std::pair{0.9, 0.999});
+      EXPECT_NEAR(told[1], betas.first, 1e-14) << text << ", step " << step;
+      EXPECT_NEAR(told[2], betas.second, 1e-14) << text << ", step " << step;
+    }
+  }
+  // A table that nobody has filled is the constant schedule.
+  EXPECT_EQ(evaluate({}, 7, 0.3, 0.9, 0.999), (std::array<double, 3>{0.3, 0.9, 0.999}));
+}
+
 TEST(Schedule, ErrorsNameTheKeyAndTheNearestOne) {
   for (auto [text, message] :
        {std::pair{"WarmupLr", "did you mean WarmupLR?"},

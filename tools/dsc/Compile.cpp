@@ -6,6 +6,7 @@
 #include "ir/Recompute.h"
 #include "passes/precision/Casts.h"
 #include "tools/dsc/ArenaLimit.h"
+#include "tools/dsc/CheckGroups.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/ConfigFlags.h"
 #include "tools/dsc/Diagnostics.h"
@@ -195,6 +196,10 @@ static std::vector<std::pair<std::string, std::string>> choicesOf(ModuleOp modul
   std::string optimizer = options->optimizer + ", lr " + shortest(options->lr) + ", weight decay " +
                           shortest(options->weightDecay);
   optimizer += options->clip > 0 ? ", clip " + shortest(options->clip) : ", no clipping";
+  for (const std::string &group : options->groups) {
+    optimizer += ", group " + group;
+  }
+  optimizer += options->noDecay.empty() ? "" : ", no decay of " + options->noDecay;
   if (options->accumulate != 1) {
     optimizer += ", accumulation of ";
     optimizer +=
@@ -257,6 +262,13 @@ public:
           (failedPhase.phase == Phase::Autodiff || failedPhase.phase == Phase::Recompute) &&
           !failedPhase.crashed && request.failIn.empty();
       return isUsers ? int(kUserError) : reportInternal(failedPhase);
+    }
+    // The parameters are known now.
+    if (auto manifest = (*module)->getAttrOfType<StringAttr>("dsc.manifest")) {
+      if (std::string wrong = checkGroups(manifest.getValue()); !wrong.empty()) {
+        (void)(dsc::emitError(module->getLoc(), ErrorId::FlagValue) << wrong);
+        return kUserError;
+      }
     }
     if (request.emit == kPtx) {
       FailureOr<std::string> ptx = emitDeviceText(*module);
@@ -455,6 +467,13 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
   }
   if (!llvm::is_contained(table.given(), "weight-decay")) {
     options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
+  }
+  // The optimizers' own defaults: Chen et al. 2023, torch.optim.Adagrad.
+  if (options.optimizer == "lion" && !llvm::is_contained(table.given(), "beta2")) {
+    options.beta2 = 0.99;
+  }
+  if (options.optimizer == "adagrad" && !llvm::is_contained(table.given(), "eps")) {
+    options.epsilon = 1e-10;
   }
   if (std::string notice = settleTarget(options, table.given());
       request.from.empty() && !notice.empty()) {

@@ -439,28 +439,37 @@ private:
       }
       return;
     }
+    // DeepSpeed compares names of its own without case, and takes others from torch.optim.
+    static const std::map<std::string, std::vector<std::string>> known = {
+        {"adam", {"lr", "betas", "eps", "weight_decay", "adam_w_mode"}},
+        {"adamw", {"lr", "betas", "eps", "weight_decay", "adam_w_mode"}},
+        {"sgd", {"lr", "momentum", "dampening", "weight_decay", "nesterov"}},
+        {"lion", {"lr", "betas", "weight_decay"}},
+        {"adagrad", {"lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"}},
+        {"lamb", {"lr", "betas", "eps", "weight_decay", "max_coeff", "min_coeff"}},
+    };
     const std::string type = values["optimizer.type"].get<std::string>(), kind = lower(type);
-    const bool isAdam = kind == "adam" || kind == "adamw";
-    if (!isAdam && type != "SGD" && kind != "sgd") {
+    auto found = known.find(kind);
+    if (found == known.end()) {
       if (isGiven("optimizer")) {
         config.notes.push_back("optimizer.type = \"" + type +
                                "\" and its parameters are overridden by --optimizer");
         setting("optimizer.type", type + ", overridden by --optimizer");
       } else if (!isIgnored("optimizer.type")) {
-        problem("optimizer.type", "is \"" + type +
-                                      "\", and dsc has Adam, AdamW and SGD: choose one of them, "
-                                      "there or with --optimizer=adamw|adam|sgd");
+        problem("optimizer.type",
+                "is \"" + type +
+                    "\", and dsc has Adam, AdamW, SGD, Lion, Adagrad and Lamb: choose one of them, "
+                    "there or with --optimizer=adamw|adam|sgd|lion|adagrad|lamb");
       }
       return;
     }
-    static const std::vector<std::string> adamKeys = {"lr", "betas", "eps", "weight_decay",
-                                                      "adam_w_mode"};
-    static const std::vector<std::string> sgdKeys = {"lr", "momentum", "dampening", "weight_decay",
-                                                     "nesterov"};
-    const std::vector<std::string> &keys = isAdam ? adamKeys : sgdKeys;
+    const std::vector<std::string> &keys = found->second;
+    auto takes = [&](const char *key) {
+      return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
     for (const auto &[path, value] : values) {
       if (path.compare(0, prefix.size(), prefix) == 0 &&
-          std::find(keys.begin(), keys.end(), path.substr(prefix.size())) == keys.end()) {
+          !takes(path.substr(prefix.size()).c_str())) {
         problem(path, "is no parameter of " + type + ", which takes " + listed(keys, "and"));
       }
     }
@@ -469,7 +478,7 @@ private:
     }
     // "AdamW" is decoupled whatever adam_w_mode says.
     const bool isPlain = kind == "adam" && !isTrue(prefix + "adam_w_mode", true);
-    const std::string chosen = !isAdam ? "sgd" : isPlain ? "adam" : "adamw";
+    const std::string chosen = kind == "adam" && !isPlain ? "adamw" : kind;
     if (isGiven("optimizer")) {
       config.notes.push_back("optimizer.type = \"" + type +
                              "\" is overridden by --optimizer, and "
@@ -479,18 +488,32 @@ private:
       config.flags.push_back({"optimizer.type", "optimizer", chosen});
       setting("optimizer.type", type + " (--optimizer=" + chosen + ")");
     }
-    flag(prefix + "lr", "lr", number(prefix + "lr"));
+    // torch.optim.Adagrad has defaults of its own.
+    auto own = [&](const char *key, const char *name, const char *ofAdagrad) {
+      const bool isOther = kind == "adagrad" && !has(prefix + key);
+      flag(prefix + key, name, isOther ? ofAdagrad : number(prefix + key));
+    };
+    own("lr", "lr", "0.01");
     flag(prefix + "weight_decay", "weight-decay", number(prefix + "weight_decay"));
     if (isGiven("optimizer")) {
       return;
     }
-    if (isAdam) {
-      flag(prefix + "eps", "eps", number(prefix + "eps"));
-      betas(prefix + "betas");
-      return;
+    if (takes("eps")) {
+      own("eps", "eps", "1e-10");
     }
-    flag(prefix + "momentum", "momentum", number(prefix + "momentum"));
-    flag(prefix + "dampening", "dampening", number(prefix + "dampening"));
+    if (takes("betas")) {
+      betas(prefix + "betas");
+    }
+    for (auto [key, name] : {std::pair{"momentum", "momentum"},
+                             {"dampening", "dampening"},
+                             {"lr_decay", "lr-decay"},
+                             {"initial_accumulator_value", "initial-accumulator"},
+                             {"max_coeff", "max-coeff"},
+                             {"min_coeff", "min-coeff"}}) {
+      if (takes(key)) {
+        flag(prefix + key, name, number(prefix + key));
+      }
+    }
     if (isTrue(prefix + "nesterov")) {
       flag(prefix + "nesterov", "nesterov", "");
     }

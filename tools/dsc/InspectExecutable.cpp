@@ -4,6 +4,7 @@
 
 #include "runtime/Executable.h"
 #include "runtime/Info.h"
+#include "runtime/LearningRates.h"
 #include "runtime/Schedule.h"
 #include "runtime/Startup.h"
 #include "tools/dsc/Commands.h"

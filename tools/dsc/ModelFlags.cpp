@@ -3,6 +3,7 @@
 #include "tools/dsc/ModelFlags.h"
 
 #include "ir/Recompute.h"
+#include "runtime/ParameterGroups.h"
 #include "runtime/Schedule.h"
 #include "tools/dsc/MachineGpu.h"
 
@@ -108,7 +109,8 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   precision("bf16", "mixed precision in bfloat16: fp32 weights and updates, half compute");
   precision("fp16", "mixed precision in float16, with loss scaling");
   table.section("Optimizer and step");
-  table.choice("optimizer", {"adamw", "adam", "sgd"}, options.optimizer, "default: adamw");
+  table.choice("optimizer", {"adamw", "adam", "sgd", "lion", "adagrad", "lamb"}, options.optimizer,
+               "default: adamw");
   table.add({"accumulate", "N|any", "largest number of micro-batches a step (default: 1)",
              [&](StringRef given) {
                if (given == "any") {
@@ -120,15 +122,24 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
                           : std::string();
              }});
   table.boolean("nesterov", options.nesterov, "SGD: Nesterov momentum");
+  table.real("initial-accumulator", "X", options.initialAccumulator,
+             "Adagrad: where the sums of squares start (default: 0)");
   table.onOff(
       "deterministic", options.deterministic,
       "the same bits in every run (default: on); off lets CUDA's libraries add in any order");
   table.section("Defaults of run-time values (the executable takes the same flags)");
   table.real("lr", "X", options.lr, "learning rate (default: 0.001)");
   table.real("weight-decay", "X", options.weightDecay, "weight decay (default: 0.01 for adamw)");
-  table.real("beta1", "X", options.beta1, "Adam: decay of the first moment");
-  table.real("beta2", "X", options.beta2, "Adam: decay of the second moment");
-  table.real("eps", "X", options.epsilon, "Adam: added to the root of the second moment");
+  table.real("beta1", "X", options.beta1,
+             "decay of the first moment, of Lion's direction (default: 0.9)");
+  table.real("beta2", "X", options.beta2,
+             "decay of the second moment (default: 0.999), of Lion's momentum (0.99)");
+  table.real("eps", "X", options.epsilon,
+             "added to the root of the second moment (default: 1e-8, adagrad: 1e-10)");
+  table.real("lr-decay", "X", options.lrDecay,
+             "Adagrad: step t goes by lr / (1 + (t - 1) X) (default: 0)");
+  table.real("min-coeff", "X", options.minCoeff, "LAMB: least trust ratio (default: 0.01)");
+  table.real("max-coeff", "X", options.maxCoeff, "LAMB: largest trust ratio (default: 10)");
   table.real("momentum", "X", options.momentum, "SGD: momentum");
   table.real("dampening", "X", options.dampening, "SGD: dampening");
   table.real("clip", "X", options.clip, "clip gradients to this global L2 norm (default: off)");
@@ -148,6 +159,20 @@ void dsc::addTrainingFlags(FlagTable &table, CompileOptions &options) {
   table.add({"schedule", "NAME,key=value,..", Schedule::help(), [&](StringRef given) {
                options.schedule = given.str();
                return Schedule::parse(options.schedule).status().message();
+             }});
+  table.add({"group", "REGEX:lr=..,weight-decay=..",
+             "learning rate and weight decay of the parameters whose names match; may be given "
+             "several times, the first that matches counts",
+             [&](StringRef given) {
+               options.groups.push_back(given.str());
+               return ParameterGroups::checkGroup(given.str());
+             }});
+  table.add({"no-decay", "REGEX|norm,bias",
+             "no weight decay for the parameters whose names match, or that belong to "
+             "normalizations or are biases",
+             [&](StringRef given) {
+               options.noDecay = given.str();
+               return ParameterGroups::checkNoDecay(given.str());
              }});
   table.section("Target");
   table.choice("target", {"auto", "cpu", "cuda"}, options.target,
@@ -213,6 +238,12 @@ std::string dsc::checkOptions(const CompileOptions &options) {
   if (options.beta1 < 0 || options.beta1 >= 1 || options.beta2 < 0 || options.beta2 >= 1) {
     return "flags '--beta1' and '--beta2' must lie in [0, 1)";
   }
+  if (options.lrDecay < 0 || options.initialAccumulator < 0 || options.minCoeff < 0 ||
+      options.maxCoeff < options.minCoeff) {
+    return "flags '--lr-decay' and '--initial-accumulator' must not be negative, nor "
+           "'--min-coeff', "
+           "and '--max-coeff' is at least that";
+  }
   if (options.lossScale < 0 || options.lossScaleWindow < 1 || options.hysteresis < 1 ||
       options.minLossScale <= 0 || options.initialScalePower < 0 ||
       options.initialScalePower > 62) {
@@ -227,6 +258,18 @@ std::string dsc::checkOptions(const CompileOptions &options) {
   if (isScaled && options.precision != "fp16") {
     return "flags of the loss scale need --fp16: gradients of --" + options.precision +
            " are not scaled";
+  }
+  const std::string &kind = options.optimizer;
+  if ((options.initialAccumulator != plain.initialAccumulator ||
+       options.lrDecay != plain.lrDecay) &&
+      kind != "adagrad") {
+    return "flags '--initial-accumulator' and '--lr-decay' are those of --optimizer=adagrad, not "
+           "of " +
+           kind;
+  }
+  if ((options.minCoeff != plain.minCoeff || options.maxCoeff != plain.maxCoeff) &&
+      kind != "lamb") {
+    return "flags '--min-coeff' and '--max-coeff' are those of --optimizer=lamb, not of " + kind;
   }
   if (options.nesterov && (options.momentum <= 0 || options.dampening != 0)) {
     return "flag '--nesterov' needs --momentum above 0 and no dampening, as torch.optim.SGD does";

@@ -211,6 +211,25 @@ TEST(KernelText, AdamW) {
   EXPECT_EQ(count(kernel.ptx, kWideStore), 3);
 }
 
+// The same over a bucket with a learning rate and a decay a chunk: as wide, and two small loads
+// more.
+TEST(KernelText, AdamWOfABucket) {
+  const std::string full = "37693x1024xf32", one = "37693x1xf32";
+  std::string f = tensor(full), n = tensor(one), s = "tensor<f32>";
+  std::string body = "%p, %m, %v = dsc.adam %a0, %a1, %a2, %a3, %a4, %a5, %a6, %a7, %a8, %a9, "
+                     "%a10, %a11 {decoupled = true} : (" +
+                     f + ", " + f + ", " + f + ", " + f + ", " + s + ", " + n + ", " + s + ", " +
+                     s + ", " + s + ", " + n + ", " + s + ", tensor<i1>) -> (" + f + ", " + f +
+                     ", " + f + ")";
+  DeviceKernelCase kernel = compile(
+      kernelModule(attributes("elementwise", "37693, 1024", 2),
+                   {full, full, full, full, "f32", one, "f32", "f32", "f32", one, "f32", "i1"},
+                   body, "%p, %m, %v", {full, full, full}),
+      1, 80);
+  EXPECT_EQ(count(kernel.ptx, kWideLoad), 4) << kernel.ptx;
+  EXPECT_EQ(count(kernel.ptx, kWideStore), 3);
+}
+
 // Layer norm's backward and the gradients of its weights in one pass over the rows, f32 sums in
 // registers.
 TEST(KernelText, LayerNormBackward) {

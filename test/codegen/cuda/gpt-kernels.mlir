@@ -4,4 +4,4 @@
 // RUN: dsc-opt %t.mlir --dsc-phase-autodiff --dsc-phase-fusion --dsc-phase-memory --dsc-build-kernels --dsc-lower-kernels > %t.out
 // RUN: grep -c "nvvm.kernel" %t.out | FileCheck %s
 
-// CHECK: {{^}}61{{$}}
+// CHECK: {{^}}65{{$}}

@@ -59,6 +59,8 @@ protected:
     options.epsilon = number("epsilon");
     options.weightDecay = number("weight_decay");
     options.momentum = number("momentum");
+    options.lrDecay = number("lr_decay");
+    options.initialAccumulator = number("initial_accumulator");
     options.labelSmoothing = number("label_smoothing");
     options.ignoreIndex = *root().getInteger("ignore_index");
     return options;
@@ -136,7 +138,7 @@ TEST_P(Training, AgreesWithPyTorch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, Training, ::testing::Range(0, 6));
+INSTANTIATE_TEST_SUITE_P(Runs, Training, ::testing::Range(0, 8));
 
 /// Evaluation: sums over samples with their weights, in inference form.
 TEST(Evaluation, WeighsSamples) {

@@ -153,8 +153,8 @@ module {
 
 // -----
 
-// expected-error @below {{unknown optimizer 'lion'; choose --optimizer=adamw|adam|sgd}}
-module attributes {dsc.options = {optimizer = "lion"}} {
+// expected-error @below {{unknown optimizer 'muon'; choose --optimizer=adamw|adam|sgd|lion|adagrad|lamb}}
+module attributes {dsc.options = {optimizer = "muon"}} {
   func.func @forward() {
     return
   }

@@ -56,6 +56,14 @@ module attributes {dsc.options = {loss = "mean", optimizer = "adam", accumulate 
 // CHECK: %[[T:.+]] = dsc.add %[[STEP]]
 // CHECK: %[[APPLIED:.+]] = dsc.select %[[OK]], %[[T]], %[[STEP]]
 // CHECK: dsc.set_global @state.step, %[[APPLIED]]
+// The rate is that of the parameter's group, as the schedule's table has it after as many updates.
+// CHECK: %[[TABLE:.+]] = dsc.get_global @rt.schedule : tensor<14x4xf64>
+// CHECK: %[[K:.+]] = dsc.cast %[[STEP]] : (tensor<f32>) -> tensor<f64>
+// CHECK: dsc.compare %[[K]], %{{.+}} {predicate = #dsc.compare_predicate<ge>} : (tensor<f64>, tensor<4xf64>) -> tensor<4xi1>
+// CHECK: dsc.cos
+// CHECK: %[[OWN:.+]] = dsc.get_global @bias.lr
+// CHECK: %[[SCALED:.+]] = dsc.mul %{{.+}}, %[[OWN]]
+// CHECK: dsc.add %{{.+}}, %[[SCALED]]
 // CHECK: dsc.adam %{{.+}}, %[[GB]], {{.*}}%[[OK]] {decoupled = false}
 // CHECK: %[[W1:.+]], %{{.+}}, %{{.+}} = dsc.adam %{{.+}}, %[[GW]], {{.*}}%[[OK]] {decoupled = false}
 // CHECK: dsc.set_global @weight, %[[W1]]

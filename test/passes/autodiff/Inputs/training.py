@@ -12,6 +12,7 @@ import torch.nn.functional as F
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(3)
 LR, BETAS, EPS, DECAY, CLIP, MOMENTUM, DAMPENING = 2**-5, (0.875, 0.9375), 2**-20, 0.125, 0.25, 0.75, 0.25
+LR_DECAY, ACCUMULATOR = 0.5, 0.25
 SMOOTHING, IGNORE = 0.125, -7
 
 start = {"w1": torch.randn(3, 5), "b1": torch.randn(5), "gamma": torch.rand(5) + 0.5, "beta": torch.randn(5),
@@ -26,6 +27,29 @@ labels[2, 1] = IGNORE
 labels[3] = IGNORE
 
 
+class Lamb:
+    """DeepSpeed's FusedLamb with its default limits of the trust ratio. (Lion is not here: the bias before the batch norm has no
+    gradient but rounding, of which Lion takes the sign.)"""
+
+    def __init__(self, parameters):
+        self.parameters, self.t = parameters, 0
+        self.m, self.v = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+
+    def zero_grad(self):
+        for p in self.parameters:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self):
+        self.t += 1
+        for p, m, v in zip(self.parameters, self.m, self.v):
+            m.mul_(BETAS[0]).add_((1 - BETAS[0]) * p.grad)
+            v.mul_(BETAS[1]).add_((1 - BETAS[1]) * p.grad**2)
+            direction = m / (v.sqrt() + EPS) + DECAY * p
+            ratio = (p.norm() / direction.norm()).clamp(0.01, 10) if p.norm() > 0 and direction.norm() > 0 else 1
+            p.sub_(LR * math.sqrt(1 - BETAS[1] ** self.t) / (1 - BETAS[0] ** self.t) * ratio * direction)
+
+
 def forward(p, batch):
     h = F.batch_norm(batch @ p["w1"] + p["b1"], p["running_mean"], p["running_var"], p["gamma"], p["beta"], True, 0.1)
     return F.relu(h) @ p["w2"].T
@@ -38,6 +62,10 @@ def run(kind, mean, micro_batches, clip):
         optimizer = torch.optim.SGD(trained, LR, MOMENTUM, DAMPENING, DECAY)
     elif kind == "nesterov":
         optimizer = torch.optim.SGD(trained, LR, MOMENTUM, 0, DECAY, nesterov=True)
+    elif kind == "adagrad":
+        optimizer = torch.optim.Adagrad(trained, LR, LR_DECAY, DECAY, ACCUMULATOR, EPS)
+    elif kind == "lamb":
+        optimizer = Lamb(trained)
     else:
         make = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
         optimizer = make(trained, LR, BETAS, EPS, DECAY)
@@ -77,9 +105,10 @@ def run(kind, mean, micro_batches, clip):
 
 runs = [run(*arguments) for arguments in [
     ("adamw", "micro-batch", 1, 0), ("adam", "micro-batch", 2, CLIP), ("adamw", "global", 2, 0), ("sgd", "global", 1, CLIP),
-    ("sgd", "micro-batch", 2, 0), ("nesterov", "micro-batch", 1, 0)]]
+    ("sgd", "micro-batch", 2, 0), ("nesterov", "micro-batch", 1, 0), ("adagrad", "global", 2, 0), ("lamb", "micro-batch", 2, CLIP)]]
 with open("training.json", "w") as f:
     json.dump({"lr": LR, "betas": BETAS, "epsilon": EPS, "weight_decay": DECAY, "momentum": MOMENTUM,
+               "lr_decay": LR_DECAY, "initial_accumulator": ACCUMULATOR,
                "label_smoothing": SMOOTHING, "ignore_index": IGNORE, "infinite": [1, 0, 3, 1],
                "start": {name: value.flatten().tolist() for name, value in start.items()},
                "x": torch.where(torch.isinf(x), 0.0, x).flatten().tolist(), "labels": labels.flatten().tolist(),
