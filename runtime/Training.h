@@ -88,7 +88,7 @@ private:
   int64_t evalSteps = 0; ///< 0 with evalEpochs false: at the end only
   bool evalEpochs = false;
   RunState state;
-  int64_t applied = 0; ///< updates so far, of steps that are reported: the schedule's time
+  int64_t applied = 0;     ///< updates so far, of steps that are reported: the schedule's time
   bool isBest = false;     ///< the evaluation of this step was the best so far
   bool saveFailed = false; ///< so that a full disk is not tried again at the end
   std::deque<Submitted> submitted;
