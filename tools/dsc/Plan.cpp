@@ -3,10 +3,10 @@
 #include "tools/dsc/PlanSweep.h"
 
 #include "ir/Recompute.h"
-#include "tools/dsc/ArenaLimit.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/ConfigFlags.h"
 #include "tools/dsc/Diagnostics.h"
+#include "tools/dsc/MachineGpu.h"
 #include "tools/dsc/ModelFlags.h"
 #include "tools/dsc/Report.h"
 
@@ -29,8 +29,9 @@ struct PlanCommand {
 
 static void addPlanFlags(FlagTable &table, PlanCommand &command) {
   table.section("What is planned");
-  table.text("memory", "SIZE", command.memory,
-             "what each rank has, e.g. 80GiB (default: nine tenths of this machine's memory)");
+  table.text(
+      "memory", "SIZE", command.memory,
+      "what each rank has, e.g. 80GiB (default: nine tenths of this machine's, or of its GPU's)");
   table.add({"micro-batch", "N,..",
              "samples of a batch to list (default: powers of two as long as something fits)",
              [&](StringRef given) {
@@ -83,10 +84,10 @@ static Fault restrict(const FlagTable &table, PlanCommand &command) {
   if (!command.memory.empty() && !memory) {
     return "flag '--memory' is '" + command.memory + "', expected bytes such as 80GiB";
   }
-  if (!memory && options.target == "cuda") {
+  command.plan.memory = memory ? *memory : memoryOfTarget(options.target);
+  if (command.plan.memory == 0) {
     return {"the memory of a GPU is not known here: give --memory, e.g. --memory 80GiB"};
   }
-  command.plan.memory = memory.value_or(machineMemory());
   return {};
 }
 
@@ -276,7 +277,9 @@ int dsc::planCommand(ArrayRef<const char *> arguments) {
   if (!llvm::is_contained(table.given(), "weight-decay")) {
     options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
   }
-  options.target = options.target == "auto" ? "cpu" : options.target;
+  if (std::string notice = settleTarget(options, table.given()); !notice.empty()) {
+    command.applied.notices.push_back(notice);
+  }
   if (wrong.empty()) {
     wrong = restrict(table, command);
   }

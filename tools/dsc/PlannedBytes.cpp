@@ -6,7 +6,10 @@
 #include "ir/Cost.h"
 #include "ir/Dialect.h"
 #include "ir/Phase.h"
+#include "ir/Target.h"
 #include "runtime/abi.h"
+
+#include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
 #include <map>
@@ -205,7 +208,15 @@ static bool isLibraryCall(Operation *op) {
   return isa<MatmulOp, ConvOp, ConvGradInputOp, ConvGradWeightOp, AttentionOp, AttentionGradOp>(op);
 }
 
+/// Bytes of a bucket as ranks exchange it: where the target's slices are all of one length, the
+/// last ones reach behind it.
+static int64_t exchangedBytes(RankedTensorType type, int64_t ranks, bool isEqualSlices) {
+  const int64_t chunks = type.getDimSize(0), slice = llvm::divideCeil(chunks, ranks);
+  return tensorBytes(type) / chunks * (isEqualSlices ? slice * ranks : chunks);
+}
+
 static void countWork(func::FuncOp entry, int64_t times, int64_t ranks, PlannedBytes &bytes) {
+  const bool isEqualSlices = targetOf(entry)->sliceRoom(ranks) > 0;
   for (Operation &op : entry.getOps()) {
     Cost cost = costOf(&op);
     bytes.flops += times * cost.flops;
@@ -214,7 +225,8 @@ static void countWork(func::FuncOp entry, int64_t times, int64_t ranks, PlannedB
       auto type = cast<RankedTensorType>(op.getResult(0).getType());
       bool isBucket = type.getRank() == 2 && type.getDimSize(1) == DSC_CHUNK_ELEMENTS;
       // All ranks together send (N - 1) times the bucket.
-      bytes.traffic += isBucket ? times * (ranks - 1) * tensorBytes(type) / ranks : 0;
+      bytes.traffic +=
+          isBucket ? times * (ranks - 1) * exchangedBytes(type, ranks, isEqualSlices) / ranks : 0;
     }
   }
 }
