@@ -8,6 +8,7 @@ With --full every model.
 """
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -216,6 +217,33 @@ class Export:
                         "--external-data", code=1)
         assert "foreign.onnx.data exists" in text and (self.folder / "foreign.onnx.data").read_text() == "somebody's"
 
+    def checkpoint(self):
+        """A checkpoint, and the folder of a run, whose last one it is; each gives its own weights."""
+        folder = self.suite.root / "docs/examples/digits"
+        self.run(self.suite.dsc, "compile", folder / "cnn.onnx", "--dim", "batch=32", "-o", "digits_run", "--force")
+        shutil.rmtree(self.folder / "runs", ignore_errors=True)
+        self.run("./digits_run", "train", "--data", folder / "test.npz", "--steps=4", "--save=runs", "--save-every=2", "--threads=1")
+        written = {}
+        for path in ("runs", "runs/step-00000004", "runs/step-00000002"):
+            out = path.replace("/", "_") + ".onnx"
+            self.run(self.suite.dsc, "export", path, "--model", folder / "cnn.onnx", "-o", out, "--force")
+            self.run("./digits_run", "eval", "--data", folder / "test.npz", "--weights", path, "--outputs=run.npz", "--threads=1", "--force")
+            images = {"image": np.load(folder / "test.npz")["image"][:32]}
+            (theirs,) = run_onnx(self.folder / out, images).values()
+            (ours,) = (value[:32] for value in np.load(self.folder / "run.npz").values())
+            limit = allowed(onnx.load(self.folder / out), ours)
+            assert np.max(np.abs(ours - theirs)) <= limit, f"{path}: off by {np.max(np.abs(ours - theirs))}, allowed are {limit}"
+            written[path] = theirs
+        assert np.array_equal(written["runs"], written["runs/step-00000004"])
+        assert np.max(np.abs(written["runs"] - written["runs/step-00000002"])) > 10 * limit
+        # A damaged one is refused.
+        weights = self.folder / "runs/step-00000002/weights.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(data)
+        text = self.run(self.suite.dsc, "export", "runs/step-00000002", "--model", folder / "cnn.onnx", "-o", "no.onnx", code=1)
+        assert "step-00000002" in text and not (self.folder / "no.onnx").exists(), text
+
     def safetensors(self):
         source = self.suite.root / "test/e2e/models"
         entry = json.loads((source / "references.json").read_text())["models"]["gpt2_sdpa-R20.onnx"]
@@ -278,6 +306,7 @@ def main():
     cases |= {
         "made": export.made,
         "external": export.external,
+        "checkpoint": export.checkpoint,
         "safetensors": export.safetensors,
         "digits": lambda: export.example("digits/cnn.onnx", "digits/test.npz", ["--dim", "batch=32"]),
         "shakespeare": lambda: export.example("shakespeare/model.onnx", "shakespeare/val.bin", []),
