@@ -90,8 +90,8 @@ TEST_F(RanksOnGpusTest, TrainByCollectivesInThePlannedOrder) {
 
   RunResult one = train("one", {"--steps=6", "--accumulate=2", "--no-shuffle"});
   ASSERT_EQ(one.code, 0) << one.err;
-  Result<Safetensors> a = Safetensors::open(folder / "one/weights.safetensors");
-  Result<Safetensors> b = Safetensors::open(folder / "two/weights.safetensors");
+  Result<Safetensors> a = Safetensors::open(folder / "one/latest/weights.safetensors");
+  Result<Safetensors> b = Safetensors::open(folder / "two/latest/weights.safetensors");
   ASSERT_TRUE(a.ok() && b.ok());
   for (int i = 0; i < 3; ++i) {
     EXPECT_NEAR(loadAsDouble(DSC_F32, a->find("linear.weight")->data, i),
@@ -118,7 +118,7 @@ TEST_F(RanksOnGpusTest, ShardedWeightsAreGatheredBetweenTheGpusWhereTheyAreSaved
     const std::string save = "sharded" + std::to_string(ranks);
     RunResult result = train(save, {"--steps=1", "--ranks=" + std::to_string(ranks)});
     ASSERT_EQ(result.code, 0) << result.err;
-    Result<Safetensors> file = Safetensors::open(folder / (save + "/weights.safetensors"));
+    Result<Safetensors> file = Safetensors::open(folder / (save + "/latest/weights.safetensors"));
     ASSERT_TRUE(file.ok()) << file.status().message();
     for (int i = 0; i < 24; ++i) {
       values[ranks - 1].push_back(loadAsDouble(DSC_F32, file->find("embedding")->data, i));
