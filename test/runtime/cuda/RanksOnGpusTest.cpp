@@ -99,7 +99,8 @@ TEST_F(RanksOnGpusTest, TrainByCollectivesInThePlannedOrder) {
   }
 }
 
-TEST_F(RanksOnGpusTest, ShardedWeightsAreGatheredBetweenTheGpusWhereTheyAreSaved) {
+TEST_F(RanksOnGpusTest, ScatteredShardsAreGatheredBetweenTheGpusWhereTheyAreSaved) {
+  // Single elements of its file lie apart: other layouts are written without gathering.
   // Three chunks of eight numbers: rank 0 has two of them, rank 1 one, and slices are of two.
   OrderedJson manifest = fakeManifest();
   manifest["target"] = {{"kind", "cuda"}, {"features", "sm_90"}};
@@ -108,6 +109,7 @@ TEST_F(RanksOnGpusTest, ShardedWeightsAreGatheredBetweenTheGpusWhereTheyAreSaved
   manifest["globals"].push_back({{"name", "embedding"},
                                  {"dtype", "f32"},
                                  {"shape", {3, 8}},
+                                 {"strides", {1, 3}},
                                  {"offset", 0},
                                  {"space", "shard"},
                                  {"role", "trained"},
