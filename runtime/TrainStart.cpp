@@ -65,7 +65,6 @@ Status Training::prepareWeightsPath() {
     const bool mayHoldFiles = line.has("--resume") || line.has("--force");
     return checkpoints.prepareFolder(resumedPath, state, mayHoldFiles);
   }
-  weightsPath = executable.folder() + "/" + executable.name() + ".trained.safetensors";
   if (access(executable.folder().c_str(), W_OK) != 0) {
     return Status::user(executable.folder() + ": the trained weights would go here and it cannot "
                                               "be written; name another folder with --save DIR");
@@ -232,6 +231,8 @@ Status Training::prepare(Facts &facts) {
     DSC_RETURN_IF_FAILED(checked.status());
     changes = std::move(*checked);
   }
+  // All ranks write into it.
+  weightsPath = executable.folder() + "/" + executable.name() + ".trained.safetensors";
   if (ranks.isFirst()) {
     DSC_RETURN_IF_FAILED(prepareWeightsPath());
     if (line.has("--profile") && !line.has("--force")) {
