@@ -465,16 +465,7 @@ int dsc::compileCommand(ArrayRef<const char *> arguments) {
   if (wrong.empty() && request.from.empty()) {
     wrong = applyConfig(table, request.config, options.accumulate, request.applied);
   }
-  if (!llvm::is_contained(table.given(), "weight-decay")) {
-    options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
-  }
-  // The optimizers' own defaults: Chen et al. 2023, torch.optim.Adagrad.
-  if (options.optimizer == "lion" && !llvm::is_contained(table.given(), "beta2")) {
-    options.beta2 = 0.99;
-  }
-  if (options.optimizer == "adagrad" && !llvm::is_contained(table.given(), "eps")) {
-    options.epsilon = 1e-10;
-  }
+  settleOptimizerDefaults(options, table.given());
   if (std::string notice = settleTarget(options, table.given());
       request.from.empty() && !notice.empty()) {
     request.applied.notices.push_back(notice);

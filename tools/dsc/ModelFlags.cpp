@@ -276,3 +276,16 @@ std::string dsc::checkOptions(const CompileOptions &options) {
   }
   return "";
 }
+
+void dsc::settleOptimizerDefaults(CompileOptions &options, llvm::ArrayRef<std::string> given) {
+  if (!llvm::is_contained(given, "weight-decay")) {
+    options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
+  }
+  // The optimizers' own defaults: Chen et al. 2023, torch.optim.Adagrad.
+  if (options.optimizer == "lion" && !llvm::is_contained(given, "beta2")) {
+    options.beta2 = 0.99;
+  }
+  if (options.optimizer == "adagrad" && !llvm::is_contained(given, "eps")) {
+    options.epsilon = 1e-10;
+  }
+}

@@ -17,6 +17,9 @@ void addTrainingFlags(FlagTable &table, CompileOptions &options);
 /// What is wrong with options that exclude each other, or nothing.
 std::string checkOptions(const CompileOptions &options);
 
+/// Numbers that depend on the optimizer, where their flags are not among those `given`.
+void settleOptimizerDefaults(CompileOptions &options, llvm::ArrayRef<std::string> given);
+
 } // namespace dsc
 
 #endif // DSC_TOOLS_DSC_MODELFLAGS_H

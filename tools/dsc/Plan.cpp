@@ -274,9 +274,7 @@ int dsc::planCommand(ArrayRef<const char *> arguments) {
       wrong = "flag '--" + flag.str() + "' says how --config is read, and that is not given";
     }
   }
-  if (!llvm::is_contained(table.given(), "weight-decay")) {
-    options.weightDecay = options.optimizer == "adamw" ? 0.01 : 0;
-  }
+  settleOptimizerDefaults(options, table.given());
   if (std::string notice = settleTarget(options, table.given()); !notice.empty()) {
     command.applied.notices.push_back(notice);
   }
