@@ -67,7 +67,7 @@ SmallVector<ReduceOp> RowEmitter::reductionsOf(int64_t pass) const {
 SmallVector<unsigned> RowEmitter::resultsOfRows() const {
   SmallVector<unsigned> results;
   for (unsigned i = 0; storeResults_ && i < space_.kernel()->getNumResults(); ++i) {
-    if (!body_.isColumnResult(i)) {
+    if (!space_.isColumnResult(i)) {
       results.push_back(i);
     }
   }
@@ -224,10 +224,16 @@ LogicalResult RowEmitter::emitRow(Value row, Value valid, SmallVector<Value> &su
     return failure();
   }
   for (int64_t pass = 0; pass <= lastPass_; ++pass) {
-    if (failed(emitPass(pass, valid, sums)) || failed(body_.emitRowStage(pass + 1))) {
+    if (failed(emitPass(pass, valid, sums))) {
       return failure();
     }
-    if (pass < lastPass_ && layout_.inRegisters) {
+    if (pass == lastPass_) {
+      break;
+    }
+    if (failed(body_.emitRowStage(pass + 1, columnStage_))) {
+      return failure();
+    }
+    if (layout_.inRegisters) {
       body_.endPass(keepDear_);
     }
   }
@@ -271,7 +277,7 @@ LogicalResult RowEmitter::emitPass(int64_t pass, Value valid, SmallVector<Value>
 LogicalResult RowEmitter::emitLastSteps(Value valid, SmallVector<Value> &sums) {
   SmallVector<unsigned> full;
   for (unsigned i : resultsOfRows()) {
-    if (body_.isFullResult(i)) {
+    if (space_.isFullResult(i)) {
       full.push_back(i);
     }
   }
@@ -339,7 +345,7 @@ LogicalResult RowEmitter::storeRowResults(Value valid) {
   Operation *yield = space_.kernel().getBody().front().getTerminator();
   SmallVector<std::pair<unsigned, Value>> results;
   for (unsigned i : resultsOfRows()) {
-    if (!body_.isFullResult(i)) {
+    if (!space_.isFullResult(i)) {
       FailureOr<Value> value = body_.getSingle(yield->getOperand(i));
       if (failed(value)) {
         return failure();
