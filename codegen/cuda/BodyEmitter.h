@@ -46,8 +46,9 @@ public:
   /// makes it known for the row that has begun.
   llvm::SmallVector<mlir::Value> loadVectors(mlir::Value row);
   void takeVectors(llvm::ArrayRef<mlir::Value> loaded);
-  /// Emits the row's values that are known after `stage` row reductions.
-  mlir::LogicalResult emitRowStage(int64_t stage);
+  /// Emits the row's values that are known after `stage` row reductions, in the launch that comes
+  /// after `columnStage` column reductions.
+  mlir::LogicalResult emitRowStage(int64_t stage, int64_t columnStage);
   /// Goes to vector `slot` of the thread, whose first column is `column`. What is known of it is
   /// kept where `slot` was used at the same column before.
   void useVector(unsigned slot, mlir::Value column);
@@ -73,10 +74,6 @@ public:
   /// Stores `vector` as result `i` at the current vector; `storeRowResult` one lane for the row.
   void storeResult(unsigned i, mlir::Value vector);
   void storeRowResult(unsigned i, mlir::Value single);
-  /// Whether result `i` has an element for each column.
-  bool isFullResult(unsigned i) const;
-  /// Whether result `i` has no more than one element for all rows, and waits for column sums.
-  bool isColumnResult(unsigned i) const;
 
   /// From here on, `value` is read from `buffer`, one element a column from element `offset` on,
   /// where it is not known already.

@@ -65,7 +65,7 @@ SmallVector<ReduceOp> RowEmitter::reductionsOf(int64_t pass) const {
 SmallVector<unsigned> RowEmitter::resultsOfRows() const {
   SmallVector<unsigned> results;
   for (unsigned i = 0; storeResults_ && i < space_.kernel()->getNumResults(); ++i) {
-    if (!body_.isColumnResult(i)) {
+    if (!space_.isColumnResult(i)) {
       results.push_back(i);
     }
   }
@@ -244,12 +244,18 @@ LogicalResult RowEmitter::emitRow(Value row, Value valid, SmallVector<Value> &su
     body_.takeVectors(loaded.slice(step * vectors, vectors));
   }
   for (int64_t pass = 0; pass <= lastPass_; ++pass) {
-    if (failed(emitPass(pass, valid, sums)) || failed(body_.emitRowStage(pass + 1))) {
+    if (failed(emitPass(pass, valid, sums))) {
       return failure();
     }
-    if (pass < lastPass_ && layout_.inRegisters) {
+    if (pass == lastPass_) {
+      break;
+    }
+    if (failed(body_.emitRowStage(pass + 1, columnStage_))) {
+      return failure();
+    }
+    if (layout_.inRegisters) {
       body_.endPass(keepDear_);
-    } else if (pass < lastPass_) {
+    } else {
       body_.endSharedPass(/*isLast=*/pass + 1 == lastPass_);
     }
   }
@@ -293,7 +299,7 @@ LogicalResult RowEmitter::emitPass(int64_t pass, Value valid, SmallVector<Value>
 LogicalResult RowEmitter::emitLastSteps(Value valid, SmallVector<Value> &sums) {
   SmallVector<unsigned> full;
   for (unsigned i : resultsOfRows()) {
-    if (body_.isFullResult(i)) {
+    if (space_.isFullResult(i)) {
       full.push_back(i);
     }
   }
@@ -361,7 +367,7 @@ LogicalResult RowEmitter::storeRowResults(Value valid) {
   Operation *yield = space_.kernel().getBody().front().getTerminator();
   SmallVector<std::pair<unsigned, Value>> results;
   for (unsigned i : resultsOfRows()) {
-    if (!body_.isFullResult(i)) {
+    if (!space_.isFullResult(i)) {
       FailureOr<Value> value = body_.getSingle(yield->getOperand(i));
       if (failed(value)) {
         return failure();
