@@ -44,12 +44,9 @@ bool Emitter::spend(int64_t elements) {
   return budget > 0;
 }
 
-Value Emitter::folded(DenseElementsAttr elements) {
-  auto type = cast<RankedTensorType>(elements.getType());
-  if (type.getNumElements() <= kMaxWrittenOut) {
-    return constant(elements);
-  }
-  return broadcast(constant(withoutRepeats(elements)), type.getShape());
+/// What is kept of a fold's result: large ones without what they repeat.
+static DenseElementsAttr keptOf(DenseElementsAttr elements) {
+  return elements.getNumElements() > kMaxWrittenOut ? withoutRepeats(elements) : elements;
 }
 
 /// What a fold depends on, where it is worth remembering; null elsewhere.
@@ -220,7 +217,8 @@ SmallVector<Value> Emitter::create(OperationName name, ValueRange given,
   Attribute key =
       inferred.size() == 1 ? memoKey(name, operands, dictionary, inferred[0]) : Attribute();
   if (key && memo->results.count(key)) {
-    return {folded(memo->results.lookup(key))};
+    return {broadcast(constant(memo->results.lookup(key)),
+                      cast<RankedTensorType>(inferred.front()).getShape())};
   }
   NamedAttrList discardable;
   if (!hasProperties) {
@@ -245,11 +243,12 @@ SmallVector<Value> Emitter::create(OperationName name, ValueRange given,
         values.push_back(value);
       } else if (auto elements = dyn_cast<DenseElementsAttr>(cast<Attribute>(result));
                  elements && elements.getType() == type) {
-        values.push_back(folded(elements));
+        DenseElementsAttr kept = keptOf(elements);
+        if (key) {
+          memo->results[key] = kept;
+        }
+        values.push_back(broadcast(constant(kept), cast<RankedTensorType>(type).getShape()));
       }
-    }
-    if (auto only = dyn_cast_if_present<Attribute>(results.front()); key && only) {
-      memo->results[key] = cast<DenseElementsAttr>(only);
     }
     if (values.size() == inferred.size()) {
       op->destroy();

@@ -161,7 +161,6 @@ private:
   mlir::Value createNarrow(mlir::OperationName name, mlir::ValueRange operands,
                            mlir::DictionaryAttr attributes, mlir::RankedTensorType type,
                            bool isInferred);
-  mlir::Value folded(mlir::DenseElementsAttr elements);
   void insertPrologue(mlir::Operation *op);
 };
 
