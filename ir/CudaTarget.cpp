@@ -52,10 +52,11 @@ public:
     return 0;
   }
 
-  // cuBLASLt adds a bias where it stores the product; activations are cheaper in generated kernels,
-  // which the backward pass shares with the forward pass.
+  // cuBLASLt adds a bias and cuts off below 0 where it stores the product. Its GELU is of the sum
+  // before rounding, which nothing can compute again from what is stored.
   bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
-    return isa<MatmulOp>(contraction) && activation == Epilogue::none;
+    return isa<MatmulOp>(contraction) &&
+           (activation == Epilogue::none || activation == Epilogue::relu);
   }
 
   // cuDNN: half types, heads of up to 128 in steps of 8, masks that are added.
