@@ -325,6 +325,7 @@ private:
     std::string self =
         llvm::sys::fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&compileCommand));
     std::string runner = (llvm::sys::path::parent_path(self) + "/dsc-runner").str();
+    printer.setStage(ErrorId::MachineLacks);
     if (failed(writeExecutable({runner, std::move(*objects), module}, output()))) {
       return kMachineLacks;
     }
