@@ -125,7 +125,7 @@ Status Session::call(const std::string &name, bool main, bool update) {
       return {};
     }
     ctx.status = Status();
-    gatheredShard = -1;
+    dropGathered();
     return ctx.device->run(&ctx, part);
   }
   return Status::user(format("this program was compiled without the entry \"%s\"", name.c_str()));
@@ -217,7 +217,7 @@ Result<bool> Session::launchStart(const char *name, const std::vector<void *> &a
   if (!kernel) {
     return false;
   }
-  gatheredShard = -1;
+  dropGathered();
   const auto [number, block] = *kernel;
   Status launched = ctx.device->launch(number, args.data(), static_cast<int32_t>(args.size()),
                                        (threads + block - 1) / block, 1);
@@ -232,9 +232,14 @@ int Session::startThreads() const {
   return std::clamp(coresOfProcess() / sharingProcessors, 1, most);
 }
 
+void Session::dropGathered() {
+  gatheredShard = -1;
+  std::vector<std::byte>().swap(gathered);
+}
+
 Status Session::write(const PlannedTensor &tensor, const Device::Fill &fill) {
   auto [begin, end] = manifest().ownBytes(tensor, ranks(), rank());
-  gatheredShard = -1;
+  dropGathered();
   return ctx.device->write(ctx.device->address(tensor) + begin, end - begin,
                            dtypeSize(tensor.dtype),
                            [&, first = begin](std::byte *data, int64_t offset, int64_t bytes) {

@@ -44,7 +44,7 @@ GROUPS = ("kernels", "libraries", "models", "starts", "halves", "curves", "ranks
 MODELS = [
     "mlp-R20", "mlp_batchnorm-D20", "mlp_mixer-D20", "act_smooth-D20", "act_piecewise-R20", "act_normalising-D20", "cnn-D20",
     "cnn_grouped-D20", "nanogpt-D20", "nanogpt_eager-R20", "gpt2_sdpa-D20", "gpt2_eager_mask-T20-fresh", "class_token-R20",
-    "relative_bias-R20", "llama_sdpa-R20", "bert_eager-R20", "packed_projection-R20",
+    "relative_bias-R20", "llama_sdpa-R20", "bert_eager-R20", "packed_projection-R20", "gpt2_left_padding-R20", "mlp_two_norms-R20",
 ]  # fmt: skip
 # Programs of one small model for each further optimizer, with parameter groups and a schedule.
 OPTIMIZERS = {

@@ -1,7 +1,8 @@
 """Several GPUs: the group `ranks` of gpu_tests.py.
 
 The GPT example at ZeRO stages 0 to 3, with buckets so small that there are many, on 2 and on 4 GPUs as far as the machine has them.
-* Stages: loss and gradient norm of each step and the trained weights are those of stage 0, bit for bit: NCCL adds the same buckets.
+* Stages: with stage 0's choices of algorithms, loss and gradient norm of each step and the trained weights are those of stage 0,
+  bit for bit: NCCL adds the same buckets.
 * One GPU with as many times the micro-batches: loss and norm agree within the bounds of gpu_tests.py (fp32 in all steps, halves in
   the first one).
 * Random starts: the weights that N GPUs draw at any stage are those of one.
@@ -87,6 +88,9 @@ class Ranks:
         key = (precision, stage, ranks, accumulate)
         if key in self.known:
             return self.known[key]
+        timed = self.folder / f"{precision}-0.choices.json"
+        if stage > 0 and timed.exists():  # each program for itself may time other algorithms as the fastest, which round otherwise
+            shutil.copy(timed, self.folder / f"{precision}-{stage}.choices.json")
         saved, log = self.scratch / "saved", self.scratch / "run.jsonl"
         shutil.rmtree(saved, ignore_errors=True)
         log.unlink(missing_ok=True)

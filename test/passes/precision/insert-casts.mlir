@@ -87,6 +87,30 @@ module attributes {dsc.options = {precision = "fp16", loss = "none"}} {
 
 // -----
 
+// Attention's masks hide by -inf, whatever large finite number they are written with; what only weighs stays.
+// CHECK-LABEL: func.func @attention_masks
+// CHECK-SAME: %[[X:[^ ]+]]: tensor<1x4x24xf32>, %[[MASK:[^ ]+]]: tensor<1x1x4x4xf32>
+module attributes {dsc.options = {precision = "bf16", loss = "none"}} {
+  func.func @attention_masks(%x: tensor<1x4x24xf32>, %mask: tensor<1x1x4x4xf32>) -> (tensor<1x4x8xf32>, tensor<1x4x8xf32>) {
+    // CHECK: %[[BOUND:.+]] = dsc.constant dense<-3.276800e+04> : tensor<f32>
+    // CHECK: %[[HIDES:.+]] = dsc.compare %[[MASK]], %[[BOUND]] {predicate = #dsc.compare_predicate<le>}
+    // CHECK: %[[HIDDEN:.+]] = dsc.constant dense<0xFF800000> : tensor<f32>
+    // CHECK: %[[WIDE:.+]] = dsc.select %[[HIDES]], %[[HIDDEN]], %[[MASK]]
+    // CHECK: %[[NARROW:.+]] = dsc.cast %[[WIDE]] : (tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xbf16>
+    // CHECK: dsc.attention %{{.+}} mask %[[NARROW]]
+    %a, %l = dsc.attention %x mask %mask {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64}
+        : (tensor<1x4x24xf32>, tensor<1x1x4x4xf32>) -> (tensor<1x4x8xf32>, tensor<1x2x4xf32>)
+    // CHECK: %[[CONSTANT:.+]] = dsc.constant dense<{{\[\[\[\[}}0.000000e+00, -9.984000e+03, 0xFF80, 0xFF80]]]]> : tensor<1x1x1x4xbf16>
+    // CHECK: dsc.attention %{{.+}} mask %[[CONSTANT]]
+    %c = dsc.constant dense<[[[[0.0, -1.0e4, -1.0e9, -3.4028234663852886e+38]]]]> : tensor<1x1x1x4xf32>
+    %b, %m = dsc.attention %x mask %c {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64}
+        : (tensor<1x4x24xf32>, tensor<1x1x1x4xf32>) -> (tensor<1x4x8xf32>, tensor<1x2x4xf32>)
+    return %a, %b : tensor<1x4x8xf32>, tensor<1x4x8xf32>
+  }
+}
+
+// -----
+
 // CHECK-LABEL: func.func @single
 // CHECK-NOT: dsc.cast
 module attributes {dsc.options = {precision = "tf32", loss = "none"}} {
