@@ -5,6 +5,7 @@ The GPT example at ZeRO stages 0 to 3, with buckets so small that there are many
   bit for bit: NCCL adds the same buckets.
 * One GPU with as many times the micro-batches: loss and norm agree within the bounds of gpu_tests.py (fp32 in all steps, halves in
   the first one).
+* Random starts: the weights that N GPUs draw at any stage are those of one.
 * Bytes: what bench counts on the wire is the plan's payload, to the byte; memory is the plan's and no more than its alignment.
 * A killed rank ends the other with exit code 3, and is named with the step.
 """
@@ -36,6 +37,11 @@ def make(pack):
             pack.execute(pack.build / "bin" / "dsc", "compile", example / "model.onnx", "--target=cuda", "--force", f"--zero={stage}", f"--{precision}",
                          "--clip=1", "--lr=3e-3", "--accumulate=any", "--bucket-bytes=65536", "--max-ranks=8",
                          "-o", folder / f"{precision}-{stage}")  # fmt: skip
+
+
+    for stage in STAGES if not pack.smoke else ():
+        pack.execute(pack.build / "bin" / "dsc", "compile", example / "model.onnx", "--target=cuda", "--force", f"--zero={stage}", "--bf16",
+                     "--init=random", "--max-ranks=8", "-o", folder / f"random-{stage}")  # fmt: skip
 
 
 def digest(path):
@@ -70,6 +76,8 @@ class Ranks:
                     continue
                 self.run_of_all.case("ranks", f"{name}, stages", lambda ranks=ranks, precision=precision: self.stages(precision, ranks))
                 self.run_of_all.case("ranks", f"{name}, one GPU", lambda ranks=ranks, precision=precision: self.beside_one(precision, ranks))
+        if gpus >= 2 and (self.folder / "random-0").exists():
+            self.run_of_all.case("ranks", "random starts", lambda: self.random_starts(min(gpus, 4)))
         if gpus >= 2:
             for stage in (0, 1, 2, 3):
                 self.run_of_all.case("ranks", f"bytes at stage {stage}", lambda stage=stage: self.bytes(stage))
@@ -108,6 +116,23 @@ class Ranks:
             assert steps == first, f"stage {stage} has losses and norms {steps}, stage 0 {first}"
             assert trained == weights, f"stage {stage} ends with other weights than stage 0"
         return f"equal bits, loss {first[0][0]:.5f} to {first[-1][0]:.5f}"
+
+    def random_starts(self, most):
+        known = {}
+        for stage in STAGES:
+            for ranks in (1, 2, 4):
+                if ranks > most:
+                    continue
+                for steps in (0, 1):
+                    saved = self.scratch / "random"
+                    shutil.rmtree(saved, ignore_errors=True)
+                    self.execute(self.folder / f"random-{stage}", "train", "--data", self.folder / "train.bin", "--steps", steps, "--no-shuffle",
+                                 "--ranks", ranks, "--save", saved)  # fmt: skip
+                    # Initial weights are one thing; those behind a step, in which rounded copies take part, are those of the ranks.
+                    expected = known.setdefault((steps, ranks if steps else 0), digest(saved / "latest" / "weights.safetensors"))
+                    found = digest(saved / "latest" / "weights.safetensors")
+                    assert found == expected, f"stage {stage} on {ranks} GPUs has other weights at step {steps}"
+        return f"equal bits at stages 0 to 3, on 1 to {most} GPUs"
 
     def beside_one(self, precision, ranks):
         several, one = self.train(precision, 1, ranks, 1)[0], self.train(precision, 0, 1, ranks)[0]
