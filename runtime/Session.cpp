@@ -123,7 +123,7 @@ Status Session::call(const std::string &name, bool main, bool update) {
       return {};
     }
     ctx.status = Status();
-    gatheredShard = -1;
+    dropGathered();
     return ctx.device->run(&ctx, part);
   }
   return Status::user(format("this program was compiled without the entry \"%s\"", name.c_str()));
@@ -209,9 +209,14 @@ Status Session::wait() {
   return ctx.communicator ? ctx.communicator->waitAll() : Status();
 }
 
+void Session::dropGathered() {
+  gatheredShard = -1;
+  std::vector<std::byte>().swap(gathered);
+}
+
 Status Session::write(const PlannedTensor &tensor, const Device::Fill &fill) {
   auto [begin, end] = manifest().ownBytes(tensor, ranks(), rank());
-  gatheredShard = -1;
+  dropGathered();
   return ctx.device->write(ctx.device->address(tensor) + begin, end - begin,
                            dtypeSize(tensor.dtype),
                            [&, first = begin](std::byte *data, int64_t offset, int64_t bytes) {

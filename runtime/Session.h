@@ -114,6 +114,8 @@ private:
   std::vector<Reading> readings; ///< the open ones, the oldest first
   int gatheredShard = -1;        ///< whose chunks of all ranks `gathered` holds
   std::vector<std::byte> gathered;
+  /// What was gathered is no longer so; its bytes, a bucket's, are no part of the plan and go back.
+  void dropGathered();
 };
 
 } // namespace dsc

@@ -73,13 +73,30 @@ func.func @not_all_constant(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 
-// A result too large to stand in the IR is computed when it is needed.
+// A result too large to stand in the IR is computed when it is needed; one number may be repeated to any size.
 // CHECK-LABEL: func.func @too_large
-// CHECK: dsc.broadcast
-func.func @too_large() -> tensor<100000000xf32> {
+// CHECK-DAG: dsc.constant dense<2.000000e+00> : tensor<100000000xf32>
+// CHECK-DAG: dsc.pad
+func.func @too_large() -> (tensor<100000000xf32>, tensor<100000000xf32>) {
   %one = dsc.constant dense<1.0> : tensor<f32>
-  %y = dsc.broadcast %one : (tensor<f32>) -> tensor<100000000xf32>
-  return %y : tensor<100000000xf32>
+  %two = dsc.constant dense<[1.0, 2.0]> : tensor<2xf32>
+  %x = dsc.broadcast %one : (tensor<f32>) -> tensor<100000000xf32>
+  %y = dsc.add %x, %one : (tensor<100000000xf32>, tensor<f32>) -> tensor<100000000xf32>
+  %z = dsc.pad %two {low = array<i64: 0>, high = array<i64: 99999998>, interior = array<i64: 0>, value = 0.0 : f64} : (tensor<2xf32>) -> tensor<100000000xf32>
+  return %y, %z : tensor<100000000xf32>, tensor<100000000xf32>
+}
+
+// A broadcast of a broadcast is one of its operand, and a table that is repeated many times is not written out.
+// CHECK-LABEL: func.func @broadcasts
+// CHECK-DAG: %[[TABLE:.+]] = dsc.constant dense<[1, 2]> : tensor<2xi64>
+// CHECK-DAG: dsc.constant dense<{{\[}}[1, 2], [1, 2]]> : tensor<2x2xi64>
+// CHECK: dsc.broadcast %[[TABLE]] : (tensor<2xi64>) -> tensor<4000x2x2xi64>
+func.func @broadcasts() -> (tensor<2x2xi64>, tensor<4000x2x2xi64>) {
+  %table = dsc.constant dense<[1, 2]> : tensor<2xi64>
+  %a = dsc.broadcast %table : (tensor<2xi64>) -> tensor<2x2xi64>
+  %b = dsc.broadcast %table : (tensor<2xi64>) -> tensor<4000x1x2xi64>
+  %c = dsc.broadcast %b : (tensor<4000x1x2xi64>) -> tensor<4000x2x2xi64>
+  return %a, %c : tensor<2x2xi64>, tensor<4000x2x2xi64>
 }
 
 // Integer divisions that have no result in C do not stop the compiler.

@@ -151,7 +151,9 @@ LogicalResult dsc::planWithinLimit(ModuleOp module, const ArenaLimit &limit, con
   if (!best) {
     return limit.refuse(*smallest);
   }
-  if (!run.dumper && run.passDumpFolder.empty() && run.last >= Phase::Memory) {
+  const bool isHeard = llvm::any_of(
+      run.observers, [](PhaseObserver *observer) { return observer->seesEveryPhase(); });
+  if (!run.dumper && run.passDumpFolder.empty() && !isHeard && run.last >= Phase::Memory) {
     module->setAttrs(best->getOperation()->getAttrDictionary());
     module.getBodyRegion().takeBody(best->getBodyRegion());
   } else if (std::optional<int64_t> found = arenaBound(*best)) {

@@ -1,6 +1,7 @@
 // `dsc inspect`: what a model file holds and how dsc understands it.
 
 #include "passes/Pipeline.h"
+#include "tools/dsc/Choices.h"
 #include "tools/dsc/Commands.h"
 #include "tools/dsc/Diagnostics.h"
 #include "tools/dsc/InspectExecutable.h"
@@ -12,6 +13,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -21,6 +23,7 @@ namespace {
 struct InspectRequest : InspectOutput {
   ImportOptions import;
   bool patterns = false, learningRates = false;
+  std::string report;
 };
 
 /// What training would need, as far as the flags settle it.
@@ -45,8 +48,9 @@ static std::string shapeText(ArrayRef<int64_t> shape) {
 }
 
 /// Runs the phases up to memory on a model whose dims are bound, without printing what they say.
+/// `recorder`, where there is one, hears of them.
 static TrainingPlan planTraining(MLIRContext &context, const ImportOptions &options,
-                                 const ModelInfo &info) {
+                                 const ModelInfo &info, ReportRecorder *recorder) {
   TrainingPlan plan;
   for (const ValueDeclaration &input : info.inputs) {
     bool isGiven = options.inputs.count(input.name) || options.bind.count(input.name);
@@ -73,12 +77,20 @@ static TrainingPlan planTraining(MLIRContext &context, const ImportOptions &opti
   ModuleOp module = *imported->module;
   PhaseRun run;
   run.last = Phase::Memory;
+  if (recorder) {
+    recorder->imported(module, 0);
+    recorder->report.notices = imported->notices;
+    run.observers.push_back(recorder);
+  }
   FailedPhase failedPhase;
   if (failed(runPhases(module, run, failedPhase))) {
     return plan;
   }
   FailureOr<CompileOptions> chosen = CompileOptions::from(module);
   plan.loss = failed(chosen) ? "" : chosen->loss;
+  if (recorder) {
+    recorder->report.choices = choicesOf(module);
+  }
   auto entry = module.lookupSymbol<func::FuncOp>(plan.loss == "none" ? "eval" : "last");
   for (unsigned i = 0; entry && i < entry.getNumArguments(); ++i) {
     auto name = entry.getArgAttrOfType<StringAttr>(i, "dsc.name");
@@ -257,6 +269,18 @@ static int printPatterns(MLIRContext &context, const ImportOptions &options, boo
   return kDone;
 }
 
+/// Returns what is wrong, or nothing.
+static std::string writeInspectReport(ReportRecorder &recorder, const InspectRequest &request,
+                                      ArrayRef<const char *> arguments) {
+  recorder.report.model = llvm::sys::path::filename(request.import.path).str();
+  recorder.report.version = DSC_VERSION;
+  recorder.report.command = "dsc inspect";
+  for (const char *argument : arguments) {
+    recorder.report.command += std::string(" ") + argument;
+  }
+  return writeReport(recorder.report, request.report);
+}
+
 int dsc::inspectCommand(ArrayRef<const char *> arguments) {
   InspectRequest request;
   request.jsonDiagnostics = wantsJsonDiagnostics(arguments);
@@ -269,6 +293,9 @@ int dsc::inspectCommand(ArrayRef<const char *> arguments) {
                 "what the raise phase recognised where, and near misses; dims must be bound");
   table.boolean("lr", request.learningRates, "the learning rate over a run of --steps");
   table.integer("steps", "N", request.steps, "--lr: length of the run (default: 1000)");
+  table.text("report", "FILE", request.report,
+             "also write what training would be, up to the memory plan, to a .txt, .json or .html "
+             "file");
   table.choice("diagnostics", {"text", "json"}, diagnostics, "how errors are printed");
   table.boolean("help", help, "this help");
   addImportFlags(table, request.import);
@@ -287,6 +314,9 @@ int dsc::inspectCommand(ArrayRef<const char *> arguments) {
   if (wrong.empty() && request.steps < 1) {
     wrong = "flag '--steps' is " + std::to_string(request.steps) + ", expected 1 or more";
   }
+  if (wrong.empty() && !request.report.empty() && !isReportPath(request.report)) {
+    wrong = "flag '--report' is '" + request.report + "', expected FILE.txt, .json or .html";
+  }
   if (wrong.empty()) {
     wrong = checkOptions(request.import.options);
   }
@@ -298,6 +328,14 @@ int dsc::inspectCommand(ArrayRef<const char *> arguments) {
   request.import.randomStart = init == "random";
   request.import.namesOnly = true;
   request.import.options.target = "cpu";
+  if (!request.report.empty() &&
+      (isExecutable(request.import.path) || request.learningRates || request.patterns)) {
+    reportFault("dsc inspect",
+                {"flag '--report' shows what training of a model would be; give MODEL.onnx, "
+                 "without --lr and --patterns (of an executable: compile it with --report)"},
+                request.jsonDiagnostics);
+    return kUserError;
+  }
   if (isExecutable(request.import.path)) {
     return request.learningRates ? inspectExecutableRates(request.import.path, request)
                                  : inspectExecutable(request.import.path, request);
@@ -317,7 +355,19 @@ int dsc::inspectCommand(ArrayRef<const char *> arguments) {
   if (failed(info)) {
     return kUserError;
   }
-  TrainingPlan plan = planTraining(context, request.import, *info);
+  std::optional<ReportRecorder> recorder;
+  if (!request.report.empty()) {
+    recorder.emplace();
+  }
+  TrainingPlan plan = planTraining(context, request.import, *info, recorder ? &*recorder : nullptr);
+  if (recorder) {
+    std::string wrong = plan.why.empty() ? writeInspectReport(*recorder, request, arguments)
+                                         : "flag '--report' has no plan to show: " + plan.why;
+    if (!wrong.empty()) {
+      printer.error(wrong, plan.why.empty() ? ErrorId::FileUnreadable : ErrorId::FlagValue);
+      return kUserError;
+    }
+  }
   request.json ? printModelJson(*info, plan, llvm::outs()) : printModel(*info, plan, llvm::outs());
   return kDone;
 }

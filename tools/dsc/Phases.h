@@ -32,6 +32,9 @@ public:
   virtual ~PhaseObserver() = default;
   virtual void phaseBegins(Phase) {}
   virtual void phaseDone(mlir::ModuleOp module, Phase phase, double seconds) = 0;
+  /// Whether the phases of a plan that was found by trying (ArenaLimit.h) are to run once more for
+  /// this one to hear of them.
+  virtual bool seesEveryPhase() const { return false; }
 };
 
 /// The module as it was before a phase that failed, and the passes that were to run on it.

@@ -86,55 +86,40 @@ static void countGlobals(ModuleOp module, int64_t ranks, PlannedBytes &bytes) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Counts the bytes in use along one entry.
-class EntryCounter {
+/// Finds the places that values of one entry take.
+class EntryPlaces {
 public:
-  explicit EntryCounter(func::FuncOp entry) : entry(entry) {}
+  explicit EntryPlaces(func::FuncOp entry) : entry(entry) {}
 
-  EntryProfile run() {
+  std::vector<ArenaPlace> run() {
     for (Operation &op : entry.getOps()) {
       if (auto pack = dyn_cast<PackOp>(op)) {
         packs.push_back(slotsOf(pack).front());
       }
     }
-    int64_t position = 0;
+    int64_t end = 0;
     for (Operation &op : entry.getOps()) {
       if (!isa<ReshapeOp, SliceOp>(op)) {
-        for (SlotAttr slot : slotsOf(&op)) {
-          add(slot, partOf(&op), isa<PackOp>(op));
+        for (auto [i, slot] : llvm::enumerate(slotsOf(&op))) {
+          add(slot, &op, partOf(&op), static_cast<int64_t>(i));
         }
       }
       if (auto scratch = op.getAttrOfType<SlotAttr>("dsc.scratch")) {
-        add(scratch, MemoryPart::Workspace, false);
+        add(scratch, &op, MemoryPart::Workspace, -1);
       }
-      ++position;
+      ++end;
     }
-    // Additions and removals at each op, then their running sums.
-    EntryProfile profile;
-    profile.name = entry.getName().str();
-    profile.live.assign(position + 1, MemoryParts{});
-    for (const Use &use : uses) {
+    for (ArenaPlace &place : places) {
       // What takes another one's place begins behind it.
-      bool follows = ends.count({use.offset, use.first});
-      int64_t first = use.first + (follows && use.first < use.last);
-      profile.live[std::clamp<int64_t>(first, 0, position)][use.part] += use.bytes;
-      profile.live[std::clamp<int64_t>(use.last + 1, 0, position)][use.part] -= use.bytes;
+      bool follows = ends.count({place.offset, place.first});
+      place.first =
+          std::clamp<int64_t>(place.first + (follows && place.first < place.last), 0, end);
+      place.last = std::min(place.last, end - 1);
     }
-    for (size_t i = 1; i < profile.live.size(); ++i) {
-      for (size_t part = 0; part < kMemoryParts; ++part) {
-        profile.live[i][part] += profile.live[i - 1][part];
-      }
-    }
-    profile.live.pop_back();
-    return profile;
+    return std::move(places);
   }
 
 private:
-  struct Use {
-    int64_t offset, bytes, first, last;
-    size_t part;
-  };
-
   static SmallVector<SlotAttr> slotsOf(Operation *op) {
     SmallVector<SlotAttr> slots;
     if (auto attribute = op->getAttrOfType<ArrayAttr>("dsc.slots")) {
@@ -158,24 +143,45 @@ private:
     });
   }
 
-  void add(SlotAttr slot, MemoryPart part, bool isPack) {
+  void add(SlotAttr slot, Operation *op, MemoryPart part, int64_t result) {
+    // A pack begins with its first part, at the same offset.
     if (slot.getSpace() != Space::arena || slot.getBytes() == 0 ||
-        !seen.insert({slot.getOffset(), slot.getFirst()}).second || (!isPack && isPacked(slot))) {
+        (!isa<PackOp>(op) && isPacked(slot)) ||
+        !seen.insert({slot.getOffset(), slot.getFirst()}).second) {
       return;
     }
-    int64_t bytes = dsc_align(slot.getBytes());
-    uses.push_back(
-        {slot.getOffset(), bytes, slot.getFirst(), slot.getLast(), static_cast<size_t>(part)});
+    places.push_back({op, slot.getOffset(), static_cast<int64_t>(dsc_align(slot.getBytes())),
+                      slot.getFirst(), slot.getLast(), part, result});
     ends.insert({slot.getOffset(), slot.getLast()});
   }
 
   func::FuncOp entry;
   SmallVector<SlotAttr> packs;
-  std::vector<Use> uses;
+  std::vector<ArenaPlace> places;
   std::set<std::pair<int64_t, int64_t>> seen; // offset, first
   std::set<std::pair<int64_t, int64_t>> ends; // offset, last
 };
 } // namespace
+
+std::vector<ArenaPlace> dsc::arenaPlaces(func::FuncOp entry) { return EntryPlaces(entry).run(); }
+
+static EntryProfile profileOf(func::FuncOp entry) {
+  auto ops = entry.getOps();
+  EntryProfile profile{entry.getName().str(), {}};
+  profile.live.assign(std::distance(ops.begin(), ops.end()) + 1, MemoryParts{});
+  // Additions and removals at each op, then their running sums.
+  for (const ArenaPlace &place : arenaPlaces(entry)) {
+    at(profile.live[place.first], place.part) += place.bytes;
+    at(profile.live[place.last + 1], place.part) -= place.bytes;
+  }
+  for (size_t i = 1; i < profile.live.size(); ++i) {
+    for (size_t part = 0; part < kMemoryParts; ++part) {
+      profile.live[i][part] += profile.live[i - 1][part];
+    }
+  }
+  profile.live.pop_back();
+  return profile;
+}
 
 /// The largest moment of all entries.
 static MemoryParts largestMoment(ArrayRef<EntryProfile> entries) {
@@ -236,7 +242,7 @@ PlannedBytes dsc::plannedBytes(ModuleOp module, int64_t ranks, int64_t microBatc
   bytes.arena = spaceBytes(module, "arena");
   countGlobals(module, ranks, bytes);
   for (func::FuncOp entry : entriesOf(module)) {
-    bytes.entries.push_back(EntryCounter(entry).run());
+    bytes.entries.push_back(profileOf(entry));
     int64_t times = entry.getName() == "last"    ? 1
                     : entry.getName() == "micro" ? microBatches - 1
                                                  : 0;

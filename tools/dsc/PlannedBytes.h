@@ -4,6 +4,7 @@
 #ifndef DSC_TOOLS_DSC_PLANNEDBYTES_H
 #define DSC_TOOLS_DSC_PLANNEDBYTES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <array>
@@ -28,6 +29,18 @@ using MemoryParts = std::array<int64_t, kMemoryParts>;
 /// "weights", for tables and JSON.
 llvm::StringRef memoryPartName(size_t part);
 int64_t sumOf(const MemoryParts &parts);
+
+/// A place of the arena that a value or scratch takes from op `first` to op `last` of an entry.
+/// Bytes are counted by place: a view takes none, a result that lies where an operand ends begins
+/// behind it, a pack is one place for all its parts. So what is in use at an op is the sum of its
+/// places.
+struct ArenaPlace {
+  mlir::Operation *op; // the first that writes there
+  int64_t offset, bytes, first, last;
+  MemoryPart part;
+  int64_t result; // of `op`; -1 for scratch
+};
+std::vector<ArenaPlace> arenaPlaces(mlir::func::FuncOp entry);
 
 /// Bytes that are in use at each op of an entry, by part.
 struct EntryProfile {

@@ -1,9 +1,13 @@
-// Reads what a report tells out of the module after each phase.
+// Reads what a report tells out of the module after each phase; schedules are read by
+// ReportSchedule.cpp.
 
 #include "tools/dsc/Report.h"
 
+#include "ir/OpsOrder.h"
 #include "ir/Options.h"
+#include "passes/precision/Casts.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
@@ -43,37 +47,6 @@ static int64_t total(const std::map<std::string, int64_t> &counts) {
     sum += count;
   }
   return sum;
-}
-
-/// The first ONNX node or other name in a location.
-static StringRef firstName(Location loc) {
-  StringRef name;
-  loc->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    // A role such as "grad" stands around the location of the forward op.
-    if (named && !isa<NameLoc, FusedLoc>(named.getChildLoc())) {
-      name = name.empty() ? named.getName().getValue() : name;
-    } else if (named && isa<NameLoc>(named.getChildLoc()) &&
-               isa<FileLineColLoc>(cast<NameLoc>(named.getChildLoc()).getChildLoc())) {
-      name = named.getName().getValue();
-      return WalkResult::interrupt();
-    }
-    return name.empty() ? WalkResult::advance() : WalkResult::interrupt();
-  });
-  return name;
-}
-
-static std::string describeOp(Operation *op) {
-  std::string text = op->getName().stripDialect().str();
-  if (auto kernel = dyn_cast<KernelOp>(op)) {
-    text = stringifyKernelKind(kernel.getKind()).str() + " kernel";
-  } else if (auto get = dyn_cast<GetGlobalOp>(op)) {
-    return "read " + get.getName().str();
-  } else if (auto set = dyn_cast<SetGlobalOp>(op)) {
-    return "write " + set.getName().str();
-  }
-  StringRef name = firstName(op->getLoc());
-  return name.empty() ? text : text + " " + name.str();
 }
 
 static std::string typeText(RankedTensorType type) {
@@ -131,88 +104,55 @@ static void addEntryFacts(ModuleOp module, ReportedPhase &phase) {
   }
 }
 
-static void addFusionFacts(ModuleOp module, ReportedPhase &phase, Report &report) {
-  std::map<std::string, int64_t> kinds;
+static void addCollectiveFacts(ModuleOp module, ReportedPhase &phase) {
+  int64_t buckets = 0;
+  std::map<std::string, int64_t> collectives;
+  for (auto global : module.getOps<GlobalOp>()) {
+    buckets += global.getRole() == GlobalRole::trained && !global.getWithin();
+  }
   for (func::FuncOp entry : entriesOf(module)) {
     for (Operation &op : entry.getOps()) {
-      if (auto kernel = dyn_cast<KernelOp>(op)) {
-        ++kinds[stringifyKernelKind(kernel.getKind()).str() + " kernel"];
-        for (Attribute reason : kernel.getRefused().value_or(ArrayAttr::get(op.getContext(), {}))) {
-          ++report.refusedFusions[cast<StringAttr>(reason).str()];
-        }
-      } else if (op.getNumResults() && !isa<GetGlobalOp, ReshapeOp, SliceOp>(op)) {
-        ++kinds["call of " + op.getName().stripDialect().str()];
+      if (isa<ReduceScatterOp, AllGatherOp, AllReduceOp>(op)) {
+        ++collectives["@" + entry.getName().str() + ": " + op.getName().stripDialect().str()];
       }
     }
   }
-  for (const auto &[kind, count] : kinds) {
-    phase.facts.push_back(plural(count, kind));
+  phase.facts.push_back(plural(buckets, "bucket") + " of parameters");
+  for (const auto &[name, count] : collectives) {
+    phase.facts.push_back(name + " " + plural(count, "time"));
   }
+}
+
+static void addFusionFacts(ModuleOp module, ReportedPhase &phase, Report &report) {
+  std::map<std::string, int64_t> kernels, calls;
+  for (func::FuncOp entry : entriesOf(module)) {
+    for (Operation &op : entry.getOps()) {
+      if (auto kernel = dyn_cast<KernelOp>(op)) {
+        ++kernels[stringifyKernelKind(kernel.getKind()).str()];
+        for (Attribute reason : kernel.getRefused().value_or(ArrayAttr::get(op.getContext(), {}))) {
+          ++report.refusedFusions[cast<StringAttr>(reason).str()];
+        }
+      } else if (op.getNumResults() && !isa<GetGlobalOp, ReshapeOp, SliceOp, AfterOp>(op)) {
+        ++calls[op.getName().stripDialect().str()];
+      }
+    }
+  }
+  auto add = [&](StringRef what, const std::map<std::string, int64_t> &counts) {
+    std::string list;
+    for (const auto &[kind, count] : counts) {
+      list += (list.empty() ? "" : ", ") + std::to_string(count) + " " + kind;
+    }
+    if (!list.empty()) {
+      phase.facts.push_back(plural(total(counts), what) + ": " + list);
+    }
+  };
+  add("kernel", kernels);
+  add("call", calls);
 }
 
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
-
-static StringRef groupOf(Operation *op, bool behindBackward) {
-  bool isGradient = false;
-  op->getLoc()->walk([&](Location part) {
-    auto name = dyn_cast<NameLoc>(part);
-    isGradient |= name && name.getName() == "grad";
-    return WalkResult::advance();
-  });
-  return behindBackward ? "update" : isGradient ? "gradient" : "activation";
-}
-
-static ReportedEntry entryOf(func::FuncOp entry) {
-  ReportedEntry result;
-  result.name = entry.getName().str();
-  std::map<std::pair<int64_t, int64_t>, size_t> seen; // (offset, first) -> buffer
-  bool behindBackward = false;
-  auto add = [&](Operation *op, SlotAttr slot, StringRef group) {
-    if (slot.getSpace() != Space::arena || slot.getBytes() == 0) {
-      return;
-    }
-    auto [it, isNew] = seen.try_emplace({slot.getOffset(), slot.getFirst()}, result.buffers.size());
-    if (isNew) {
-      result.buffers.push_back({describeOp(op), group.str(), slot.getOffset(), slot.getBytes(),
-                                slot.getFirst(), slot.getLast()});
-    }
-  };
-  for (Operation &op : entry.getOps()) {
-    result.ops.push_back(describeOp(&op));
-    behindBackward |= isa<GradientsOp>(op);
-    if (isa<ReshapeOp, SliceOp>(op)) {
-      continue; // a view of what has been counted
-    }
-    if (auto slots = op.getAttrOfType<ArrayAttr>("dsc.slots")) {
-      for (auto slot : slots.getAsRange<SlotAttr>()) {
-        add(&op, slot, groupOf(&op, behindBackward));
-      }
-    }
-    if (auto slot = op.getAttrOfType<SlotAttr>("dsc.scratch")) {
-      add(&op, slot, "scratch");
-    }
-  }
-  // A result may lie where an operand ends: bytes are counted by place, not by value.
-  const size_t end = result.ops.size();
-  for (size_t at = 0; at < end; ++at) {
-    std::vector<std::pair<int64_t, int64_t>> ranges;
-    for (const ReportedBuffer &buffer : result.buffers) {
-      if (buffer.first <= static_cast<int64_t>(at) && static_cast<int64_t>(at) <= buffer.last) {
-        ranges.emplace_back(buffer.offset, buffer.offset + buffer.bytes);
-      }
-    }
-    llvm::sort(ranges);
-    int64_t live = 0, reached = 0;
-    for (auto [from, to] : ranges) {
-      live += std::max<int64_t>(0, to - std::max(from, reached));
-      reached = std::max(reached, to);
-    }
-    result.live.push_back(live);
-  }
-  return result;
-}
 
 static void addMemory(ModuleOp module, Report &report) {
   auto memory = module->getAttrOfType<DictionaryAttr>("dsc.memory");
@@ -223,9 +163,52 @@ static void addMemory(ModuleOp module, Report &report) {
     sum += report.spaces.back().second;
   }
   report.spaces.emplace_back("together", sum);
-  for (func::FuncOp entry : entriesOf(module)) {
-    report.entries.push_back(entryOf(entry));
+  report.outside = plannedBytes(module, 1, 1).outside;
+  auto most = module->getAttrOfType<IntegerAttr>("dsc.max_ranks");
+  for (int64_t ranks = 1; ranks <= (most ? most.getInt() : 1); ranks *= 2) {
+    PlannedBytes bytes = plannedBytes(module, ranks, 1);
+    report.ranks.push_back({ranks, bytes.peak, bytes.traffic});
   }
+  for (func::FuncOp entry : entriesOf(module)) {
+    report.entries.push_back(reportEntry(entry));
+  }
+}
+
+int64_t Report::peak() const { return spaces.empty() ? 0 : spaces.back().second; }
+
+int64_t Report::arena() const {
+  auto it = llvm::find_if(spaces, [](const auto &space) { return space.first == "arena"; });
+  return it == spaces.end() ? 0 : it->second;
+}
+
+/// From what the recompute phase leaves at the entry that ends a step.
+static void addRecomputation(ModuleOp module, ReportedPhase &phase, Report &report) {
+  auto last = module.lookupSymbol<func::FuncOp>("last");
+  auto told = last ? last->getAttrOfType<DictionaryAttr>("dsc.recompute") : nullptr;
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  auto number = [](DictionaryAttr from, StringRef key) {
+    auto value = from.getAs<IntegerAttr>(key);
+    return value ? value.getInt() : 0;
+  };
+  if (!told || failed(options)) {
+    return;
+  }
+  ReportedRecomputation &result = report.recomputation;
+  result = {StringRef(options->recompute).split(':').first.str(),
+            number(told, "saved_bytes"),
+            number(told, "freed_bytes"),
+            number(told, "added_flops"),
+            number(told, "step_flops"),
+            {}};
+  auto blocks = told.getAs<ArrayAttr>("blocks");
+  for (auto block :
+       (blocks ? blocks : ArrayAttr::get(module.getContext(), {})).getAsRange<DictionaryAttr>()) {
+    auto first = block.getAs<StringAttr>("first");
+    result.blocks.push_back({first ? first.str() : "", number(block, "saved_bytes"),
+                             number(block, "freed_bytes"), number(block, "added_flops")});
+  }
+  phase.facts.push_back(bytesInWords(result.saved) + " kept for backward, " +
+                        bytesInWords(result.freed) + " computed again");
 }
 
 //===----------------------------------------------------------------------===//
@@ -263,26 +246,59 @@ static void addKernels(ModuleOp module, Report &report) {
   });
 }
 
-static void addCasts(ModuleOp module, Report &report) {
-  auto isFloatType = [](RankedTensorType type) { return isa<FloatType>(type.getElementType()); };
-  module.walk([&](CastOp op) {
-    auto from = cast<RankedTensorType>(op->getOperand(0).getType());
-    auto to = cast<RankedTensorType>(op->getResult(0).getType());
-    if (isFloatType(from) && isFloatType(to)) {
-      ++report.casts[typeText(from) + " to " + typeText(to)];
-    }
-  });
+/// Casts between float types, each in the part of the step that it stands in.
+static void addCasts(ModuleOp module, ReportedPhase &phase, Report &report) {
+  std::map<std::pair<std::string, std::string>, ReportedCasts> found;
+  for (func::FuncOp entry : entriesOf(module)) {
+    bool isBehindBackward = false;
+    entry.walk([&](Operation *op) {
+      isBehindBackward |= isa<GradientsOp>(op);
+      auto cast = dyn_cast<CastOp>(op);
+      auto from = cast ? dyn_cast<RankedTensorType>(cast.getX().getType()) : RankedTensorType();
+      auto to = cast ? dyn_cast<RankedTensorType>(cast.getY().getType()) : RankedTensorType();
+      if (!from || !to || !isa<FloatType>(from.getElementType()) ||
+          !isa<FloatType>(to.getElementType())) {
+        return;
+      }
+      ReportedCasts &casts = found[{typeText(from), typeText(to)}];
+      casts.from = typeText(from);
+      casts.to = typeText(to);
+      ++(isBehindBackward ? casts.update : isOfBackward(op) ? casts.backward : casts.forward);
+      if (casts.example.empty()) {
+        casts.example = StringRef(describeOp(op)).split(' ').second.str();
+      }
+    });
+  }
+  for (auto &[types, casts] : found) {
+    report.casts.push_back(std::move(casts));
+  }
+  if (auto counts = module->getAttrOfType<DictionaryAttr>(kCastsAttr)) {
+    report.castsInserted = counts.getAs<IntegerAttr>("inserted").getInt();
+    report.castsLeft = counts.getAs<IntegerAttr>("left").getInt();
+    phase.facts.push_back(plural(report.castsInserted, "cast") + " inserted, " +
+                          std::to_string(report.castsLeft) + " left");
+  }
 }
 
 static void addParameters(ModuleOp module, Report &report) {
+  llvm::StringSet<> storing; // globals of a later dump that hold others
+  for (auto global : module.getOps<GlobalOp>()) {
+    if (std::optional<PlaceAttr> place = global.getWithin()) {
+      storing.insert(place->getFlat().getValue());
+    }
+  }
   for (auto global : module.getOps<GlobalOp>()) {
     RankedTensorType type = global.getTensorType();
-    if (global.getRole() == GlobalRole::trained || global.getRole() == GlobalRole::buffer) {
+    if (!storing.contains(global.getSymName()) && global.getRole() <= GlobalRole::constant) {
       report.parameters.push_back(
           {global.getSymName().str(), typeText(type), stringifyGlobalRole(global.getRole()).str(),
            global.getReason().value_or("").str(), type.getShape().vec(), tensorBytes(type)});
     }
   }
+  llvm::stable_sort(report.parameters, [](const auto &a, const auto &b) {
+    auto rank = [](StringRef role) { return role == "trained" ? 0 : role == "buffer" ? 1 : 2; };
+    return rank(a.role) < rank(b.role);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -337,7 +353,13 @@ void ReportRecorder::phaseDone(ModuleOp module, Phase phase, double seconds) {
     addEntryFacts(module, entry);
     break;
   case Phase::Precision:
-    addCasts(module, report);
+    addCasts(module, entry, report);
+    break;
+  case Phase::Recompute:
+    addRecomputation(module, entry, report);
+    break;
+  case Phase::Parallel:
+    addCollectiveFacts(module, entry);
     break;
   case Phase::Fusion:
     addFusionFacts(module, entry, report);
@@ -354,8 +376,6 @@ void ReportRecorder::phaseDone(ModuleOp module, Phase phase, double seconds) {
                           " and library functions");
     break;
   }
-  case Phase::Recompute:
-  case Phase::Parallel:
   case Phase::Device:
     break;
   }

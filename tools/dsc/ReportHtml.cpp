@@ -1,9 +1,10 @@
-// The report as one page: no script, nothing fetched, drawings as inline SVG. Wide tables scroll
-// inside their frame, so that the page itself fits a phone.
+// The report as one page: no script, nothing fetched, drawings as inline SVG. Tables scroll inside
+// their frame, so that the page itself fits a phone.
 
-#include "tools/dsc/Report.h"
+#include "tools/dsc/ReportDrawings.h"
+#include "tools/dsc/ReportMarkup.h"
 
-#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace dsc;
@@ -11,257 +12,436 @@ using llvm::formatv;
 using llvm::StringRef;
 
 static constexpr llvm::StringLiteral kStyle = R"css(
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #5d6670; --line: #d9dde1; --page: #fff; --panel: #f6f7f8;
-  --activation: #3b7dd8; --gradient: #d9822b; --update: #3a9a5b; --scratch: #a3a9b0; --peak: #c22d4b; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e7ea; --soft: #9aa4ae; --line: #363c43; --page: #14171a;
-  --panel: #1d2125; --activation: #5c9cf0; --gradient: #eda04f; --update: #5dbb7f; --scratch: #6a727b; --peak: #ef6480; } }
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #5d6670; --line: #d9dde1; --page: #fff; --panel: #f6f7f8; --link: #2460b5;
+  --weights: #51606f; --state: #8695a5; --kept: #b08a5a; --other: #c3cad1; --gathered: #7b5fc4; --forward: #3b7dd8; --again: #2aa5a0;
+  --backward: #e0902f; --buckets: #c9539a; --update: #3a9a5b; --workspace: #a3a9b0; --peak: #c22d4b; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e7ea; --soft: #9aa4ae; --line: #363c43; --page: #14171a; --panel: #1d2125; --link: #7fb0f5;
+  --weights: #6f8193; --state: #4f5d6b; --kept: #a07f55; --other: #3c444c; --gathered: #9c85e0; --forward: #5c9cf0; --again: #4fc4be;
+  --backward: #eda04f; --buckets: #e077b5; --update: #5dbb7f; --workspace: #7d858e; --peak: #ef6480; } }
 * { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 26px; margin: 0 0 4px; overflow-wrap: anywhere; } h2 { font-size: 19px; margin: 40px 0 10px; }
-h3 { font-size: 15px; margin: 22px 0 6px; } p { margin: 6px 0; } .soft { color: var(--soft); }
+h1 { font-size: 26px; margin: 0 0 4px; overflow-wrap: anywhere; } h2 { font-size: 19px; margin: 44px 0 10px; }
+h3 { font-size: 15px; margin: 22px 0 6px; overflow-wrap: anywhere; } h3 span { font-weight: 400; } p { margin: 6px 0; overflow-wrap: anywhere; }
+.soft { color: var(--soft); } a { color: var(--link); text-decoration: none; } nav a { display: inline-block; margin: 0 14px 4px 0; }
 code, .mono { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 13px; overflow-wrap: anywhere; }
-.frame { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; }
+.frame { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
+.long { max-height: 480px; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: 6px 12px; border-top: 1px solid var(--line); vertical-align: top; }
-tr:first-child th { border-top: 0; } th { background: var(--panel); font-weight: 600; white-space: nowrap; }
+tr:first-child th { border-top: 0; } th { background: var(--panel); font-weight: 600; white-space: nowrap; } .long th { position: sticky; top: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.name { overflow-wrap: anywhere; min-width: 12em; } td.wide { min-width: 18em; }
+td.name { overflow-wrap: anywhere; min-width: 13em; } td.wide { min-width: 17em; } td.whole { white-space: nowrap; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 16px 0; }
-.card { background: var(--panel); border-radius: 8px; padding: 10px 14px; } .card b { display: block; font-size: 19px; }
-.notice { border-left: 3px solid var(--gradient); padding: 4px 12px; margin: 8px 0; background: var(--panel); }
-.legend span { display: inline-block; margin-right: 16px; white-space: nowrap; }
-.legend i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 5px; }
-svg { display: block; width: 100%; height: auto; background: var(--panel); border-radius: 8px; }
-svg text { fill: var(--soft); font: 13px system-ui, sans-serif; }
-.activation { fill: var(--activation); background: var(--activation); } .gradient { fill: var(--gradient); background: var(--gradient); }
-.update { fill: var(--update); background: var(--update); } .scratch { fill: var(--scratch); background: var(--scratch); }
-.peak { stroke: var(--peak); background: var(--peak); }
-details summary { cursor: pointer; margin: 8px 0; }
+.card { background: var(--panel); border-radius: 8px; padding: 10px 14px; } .card b { display: block; font-size: 18px; line-height: 1.3; }
+.choices { display: grid; grid-template-columns: max-content 1fr; gap: 4px 14px; margin: 12px 0; } .choices dt { color: var(--soft); } .choices dd { margin: 0; overflow-wrap: anywhere; }
+.unit { display: inline-block; min-width: 6em; }
+.notice { border-left: 3px solid var(--backward); padding: 4px 12px; margin: 8px 0; background: var(--panel); }
+.share { display: flex; height: 9px; min-width: 7em; margin-top: 7px; border-radius: 3px; overflow: hidden; background: var(--line); }
+.share i { background: var(--forward); } .share i + i { background: var(--again); }
+details { margin: 10px 0; } details summary { cursor: pointer; margin: 8px 0; color: var(--link); }
 @media (max-width: 600px) { main { padding: 18px 12px 40px; } th, td { padding: 5px 8px; } body { font-size: 14px; }
-  td.name { min-width: 9em; } td.wide { min-width: 14em; } svg text { font-size: 22px; } }
+  td.name { min-width: 10em; } td.wide { min-width: 12em; } .cards { grid-template-columns: 1fr 1fr; } .card { padding: 8px 10px; } .card b { font-size: 16px; }
+  .unit { display: block; } .choices { grid-template-columns: 1fr; gap: 0; } .choices dd { margin-bottom: 8px; }
+  .stacked tr { display: grid; grid-template-columns: 1fr auto auto; border-top: 1px solid var(--line); } .stacked tr:first-child { display: none; }
+  .stacked td { border: 0; } .stacked td.wide { grid-column: 1 / -1; padding-top: 0; } .stacked td:first-child { font-weight: 600; }
+  .stacked td.number:nth-child(2)::after { content: " s"; } .stacked td.number:nth-child(3)::after { content: " ops"; } }
 )css";
 
-static std::string escaped(StringRef text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-    case '<':
-      out += "&lt;";
-      break;
-    case '>':
-      out += "&gt;";
-      break;
-    case '&':
-      out += "&amp;";
-      break;
-    case '"':
-      out += "&quot;";
-      break;
-    default:
-      out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-    }
-  }
-  return llvm::json::fixUTF8(out);
-}
-
-/// 1234567 as 1 234 567, with thin spaces.
-static std::string grouped(int64_t number) {
-  std::string digits = std::to_string(number), out;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    out += (i && (digits.size() - i) % 3 == 0 ? "&#8239;" : "") + std::string(1, digits[i]);
-  }
-  return out;
-}
-
-static std::string shapeText(llvm::ArrayRef<int64_t> shape) {
-  std::string text;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? " &times; " : "") + std::to_string(shape[i]);
-  }
-  return shape.empty() ? "scalar" : text;
+static std::string percent(double part, double whole) {
+  return formatv("{0:f1}%", whole > 0 ? 100 * part / whole : 0.0).str();
 }
 
 static void card(llvm::raw_ostream &out, StringRef title, const std::string &value) {
-  out << "<div class=card><span class=soft>" << title << "</span><b>" << value << "</b></div>\n";
+  out << "<div class=\"card\"><span class=\"soft\">" << title << "</span><b>" << value
+      << "</b></div>\n";
+}
+
+static void heading(StringRef id, StringRef title, llvm::raw_ostream &out) {
+  out << "<h2 id=\"" << id << "\">" << title << "</h2>\n";
+}
+
+/// Begins a table in its frame. Columns with a '#' in front hold numbers.
+static void beginTable(llvm::ArrayRef<StringRef> columns, size_t rows, llvm::raw_ostream &out,
+                       StringRef kind = "") {
+  constexpr size_t scrolling = 24;
+  out << "<div class=\"frame" << kind << (rows > scrolling ? " long" : "") << "\"><table><tr>";
+  for (StringRef column : columns) {
+    bool isNumber = column.consume_front("#");
+    out << (isNumber ? "<th class=\"number\">" : "<th>") << column << "</th>";
+  }
+  out << "</tr>\n";
+}
+
+static void endTable(llvm::raw_ostream &out) { out << "</table></div>\n"; }
+
+static std::string cell(StringRef kind, const std::string &text) {
+  return "<td" + (kind.empty() ? "" : " class=\"" + kind.str() + "\"") + ">" + text + "</td>";
+}
+static std::string number(int64_t value) { return cell("number", grouped(value)); }
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+static void printPhases(const Report &report, llvm::raw_ostream &out) {
+  heading("phases", "Phases", out);
+  beginTable({"phase", "#seconds", "#ops", "what it did", "what then holds"}, 0, out, " stacked");
+  for (const ReportedPhase &phase : report.phases) {
+    std::string did;
+    for (const std::string &fact : phase.facts) {
+      did += escaped(fact) + "<br/>";
+    }
+    for (auto [i, change] : llvm::enumerate(phase.changes)) {
+      did += i ? ", " : "<span class=\"soft mono\">";
+      did += (change.second > 0 ? "+" : "&#8722;") + std::to_string(std::abs(change.second)) + " " +
+             escaped(change.first);
+    }
+    did += phase.changes.empty() ? "" : "</span>";
+    out << "<tr>" << cell("", escaped(phase.name))
+        << cell("number", formatv("{0:f3}", phase.seconds)) << number(phase.ops)
+        << cell("wide", did) << cell("wide soft", escaped(phase.guarantee)) << "</tr>\n";
+  }
+  endTable(out);
 }
 
 //===----------------------------------------------------------------------===//
-// Memory over the schedule
+// Memory
 //===----------------------------------------------------------------------===//
 
-/// The arena of one entry: time from left to right, addresses from the bottom up, a rectangle a
-/// buffer, and the bytes in use as a line.
-static void drawEntry(const ReportedEntry &entry, int64_t arena, llvm::raw_ostream &out) {
-  constexpr double width = 1080, height = 320, left = 8, top = 26, bottom = 24;
-  constexpr size_t mostRectangles = 4000;
-  const double steps = std::max<double>(1, static_cast<double>(entry.ops.size()));
-  auto x = [&](double op) { return left + op / steps * (width - 2 * left); };
-  auto y = [&](double bytes) {
-    return top +
-           (1 - bytes / std::max<double>(1, static_cast<double>(arena))) * (height - top - bottom);
+static void printSpaces(const Report &report, llvm::raw_ostream &out) {
+  auto what = [](StringRef space) -> StringRef {
+    return space == "state"       ? "parameters, optimizer state, run-time values"
+           : space == "arena"     ? "everything that lives within a step, drawn below"
+           : space == "constants" ? "tables and masks of the program"
+           : space == "io"        ? "the batch, and small results"
+           : space == "shard"     ? "what ranks divide among them, all of it"
+                                  : "the peak of one rank alone";
   };
-  out << formatv("<svg viewBox=\"0 0 {0} {1}\" role=img aria-label=\"arena of entry {2} over its "
-                 "schedule\">\n",
-                 width, height, escaped(entry.name));
-  // The largest first: what is too small to see is left out.
-  std::vector<const ReportedBuffer *> buffers;
-  for (const ReportedBuffer &buffer : entry.buffers) {
-    buffers.push_back(&buffer);
+  beginTable({"space", "#bytes", "what"}, 0, out);
+  for (const auto &[space, bytes] : report.spaces) {
+    if (bytes || space != "shard") {
+      out << "<tr>" << cell("", space) << number(bytes)
+          << cell("wide", bytesInWords(bytes) + " &#8212; " + what(space).str()) << "</tr>\n";
+    }
   }
-  auto area = [](const ReportedBuffer *buffer) {
-    return static_cast<double>(buffer->bytes) *
-           static_cast<double>(buffer->last - buffer->first + 1);
+  endTable(out);
+  if (report.ranks.size() < 2) {
+    return;
+  }
+  out << "<p class=\"soft\">On several ranks, without accumulation. Sent counts what one rank "
+         "sends "
+         "in a step, padding of chunks included, single numbers not.</p>\n";
+  auto inWords = [](int64_t bytes) {
+    return cell("number",
+                grouped(bytes) + " <span class=\"unit soft\">" + bytesInWords(bytes) + "</span>");
   };
-  llvm::stable_sort(buffers, [&](auto *a, auto *b) { return area(a) > area(b); });
-  buffers.resize(std::min(buffers.size(), mostRectangles));
-  for (const ReportedBuffer *buffer : buffers) {
-    double x0 = x(static_cast<double>(buffer->first)),
-           x1 = x(static_cast<double>(buffer->last + 1)),
-           y0 = y(static_cast<double>(buffer->offset + buffer->bytes)),
-           y1 = y(static_cast<double>(buffer->offset));
-    if (y1 - y0 < 0.05) {
+  beginTable({"#ranks", "#bytes on each", "#sent by each"}, 0, out);
+  for (const ReportedRanks &ranks : report.ranks) {
+    out << "<tr>" << number(ranks.ranks) << inWords(ranks.bytes) << inWords(ranks.traffic)
+        << "</tr>\n";
+  }
+  endTable(out);
+}
+
+/// The buffers that are in use where an entry's arena is fullest, the largest first.
+static void printPeak(const ReportedEntry &entry, llvm::raw_ostream &out) {
+  constexpr size_t most = 12;
+  const auto at = static_cast<int64_t>(entry.peakOp());
+  std::vector<const ReportedBuffer *> held;
+  for (const ReportedBuffer &buffer : entry.buffers) {
+    if (buffer.first <= at && at <= buffer.last) {
+      held.push_back(&buffer);
+    }
+  }
+  llvm::stable_sort(held, [](auto *a, auto *b) { return a->bytes > b->bytes; });
+  out << formatv("<details><summary>The {0} of the arena at op {1}, {2}</summary>\n",
+                 bytesInWords(entry.peak()), at, escaped(entry.ops[entry.peakOp()]));
+  beginTable({"what", "part", "type", "#bytes", "#from op", "#to op", "last read by"}, 0, out);
+  int64_t rest = 0;
+  for (auto [i, buffer] : llvm::enumerate(held)) {
+    if (i >= most) {
+      rest += buffer->bytes;
       continue;
     }
-    out << formatv("<rect class={0} opacity=.72 x={1:f1} y={2:f1} width={3:f1} height={4:f1}>"
-                   "<title>{5}, {6}, ops {7} to {8}</title></rect>\n",
-                   buffer->group, x0, y0, std::max(x1 - x0, 0.6), std::max(y1 - y0, 0.4),
-                   escaped(buffer->what), bytesInWords(buffer->bytes), buffer->first, buffer->last);
+    out << "<tr>" << cell("name mono", escaped(buffer->what))
+        << cell("whole", "<i class=\"part " + classOf(buffer->part).str() + "\"></i>" +
+                             arenaPartName(buffer->part).str())
+        << cell("whole", escaped(buffer->type)) << number(buffer->bytes) << number(buffer->first)
+        << number(buffer->last)
+        << cell("name mono soft", escaped(entry.ops[static_cast<size_t>(buffer->last)]))
+        << "</tr>\n";
   }
-  out << "<polyline class=peak fill=none stroke-width=1.6 points=\"";
-  for (auto [at, live] : llvm::enumerate(entry.live)) {
-    double level = y(static_cast<double>(live));
-    out << formatv("{0:f1},{1:f1} {2:f1},{1:f1} ", x(static_cast<double>(at)), level,
-                   x(static_cast<double>(at + 1)));
+  if (rest) {
+    out << "<tr>" << cell("soft", std::to_string(held.size() - most) + " smaller ones")
+        << "<td></td><td></td>" << number(rest) << "<td></td><td></td><td></td></tr>\n";
   }
-  out << "\"/>\n";
-  auto peak = std::max_element(entry.live.begin(), entry.live.end());
-  if (peak != entry.live.end()) {
-    auto at = static_cast<double>(peak - entry.live.begin());
-    bool isRight = at > steps / 2;
-    out << formatv("<text x={0:f1} y={1:f1} text-anchor={2}>{3} at op {4}</text>\n", x(at),
-                   std::max(18.0, y(static_cast<double>(*peak)) - 6), isRight ? "end" : "start",
-                   bytesInWords(*peak), static_cast<int64_t>(at));
-  }
-  out << formatv(
-      "<text x={0} y={1}>first op</text><text x={2} y={1} text-anchor=end>op {3}</text>\n", left,
-      height - 6, width - left, entry.ops.size());
-  out << "</svg>\n";
+  endTable(out);
+  out << "</details>\n";
 }
 
 static void printMemory(const Report &report, llvm::raw_ostream &out) {
-  out << "<h2>Memory</h2>\n<div class=frame><table><tr><th>space<th "
-         "class=number>bytes<th>what</tr>\n";
-  auto what = [](StringRef space) -> StringRef {
-    return space == "state"       ? "parameters, optimizer state, run-time values"
-           : space == "arena"     ? "everything that lives within a step, planned below"
-           : space == "constants" ? "tables and masks of the program"
-           : space == "io"        ? "the batch, and small results"
-                                  : "the peak";
-  };
-  int64_t arena = 1;
-  for (const auto &[space, bytes] : report.spaces) {
-    arena = space == "arena" ? std::max<int64_t>(bytes, 1) : arena;
-    out << "<tr><td>" << space << "<td class=number>" << grouped(bytes) << "<td class=wide>"
-        << bytesInWords(bytes) << " &mdash; " << what(space) << "</tr>\n";
+  if (report.entries.empty()) {
+    return;
   }
-  out << "</table></div>\n";
-  out << "<p class=\"legend soft\"><span><i class=activation></i>forward</span><span><i "
-         "class=gradient></i>backward</span><span><i class=update></i>update</span><span><i "
-         "class=scratch></i>scratch</span><span><i class=peak></i>bytes in use</span></p>\n";
+  heading("memory", "Memory", out);
+  printSpaces(report, out);
+  out << "<h3>Bytes over the schedule <span class=\"soft\">what runs, from left to right; the "
+         "dashed line is what is planned, with the arena's gaps</span></h3>\n";
+  drawMemoryLegend(report, out);
   for (const ReportedEntry &entry : report.entries) {
     if (entry.buffers.empty()) {
       continue;
     }
-    int64_t peak = *std::max_element(entry.live.begin(), entry.live.end());
-    out << "<h3>@" << escaped(entry.name) << " <span class=soft>" << entry.ops.size()
-        << " ops, at most " << bytesInWords(peak) << " of the arena's " << bytesInWords(arena)
-        << "</span></h3>\n";
-    drawEntry(entry, arena, out);
+    out << "<h3>@" << escaped(entry.name) << " <span class=\"soft\">" << grouped(entry.calls.back())
+        << " kernels and calls of " << grouped(static_cast<int64_t>(entry.ops.size()))
+        << " ops; at most " << bytesInWords(entry.peak()) << " of the arena's "
+        << bytesInWords(report.arena()) << "</span></h3>\n";
+    drawMemory(report, entry, out);
+    drawStages(entry, out);
+    printPeak(entry, out);
+    out << "<details><summary>Where buffers lie</summary>\n";
+    drawArena(report, entry, out);
+    drawStages(entry, out);
+    out << "</details>\n";
   }
 }
 
 //===----------------------------------------------------------------------===//
-// The other sections
+// Communication
 //===----------------------------------------------------------------------===//
 
-static void printPhases(const Report &report, llvm::raw_ostream &out) {
-  out << "<h2>Phases</h2>\n<div class=frame><table><tr><th>phase<th class=number>seconds<th "
-         "class=number>ops<th>what it did<th>what then holds</tr>\n";
-  for (const ReportedPhase &phase : report.phases) {
-    out << formatv("<tr><td>{0}<td class=number>{1:f3}<td class=number>{2}<td class=wide>",
-                   phase.name, phase.seconds, grouped(phase.ops));
-    for (const std::string &fact : phase.facts) {
-      out << escaped(fact) << "<br>";
+static std::string waitInWords(const ReportedCollective &collective) {
+  return collective.isLeft ? "next entry" : collective.wait < 0 ? "" : grouped(collective.wait);
+}
+
+static void printCollectives(const ReportedEntry &entry, llvm::raw_ostream &out) {
+  std::map<std::string, std::pair<int64_t, int64_t>> kinds; // number and bytes
+  for (const ReportedCollective &collective : entry.collectives) {
+    if (!collective.isFromBefore) {
+      auto &[count, bytes] = kinds[collective.kind];
+      ++count;
+      bytes += collective.bytes;
     }
-    for (auto [i, change] : llvm::enumerate(phase.changes)) {
-      out << (i ? ", " : "<span class=\"soft mono\">") << (change.second > 0 ? "+" : "&minus;")
-          << std::abs(change.second) << " " << escaped(change.first);
-    }
-    out << (phase.changes.empty() ? "" : "</span>") << "<td class=\"wide soft\">"
-        << escaped(phase.guarantee) << "</tr>\n";
   }
-  out << "</table></div>\n";
+  out << "<h3>@" << escaped(entry.name) << "</h3>\n<p class=\"legend soft\">";
+  for (const auto &[kind, sum] : kinds) {
+    out << formatv("<span><i class=\"{0}\"></i>{1} {0} of {2}</span> ", kind, sum.first,
+                   bytesInWords(sum.second));
+  }
+  out << "</p>\n";
+  drawCollectives(entry, out);
+  drawStages(entry, out);
+  const bool isStep = entry.name == "last" || entry.name == "micro";
+  out << "<details" << (isStep ? " open=\"\"" : "") << "><summary>The " << entry.collectives.size()
+      << " collectives</summary>\n";
+  // Single numbers and sums of chunks, beside the buckets that they belong to.
+  int64_t largest = 0;
+  for (const ReportedCollective &collective : entry.collectives) {
+    largest = std::max(largest, collective.bytes);
+  }
+  std::map<std::string, std::pair<int64_t, int64_t>> small; // number and bytes
+  const bool isLong = entry.collectives.size() > 64;
+  beginTable({"collective", "type", "#bytes", "#from op", "#to wait", "work under it"},
+             entry.collectives.size(), out);
+  for (const ReportedCollective &collective : entry.collectives) {
+    if (isLong && collective.bytes < largest / 100) {
+      auto &[count, bytes] = small[collective.kind];
+      ++count;
+      bytes += collective.bytes;
+      continue;
+    }
+    out << "<tr>" << cell("mono whole", escaped(collective.name))
+        << cell("whole", escaped(collective.type)) << number(collective.bytes)
+        << cell("number", collective.isFromBefore ? "entry before" : grouped(collective.issue))
+        << cell("number", waitInWords(collective))
+        << cell("whole", grouped(collective.calls) +
+                             (collective.calls == 1 ? " call, " : " calls, ") +
+                             flopsInWords(collective.flops) + ", " + bytesInWords(collective.moved))
+        << "</tr>\n";
+  }
+  for (const auto &[kind, sum] : small) {
+    out << "<tr>" << cell("soft", std::to_string(sum.first) + " smaller " + kind) << "<td></td>"
+        << number(sum.second) << "<td></td><td></td><td></td></tr>\n";
+  }
+  endTable(out);
+  out << "</details>\n";
+}
+
+static bool communicates(const ReportedEntry &entry) { return !entry.collectives.empty(); }
+
+static void printCommunication(const Report &report, llvm::raw_ostream &out) {
+  if (report.entries.empty()) {
+    return;
+  }
+  heading("communication", "Communication", out);
+  if (llvm::none_of(report.entries, communicates)) {
+    out << "<p>None: the program is for one rank.</p>\n";
+    return;
+  }
+  out << "<p class=\"soft\">Each collective from the op that starts it to the one that waits for "
+         "it. "
+         "With one rank they are nothing. Work under it is that of the cost model, as far as it is "
+         "in "
+         "the same entry.</p>\n";
+  for (const ReportedEntry &entry : report.entries) {
+    if (communicates(entry)) {
+      printCollectives(entry, out);
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Precision, recomputation
+//===----------------------------------------------------------------------===//
+
+static void printPrecision(const Report &report, llvm::raw_ostream &out) {
+  heading("casts", "Casts", out);
+  if (report.castsInserted >= 0) {
+    out << "<p>The table of precisions asks for <b>" << report.castsInserted
+        << "</b> casts between f32 and the compute type; <b>" << report.castsLeft
+        << "</b> are left after elision.</p>\n";
+  } else {
+    out << "<p>Everything is computed in the types of the file: no casts inserted.</p>\n";
+  }
+  if (report.casts.empty()) {
+    return;
+  }
+  beginTable({"from", "to", "#in forward", "#in backward", "#in the update", "for one"}, 0, out);
+  for (const ReportedCasts &casts : report.casts) {
+    out << "<tr>" << cell("", casts.from) << cell("", casts.to) << number(casts.forward)
+        << number(casts.backward) << number(casts.update)
+        << cell("name mono", escaped(casts.example)) << "</tr>\n";
+  }
+  endTable(out);
+}
+
+static void printRecomputation(const Report &report, llvm::raw_ostream &out) {
+  if (report.entries.empty()) {
+    return;
+  }
+  heading("recomputation", "Recomputation", out);
+  const ReportedRecomputation &told = report.recomputation;
+  if (told.blocks.empty()) {
+    out << "<p>Nothing is computed again: all that backward reads is kept.</p>\n";
+    return;
+  }
+  out << "<p><code>--recompute=" << escaped(told.mode) << "</code>: " << bytesInWords(told.saved)
+      << " of " << bytesInWords(told.saved + told.freed) << " are kept for backward, "
+      << bytesInWords(told.freed) << " ("
+      << percent(static_cast<double>(told.freed), static_cast<double>(told.saved + told.freed))
+      << ") computed again, for " << flopsInWords(told.flops) << " more (+"
+      << percent(static_cast<double>(told.flops), static_cast<double>(told.stepFlops))
+      << " of the step's " << flopsInWords(told.stepFlops) << ").</p>\n";
+  int64_t most = 1;
+  for (const ReportedRecomputation::Block &block : told.blocks) {
+    most = std::max(most, block.saved + block.freed);
+  }
+  beginTable({"#block", "from node", "kept, computed again", "#bytes kept", "#bytes saved",
+              "#FLOPs added"},
+             told.blocks.size(), out);
+  for (auto [i, block] : llvm::enumerate(told.blocks)) {
+    auto share = [&](int64_t bytes) {
+      return formatv("<i style=\"width:{0:f1}%\"></i>",
+                     100 * static_cast<double>(bytes) / static_cast<double>(most))
+          .str();
+    };
+    out << "<tr>" << number(static_cast<int64_t>(i)) << cell("name mono", escaped(block.first))
+        << "<td><div class=\"share\">" << share(block.saved) << share(block.freed) << "</div></td>"
+        << number(block.saved) << number(block.freed) << number(block.flops) << "</tr>\n";
+  }
+  endTable(out);
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters, kernels
+//===----------------------------------------------------------------------===//
+
+static int64_t elementsOf(const ReportedParameter &parameter) {
+  int64_t count = 1;
+  for (int64_t size : parameter.shape) {
+    count *= size;
+  }
+  return count;
+}
+
+static std::string roleInWords(const ReportedParameter &parameter) {
+  bool isFrozen = parameter.role != "trained" && StringRef(parameter.reason).contains("--freeze");
+  return isFrozen ? "frozen" : parameter.role;
 }
 
 static void printParameters(const Report &report, llvm::raw_ostream &out) {
-  out << "<h2>Parameters</h2>\n<div class=frame><table><tr><th>name<th>role<th>type<th>shape<th "
-         "class=number>bytes<th>why</tr>\n";
+  heading("parameters", "Parameters", out);
+  std::map<std::string, std::pair<int64_t, int64_t>> roles; // tensors and elements
   for (const ReportedParameter &parameter : report.parameters) {
-    out << "<tr><td class=\"name mono\">" << escaped(parameter.name) << "<td>" << parameter.role
-        << "<td>" << parameter.type << "<td style=\"white-space:nowrap\">"
-        << shapeText(parameter.shape) << "<td class=number>" << grouped(parameter.bytes)
-        << "<td class=wide>" << escaped(parameter.reason) << "</tr>\n";
+    auto &[tensors, elements] = roles[roleInWords(parameter)];
+    ++tensors;
+    elements += elementsOf(parameter);
   }
-  out << "</table></div>\n";
-}
-
-static void printCounts(StringRef title, StringRef what,
-                        const std::map<std::string, int64_t> &counts, llvm::raw_ostream &out) {
-  if (counts.empty()) {
-    return;
+  out << "<p>";
+  for (StringRef role : {"trained", "frozen", "buffer", "constant"}) {
+    if (auto it = roles.find(role.str()); it != roles.end()) {
+      out << formatv("{0} {1} of {2} elements. ", it->second.first, role,
+                     grouped(it->second.second));
+    }
   }
-  out << "<h2>" << title << "</h2>\n<div class=frame><table><tr><th class=number>number<th>" << what
-      << "</tr>\n";
-  for (const auto &[name, count] : counts) {
-    out << "<tr><td class=number>" << count << "<td class=wide>" << escaped(name) << "</tr>\n";
+  out << "<span class=\"soft\">Why is the number of the rule in docs/parameters.md that decided, "
+         "and "
+         "what it saw. Frozen tensors are in the weights file, no gradient reaches "
+         "them.</span></p>\n";
+  beginTable({"name", "role", "type", "shape", "#bytes", "why"}, report.parameters.size(), out);
+  for (const ReportedParameter &parameter : report.parameters) {
+    out << "<tr>" << cell("name mono", escaped(parameter.name)) << cell("", roleInWords(parameter))
+        << cell("", parameter.type) << cell("whole", shapeInMarkup(parameter.shape))
+        << number(parameter.bytes) << cell("wide", escaped(parameter.reason)) << "</tr>\n";
   }
-  out << "</table></div>\n";
+  endTable(out);
 }
 
 static void printKernels(const Report &report, llvm::raw_ostream &out) {
-  out << "<h2>Kernels and library calls</h2>\n<p class=soft>Calls of all entries, with what they "
-         "compute and move by the cost model; <code>bench --kernels</code> measures them.</p>\n"
-         "<div class=frame><table><tr><th>kind<th class=number>calls<th class=number>Mflop<th "
-         "class=number>KiB<th>serves, for one</tr>\n";
-  for (const ReportedKernel &kernel : report.kernels) {
-    out << formatv("<tr><td class=mono>{0}<td class=number>{1}<td class=number>{2:f2}<td "
-                   "class=number>{3:f1}<td class=\"name mono\">{4}</tr>\n",
-                   escaped(kernel.kind), kernel.calls, static_cast<double>(kernel.flops) / 1e6,
-                   static_cast<double>(kernel.bytes) / 1024, escaped(kernel.example));
+  if (report.kernels.empty()) {
+    return;
   }
-  out << "</table></div>\n";
+  heading("kernels", "Kernels and library calls", out);
+  out << "<p class=\"soft\">Calls of all entries, with what they compute and move by the cost "
+         "model; "
+         "<code>bench --kernels</code> measures them.</p>\n";
+  beginTable({"kind", "#calls", "#Mflop", "#KiB", "serves, for one"}, report.kernels.size(), out);
+  for (const ReportedKernel &kernel : report.kernels) {
+    out << "<tr>" << cell("mono", escaped(kernel.kind)) << number(kernel.calls)
+        << cell("number", formatv("{0:f2}", static_cast<double>(kernel.flops) / 1e6))
+        << cell("number", formatv("{0:f1}", static_cast<double>(kernel.bytes) / 1024))
+        << cell("name mono", escaped(kernel.example)) << "</tr>\n";
+  }
+  endTable(out);
 }
 
-void dsc::printHtml(const Report &report, llvm::raw_ostream &out) {
-  out << "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>\n<meta name=viewport "
-         "content=\"width=device-width, initial-scale=1\">\n<title>"
-      << escaped(report.model) << " &mdash; dsc</title>\n<style>" << kStyle
-      << "</style></head>\n<body><main>\n<h1>" << escaped(report.model) << "</h1>\n";
-  out << "<p class=soft>compiled by dsc " << report.version << "</p>\n<p><code>"
-      << escaped(report.command) << "</code></p>\n<p class=soft>" << escaped(report.target)
-      << "</p>\n";
+static void printRefusedFusions(const Report &report, llvm::raw_ostream &out) {
+  if (report.refusedFusions.empty()) {
+    return;
+  }
+  heading("fusions", "Fusions that were not made", out);
+  beginTable({"#number", "why"}, report.refusedFusions.size(), out);
+  for (const auto &[reason, count] : report.refusedFusions) {
+    out << "<tr>" << number(count) << cell("wide", escaped(reason)) << "</tr>\n";
+  }
+  endTable(out);
+}
+
+//===----------------------------------------------------------------------===//
+// The page
+//===----------------------------------------------------------------------===//
+
+static void printHead(const Report &report, llvm::raw_ostream &out) {
+  out << "<h1>" << escaped(report.model) << "</h1>\n<p class=\"soft\">compiled by dsc "
+      << escaped(report.version) << "</p>\n<p><code>" << escaped(report.command)
+      << "</code></p>\n<p class=\"soft\">" << escaped(report.target) << "</p>\n";
   int64_t trained = 0, elements = 0, calls = 0;
   double seconds = 0;
   for (const ReportedParameter &parameter : report.parameters) {
-    if (parameter.role == "trained") {
-      int64_t count = 1;
-      for (int64_t size : parameter.shape) {
-        count *= size;
-      }
-      ++trained;
-      elements += count;
-    }
+    trained += parameter.role == "trained";
+    elements += parameter.role == "trained" ? elementsOf(parameter) : 0;
   }
   for (const ReportedKernel &kernel : report.kernels) {
     calls += kernel.calls;
@@ -269,23 +449,47 @@ void dsc::printHtml(const Report &report, llvm::raw_ostream &out) {
   for (const ReportedPhase &phase : report.phases) {
     seconds += phase.seconds;
   }
-  out << "<div class=cards>\n";
+  out << "<div class=\"cards\">\n";
   card(out, "trained", grouped(elements) + " in " + std::to_string(trained) + " tensors");
-  card(out, "peak memory", report.spaces.empty() ? "" : bytesInWords(report.spaces.back().second));
-  card(out, "kernels and calls", grouped(calls));
+  if (!report.spaces.empty()) {
+    card(out, "peak memory", bytesInWords(report.peak()));
+  }
+  if (calls) {
+    card(out, "kernels and calls", grouped(calls));
+  }
   card(out, "phases", formatv("{0:f2} s", seconds).str());
-  out << "</div>\n";
+  out << "</div>\n<dl class=\"choices\">\n";
   for (const auto &[what, value] : report.choices) {
-    out << "<p><span class=soft>" << escaped(what) << ":</span> " << escaped(value) << "</p>\n";
+    out << "<dt>" << escaped(what) << "</dt><dd>" << escaped(value) << "</dd>\n";
   }
+  out << "</dl>\n";
   for (const std::string &notice : report.notices) {
-    out << "<p class=notice>" << escaped(notice) << "</p>\n";
+    out << "<p class=\"notice\">" << escaped(notice) << "</p>\n";
   }
+}
+
+void dsc::printHtml(const Report &report, llvm::raw_ostream &out) {
+  out << "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n<meta "
+         "name=\"viewport\" "
+         "content=\"width=device-width, initial-scale=1\"/>\n<title>"
+      << escaped(report.model) << " &#8212; dsc</title>\n<style>" << kStyle << kDrawingStyle
+      << "</style></head>\n<body><main>\n";
+  printHead(report, out);
+  out << "<nav><a href=\"#phases\">Phases</a>";
+  if (!report.entries.empty()) {
+    out << " <a href=\"#memory\">Memory</a> <a href=\"#communication\">Communication</a>";
+  }
+  out << " <a href=\"#casts\">Casts</a>";
+  out << (report.entries.empty() ? "" : " <a href=\"#recomputation\">Recomputation</a>");
+  out << " <a href=\"#parameters\">Parameters</a>";
+  out << (report.kernels.empty() ? "" : " <a href=\"#kernels\">Kernels</a>") << "</nav>\n";
   printPhases(report, out);
   printMemory(report, out);
-  printCounts("Casts", "between float types", report.casts, out);
+  printCommunication(report, out);
+  printPrecision(report, out);
+  printRecomputation(report, out);
   printParameters(report, out);
   printKernels(report, out);
-  printCounts("Fusions that were not made", "why", report.refusedFusions, out);
+  printRefusedFusions(report, out);
   out << "</main></body></html>\n";
 }
