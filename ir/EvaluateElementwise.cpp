@@ -262,6 +262,28 @@ static void evaluateCast(const EvaluatedTensor &x, EvaluatedTensor &y) {
   }
 }
 
+/// The bits of `value`, which `semantics` has exactly.
+static APInt bitsOf(double value, const llvm::fltSemantics &semantics) {
+  APFloat exact(value);
+  bool losesInfo;
+  exact.convert(semantics, APFloat::rmNearestTiesToEven, &losesInfo);
+  return exact.bitcastToAPInt();
+}
+
+static void evaluateBitcast(const EvaluatedTensor &x, EvaluatedTensor &y) {
+  Type from = x.type.getElementType(), to = y.type.getElementType();
+  for (int64_t i = 0; i < x.size(); ++i) {
+    APInt bits = x.isFloat() ? bitsOf(x.floats[i], cast<FloatType>(from).getFloatSemantics())
+                             : APInt(from.getIntOrFloatBitWidth(), x.integers[i], true);
+    if (y.isFloat()) {
+      y.floats[i] = APFloat(cast<FloatType>(to).getFloatSemantics(), bits).convertToDouble();
+    } else {
+      y.integers[i] =
+          to.isUnsignedInteger() ? static_cast<int64_t>(bits.getZExtValue()) : bits.getSExtValue();
+    }
+  }
+}
+
 static double geluGrad(GeluKind kind, double x) {
   if (kind == GeluKind::erf) {
     return 0.5 * (1 + std::erf(x * M_SQRT1_2)) + x * std::exp(-0.5 * x * x) / std::sqrt(2 * M_PI);
@@ -285,6 +307,10 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
   }
   if (isa<CastOp>(op)) {
     evaluateCast(operands[0], y);
+    return true;
+  }
+  if (isa<BitcastOp>(op)) {
+    evaluateBitcast(operands[0], y);
     return true;
   }
   if (auto test = dyn_cast<IsInfOp>(op)) {

@@ -11,6 +11,24 @@ func.func @identities(%x: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>,
   return %a, %b, %c : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>
 }
 
+// Bits read twice are read once; those of a constant are known.
+// CHECK-LABEL: func.func @bitcasts(
+// CHECK-SAME: %[[X:.+]]: tensor<2xf32>)
+// CHECK-DAG: %[[ONE:.+]] = dsc.constant dense<1.000000e+00> : tensor<f16>
+// CHECK-DAG: %[[LARGE:.+]] = dsc.constant dense<4294967295> : tensor<ui32>
+// CHECK-DAG: %[[Y:.+]] = dsc.bitcast %[[X]] : (tensor<2xf32>) -> tensor<2xui32>
+// CHECK: return %[[X]], %[[Y]], %[[ONE]], %[[LARGE]]
+func.func @bitcasts(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xui32>, tensor<f16>, tensor<ui32>) {
+  %i = dsc.bitcast %x : (tensor<2xf32>) -> tensor<2xi32>
+  %y = dsc.bitcast %i : (tensor<2xi32>) -> tensor<2xf32>
+  %u = dsc.bitcast %i : (tensor<2xi32>) -> tensor<2xui32>
+  %bits = dsc.constant dense<15360> : tensor<i16>
+  %one = dsc.bitcast %bits : (tensor<i16>) -> tensor<f16>
+  %ones = dsc.constant dense<-1> : tensor<i32>
+  %large = dsc.bitcast %ones : (tensor<i32>) -> tensor<ui32>
+  return %y, %u, %one, %large : tensor<2xf32>, tensor<2xui32>, tensor<f16>, tensor<ui32>
+}
+
 // A reshape of a reshape is one of its operand.
 // CHECK-LABEL: func.func @reshape_of_reshape(
 // CHECK-SAME: %[[X:.+]]: tensor<2x3xf32>)
