@@ -196,7 +196,7 @@ Status Training::makeSession() {
   if (resumedPath.empty()) {
     return loadStart(*session, line);
   }
-  const int threads = session->device().threads();
+  const int threads = session->startThreads();
   DSC_RETURN_IF_FAILED(verifyCheckpoint(resumedPath, resumed, threads));
   return loadCheckpoint(*session, resumedPath, resumed, changes.partialState);
 }
