@@ -2,12 +2,13 @@
 
 #include "runtime/EventFile.h"
 
+#include "runtime/FileWriter.h"
+
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace dsc;
@@ -123,7 +124,7 @@ Status EventFile::record(const std::string &event) {
 }
 
 Status EventFile::open(const std::string &folder) {
-  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
+  if (!makeFolder(folder)) {
     return Status::user(format("--tensorboard %s: %s", folder.c_str(), std::strerror(errno)));
   }
   char host[256] = "localhost";

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace dsc;
@@ -70,6 +71,17 @@ Status dsc::writeAt(int fd, const std::string &path, int64_t offset, const void 
     offset += count;
   }
   return {};
+}
+
+bool dsc::makeFolder(const std::string &path) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    if (mkdir(path.substr(0, end).c_str(), 0777) != 0 && errno != EEXIST) {
+      return false;
+    }
+    if (end == std::string::npos) {
+      return true;
+    }
+  }
 }
 
 Status dsc::syncFolder(const std::string &folder) {

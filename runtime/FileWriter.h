@@ -40,6 +40,9 @@ private:
 Status writeError(const std::string &path);
 /// All `bytes` at `offset` of an open file.
 Status writeAt(int fd, const std::string &path, int64_t offset, const void *data, int64_t bytes);
+/// Makes a folder and those that it lies in, where they are not there. False where one cannot be
+/// made, with errno.
+bool makeFolder(const std::string &path);
 /// Makes the names in a folder durable.
 Status syncFolder(const std::string &folder);
 

@@ -2,6 +2,7 @@
 
 #include "runtime/checkpoint/RunCheckpoints.h"
 
+#include "runtime/FileWriter.h"
 #include "runtime/Startup.h"
 #include "runtime/checkpoint/CheckpointFolder.h"
 #include "runtime/checkpoint/WriteCheckpoint.h"
@@ -121,7 +122,7 @@ void RunCheckpoints::continueFrom(const std::string &resumed, const RunState &ru
 Status RunCheckpoints::prepareFolder(const std::string &resumed, const RunState &run,
                                      bool mayHoldFiles) {
   const std::string flag = "--save " + directory;
-  if (mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) {
+  if (!makeFolder(directory)) {
     return Status::user(format("%s: %s", flag.c_str(), std::strerror(errno)));
   }
   struct stat info;
