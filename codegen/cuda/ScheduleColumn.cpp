@@ -190,17 +190,17 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
     tiles = llvm::divideCeil(layout.vectors, layout.threads);
   }
   // Loads of a row are under way while the one before it is computed, where registers allow it.
-  bool loadsAhead =
-      layout.inRegisters && 2 * layout.rowRegisters + layout.sumRegisters <= kMostRegisters;
-  // Left alone, the assembler takes registers for loads of all steps at once and leaves too few
-  // threads to hide them. What stores nothing of a row may have them: it loads several rows at
-  // once.
+  // (The assembler does that by itself where no store stands between them.)
   bool storesRows = storeResults && llvm::any_of(kernel_.getResults(), [&](Value result) {
                       return space_.access(result).variesOverRows();
                     });
+  bool loadsAhead = layout.inRegisters && storesRows &&
+                    2 * layout.rowRegisters + layout.sumRegisters <= kMostRegisters;
+  // Left alone, the assembler takes registers for loads of all steps at once and leaves too few
+  // threads to hide them.
   int64_t held = (loadsAhead ? 2 : 1) * layout.rowRegisters + layout.sumRegisters, threads = 0;
   if (layout.inRegisters && held <= kLightRegisters) {
-    threads = storesRows && held <= kFewRegisters ? kManyThreads : kLightThreads;
+    threads = held <= kFewRegisters ? kManyThreads : kLightThreads;
   }
   int64_t resident = std::max<int64_t>(1, threads / layout.blockThreads());
   gpu::GPUFuncOp function = begin("partial", stage, layout.blockThreads(), resident);
