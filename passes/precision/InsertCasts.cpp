@@ -228,20 +228,20 @@ LogicalResult CastInserter::visit(Operation *op) {
     return success();
   }
   if (decidesHalf(op, row->kind)) {
+    SmallVector<Value> read(op->getOperands());
     if (failed(makeHalf(op))) {
       return failure();
     }
-    if (auto gradients = dyn_cast<GradientsOp>(op)) {
-      // What follows reads the rounded gradients.
+    if (isa<GradientsOp>(op)) {
+      // What follows reads the rounded gradients, and of a constant one, too, the rounded one.
       OpBuilder builder(op);
       builder.setInsertionPointAfter(op);
-      for (Value rounded : gradients.getGradients()) {
-        auto cast = rounded.getDefiningOp<CastOp>();
-        if (!cast || !isNarrowing(cast, half)) {
+      for (auto [whole, rounded] : llvm::zip_equal(read, op->getOperands())) {
+        if (whole.getType() == rounded.getType()) {
           continue;
         }
-        Value wide = builder.create<CastOp>(cast.getLoc(), cast.getX().getType(), rounded);
-        cast.getX().replaceUsesWithIf(wide, [&](OpOperand &use) {
+        Value wide = builder.create<CastOp>(rounded.getLoc(), whole.getType(), rounded);
+        whole.replaceUsesWithIf(wide, [&](OpOperand &use) {
           return use.getOwner()->getBlock() == op->getBlock() &&
                  op->isBeforeInBlock(use.getOwner()) && use.getOwner() != wide.getDefiningOp();
         });

@@ -57,6 +57,23 @@ module attributes {dsc.options = {precision = "bf16", loss = "none"}} {
     return %dx : tensor<2x4xf32>
   }
 
+  // The gradient of a constant (a bias under --loss=mean) is rounded like the others, and what follows reads it rounded.
+  // CHECK-LABEL: func.func @constant_gradient
+  func.func @constant_gradient(%x: tensor<2x8xf32>) -> tensor<1xf32> {
+    // CHECK: %[[ROUNDED:.+]] = dsc.constant dense<1.000980e-01> : tensor<4xbf16>
+    // CHECK: dsc.gradients %{{.+}}, %[[ROUNDED]] {names = ["w", "seen"]} : tensor<8x4xbf16>, tensor<4xbf16>
+    // CHECK: %[[READ:.+]] = dsc.cast %[[ROUNDED]] : (tensor<4xbf16>) -> tensor<4xf32>
+    // CHECK: %[[AGAIN:.+]] = dsc.cast %[[READ]] : (tensor<4xf32>) -> tensor<4xbf16>
+    // CHECK: dsc.chunk_squares %[[AGAIN]]
+    %w = dsc.get_global @w : tensor<8x4xf32>
+    %p = dsc.matmul %x, %w : (tensor<2x8xf32>, tensor<8x4xf32>) -> tensor<2x4xf32>
+    %dw = dsc.matmul %x, %p {transpose_a = true} : (tensor<2x8xf32>, tensor<2x4xf32>) -> tensor<8x4xf32>
+    %db = dsc.constant dense<0.1> : tensor<4xf32>
+    dsc.gradients %dw, %db {names = ["w", "seen"]} : tensor<8x4xf32>, tensor<4xf32>
+    %s = dsc.chunk_squares %db : (tensor<4xf32>) -> tensor<1xf32>
+    return %s : tensor<1xf32>
+  }
+
   // Statistics that training updates stay f32, and what meets them.
   // CHECK-LABEL: func.func @written_buffer
   func.func @written_buffer(%x: tensor<2x8xf32>) -> tensor<2x4xf32> {
