@@ -294,6 +294,7 @@ static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
       })
       .Case([&](IsInfOp test) { return emitIsInf(b, test, v[0]); })
       .Case([&](CastOp cast) { return emitCast(b, element, elementOf(cast.getY()), v[0]); })
+      .Case([&](BitcastOp cast) { return b.bitcast(element, elementOf(cast.getY()), v[0]); })
       .Case([&](AddOp) { return emitCombine(b, ReduceKind::sum, element, v[0], v[1]); })
       .Case([&](SubOp) { return b.sub(v[0], v[1]); })
       .Case([&](MulOp) { return emitCombine(b, ReduceKind::prod, element, v[0], v[1]); })

@@ -160,6 +160,16 @@ void KernelSpace::findStages() {
   }
 }
 
+bool KernelSpace::isFullResult(unsigned i) const {
+  return columns_ == 1 || access(kernel_.getResult(i)).variesOverColumns();
+}
+
+bool KernelSpace::isColumnResult(unsigned i) const {
+  Value yielded = kernel_.getBody().front().getTerminator()->getOperand(i);
+  return columnStage(yielded) > 0 && rowStage(yielded) == 0 &&
+         (rows_ == 1 || !access(kernel_.getResult(i)).variesOverRows());
+}
+
 LogicalResult KernelSpace::verify() const {
   ArrayRef<int64_t> domain = kernel_.getDomain();
   int64_t rank = domain.size();

@@ -58,6 +58,12 @@ public:
   llvm::ArrayRef<ReduceOp> rowReductions() const { return rowReductions_; }
   llvm::ArrayRef<ReduceOp> columnReductions() const { return columnReductions_; }
 
+  /// Whether result `i` has an element for each column.
+  bool isFullResult(unsigned i) const;
+  /// Whether result `i` is known with the column sums alone, one element a column or one for all:
+  /// it is stored once, by the launch that finishes them.
+  bool isColumnResult(unsigned i) const;
+
   /// Checks what the schedules assume of the body; errors name the op.
   mlir::LogicalResult verify() const;
 

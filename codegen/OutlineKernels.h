@@ -19,6 +19,8 @@ struct KernelLaunch {
   std::string symbol;
   int64_t units = 0;
   int64_t grain = 1;
+  /// Bytes of shared memory of a block that each launch asks for; 0 on the CPU.
+  int64_t shared = 0;
 };
 
 /// What to launch for each kernel, one after the other: column sums take two launches.

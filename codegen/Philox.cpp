@@ -23,7 +23,6 @@ std::array<Value, 4> Philox::generate(std::array<Value, 4> counter, Value key0, 
   return counter;
 }
 
-/// The low or high half of a 64-bit scalar, in all lanes.
 Value Philox::half(Value scalar, bool high) {
   if (high) {
     scalar = b.create<arith::ShRUIOp>(scalar, b.constantInt(b.getI64Type(), 32));
@@ -31,7 +30,6 @@ Value Philox::half(Value scalar, bool high) {
   return b.splat(b.create<arith::TruncIOp>(b.getI32Type(), scalar));
 }
 
-/// [0, 1) from the upper 24 bits.
 Value Philox::uniform(Value bits) {
   Type floats = b.vectorOf(b.getF32Type());
   Value upper = b.create<arith::ShRUIOp>(bits, b.constantInt(words, 8));

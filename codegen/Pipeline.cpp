@@ -12,6 +12,7 @@
 #include "codegen/cuda/EmitPtx.h"
 #include "codegen/cuda/LinkCubin.h"
 #include "codegen/cuda/LowerToNvvm.h"
+#include "codegen/cuda/StartKernels.h"
 #include "ir/Options.h"
 #include "ir/Phase.h"
 #include "ir/Target.h"
@@ -88,6 +89,9 @@ LogicalResult dsc::runKernelsPhase(ModuleOp module) {
         return failure();
       }
     }
+  }
+  if (isCuda(module)) {
+    cuda::addStartKernels(module);
   }
   FailureOr<CompileOptions> options = CompileOptions::from(module);
   FailureOr<CpuTarget> processor = processorOf(module);

@@ -274,6 +274,13 @@ Value VectorBuilder::toStorage(Type element, Value value) {
   return value;
 }
 
+Value VectorBuilder::bitcast(Type from, Type to, Value value) {
+  Value stored = toStorage(from, value);
+  Type type = withElement(stored.getType(), storedType(to));
+  return fromStorage(to,
+                     stored.getType() == type ? stored : create<arith::BitcastOp>(type, stored));
+}
+
 Value VectorBuilder::roundTo(Type element, Value value) {
   if (!element.isF16() && !element.isBF16()) {
     return value;

@@ -128,7 +128,12 @@ public:
   /// types.
   mlir::Value roundTo(mlir::Type element, mlir::Value value);
 
+  /// The bits that `value`, of compute type, has as an element `from`, as an element `to`.
+  mlir::Value bitcast(mlir::Type from, mlir::Type to, mlir::Value value);
+
 protected:
+  /// The type that an element has between toStorage and fromStorage.
+  virtual mlir::Type storedType(mlir::Type element) { return storageType(element); }
   /// Between the compute type and the storage type of `element`, scalars and vectors.
   virtual mlir::Value toStorage(mlir::Type element, mlir::Value value);
   virtual mlir::Value fromStorage(mlir::Type element, mlir::Value value);

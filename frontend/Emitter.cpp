@@ -1,6 +1,8 @@
-// One way to make any op: infer its types, verify, fold, insert.
+// Constants, globals, and the ops that importers make most.
 
 #include "frontend/Emitter.h"
+
+#include "ir/Evaluate.h"
 
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/STLExtras.h"
@@ -21,127 +23,6 @@ void Emitter::insertPrologue(Operation *op) {
     block->push_front(op);
   }
   lastPrologue = op;
-}
-
-/// Storage for an op's properties that lives as long as its creation.
-namespace {
-class Properties {
-public:
-  explicit Properties(OperationName name)
-      : name(name), storage(name.getOpPropertyByteSize() / sizeof(uint64_t) + 1) {
-    if (name.getOpPropertyByteSize() > 0) {
-      name.initOpProperties(get(), OpaqueProperties(nullptr));
-    }
-  }
-  ~Properties() {
-    if (name.getOpPropertyByteSize() > 0) {
-      name.destroyOpProperties(get());
-    }
-  }
-  OpaqueProperties get() { return OpaqueProperties(storage.data()); }
-
-private:
-  OperationName name;
-  SmallVector<uint64_t> storage;
-};
-} // namespace
-
-/// What a fold depends on, where it is worth remembering; null elsewhere.
-Attribute Emitter::memoKey(OperationName name, ValueRange operands, Attribute attributes,
-                           Type result) {
-  constexpr int64_t worthwhile = 4096;
-  if (!memo || operands.empty() || cast<RankedTensorType>(result).getNumElements() < worthwhile) {
-    return {};
-  }
-  SmallVector<Attribute> parts = {builder.getStringAttr(name.getStringRef()), attributes,
-                                  TypeAttr::get(result)};
-  for (Value operand : operands) {
-    DenseElementsAttr value = constantOf(operand);
-    if (!value) {
-      return {};
-    }
-    parts.push_back(value);
-  }
-  return builder.getArrayAttr(parts);
-}
-
-SmallVector<Value> Emitter::create(OperationName name, ValueRange operands,
-                                   ArrayRef<NamedAttribute> attributes, TypeRange types) {
-  if (llvm::is_contained(operands, Value())) {
-    return {};
-  }
-  MLIRContext *context = builder.getContext();
-  auto onError = [&] { return emitError(loc); };
-  DictionaryAttr dictionary = builder.getDictionaryAttr(attributes);
-  Properties properties(name);
-  bool hasProperties = name.getOpPropertyByteSize() > 0;
-  if (hasProperties &&
-      failed(name.setOpPropertiesFromAttribute(name, properties.get(), dictionary, onError))) {
-    return {};
-  }
-  SmallVector<Type> inferred(types.begin(), types.end());
-  if (types.empty()) {
-    auto *inference = name.getInterface<InferTypeOpInterface>();
-    if (!inference ||
-        failed(inference->inferReturnTypes(context, loc, operands, dictionary, properties.get(),
-                                           RegionRange(), inferred))) {
-      return {};
-    }
-  }
-  for (Type type : inferred) {
-    // Later phases multiply sizes freely; what cannot be addressed stops here.
-    int64_t count = 1;
-    for (int64_t dim : cast<RankedTensorType>(type).getShape()) {
-      if (__builtin_mul_overflow(count, dim, &count) || count > (int64_t(1) << 46)) {
-        error() << "its result " << type << " is too large";
-        return {};
-      }
-    }
-  }
-  Attribute key =
-      inferred.size() == 1 ? memoKey(name, operands, dictionary, inferred[0]) : Attribute();
-  if (key && memo->results.count(key)) {
-    return {constant(memo->results.lookup(key))};
-  }
-  NamedAttrList discardable;
-  if (!hasProperties) {
-    discardable = NamedAttrList(dictionary);
-  }
-  Operation *op = Operation::create(loc, name, inferred, operands, std::move(discardable),
-                                    properties.get(), BlockRange(), 0);
-  if (!types.empty() && failed(name.verifyInvariants(op))) {
-    op->destroy();
-    return {};
-  }
-  SmallVector<OpFoldResult> folded;
-  // Evaluating reads and writes whole tensors; the rest of folding is free.
-  bool allConstant =
-      !operands.empty() && llvm::all_of(operands, [](Value v) { return constantOf(v) != nullptr; });
-  int64_t cost = 0;
-  for (Type type : llvm::concat<const Type>(SmallVector<Type>(operands.getTypes()), inferred)) {
-    cost += cast<RankedTensorType>(type).getNumElements();
-  }
-  bool affordable = !allConstant || spend(cost);
-  if (affordable && succeeded(op->fold(folded)) && !folded.empty()) {
-    SmallVector<Value> values;
-    for (auto [result, type] : llvm::zip_equal(folded, inferred)) {
-      if (auto value = dyn_cast<Value>(result)) {
-        values.push_back(value);
-      } else if (auto elements = dyn_cast<DenseElementsAttr>(cast<Attribute>(result));
-                 elements && elements.getType() == type) {
-        values.push_back(constant(elements));
-      }
-    }
-    if (auto only = dyn_cast_if_present<Attribute>(folded.front()); key && only) {
-      memo->results[key] = cast<DenseElementsAttr>(only);
-    }
-    if (values.size() == inferred.size()) {
-      op->destroy();
-      return values;
-    }
-  }
-  builder.insert(op);
-  return SmallVector<Value>(op->getResults());
 }
 
 //===----------------------------------------------------------------------===//
@@ -168,14 +49,6 @@ Value Emitter::splat(Type element, ArrayRef<int64_t> shape, double value) {
   auto width = element.getIntOrFloatBitWidth();
   return constant(DenseElementsAttr::get(
       type, APInt(64, static_cast<uint64_t>(static_cast<int64_t>(value))).trunc(width)));
-}
-
-bool Emitter::spend(int64_t elements) {
-  if (!memo) {
-    return true;
-  }
-  memo->budget -= std::min(elements, memo->budget);
-  return memo->budget > 0;
 }
 
 Value Emitter::floatTensor(Type element, ArrayRef<double> values, ArrayRef<int64_t> shape) {
@@ -211,8 +84,16 @@ DenseElementsAttr Emitter::constantOf(Value value) {
   return elements;
 }
 
+DenseElementsAttr Emitter::knownElements(Value value) {
+  std::optional<KnownValue> known = value ? knownValue(value) : std::nullopt;
+  if (!known || (!known->elements.isSplat() && known->type.getNumElements() > kMaxFoldedElements)) {
+    return constantOf(value);
+  }
+  return writeOut(known->elements, known->shape());
+}
+
 std::optional<SmallVector<int64_t>> Emitter::intsOf(Value value) {
-  DenseElementsAttr elements = constantOf(value);
+  DenseElementsAttr elements = knownElements(value);
   if (!elements || !isa<IntegerType>(elements.getElementType())) {
     return std::nullopt;
   }
@@ -228,7 +109,7 @@ std::optional<SmallVector<int64_t>> Emitter::intsOf(Value value) {
 }
 
 std::optional<SmallVector<double>> Emitter::numbersOf(Value value) {
-  DenseElementsAttr elements = constantOf(value);
+  DenseElementsAttr elements = knownElements(value);
   if (!elements) {
     return std::nullopt;
   }

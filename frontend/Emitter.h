@@ -6,17 +6,20 @@
 #ifndef DSC_FRONTEND_EMITTER_H
 #define DSC_FRONTEND_EMITTER_H
 
+#include "frontend/KnownValue.h"
 #include "ir/Dialect.h"
 
 #include "mlir/IR/Builders.h"
 
 namespace dsc {
 
-/// What folding may still cost, and results that took a while, by op and operands: @inference folds
-/// the same masks as @forward.
+/// What folding may still cost, in elements read and written, and results that took a while, by op
+/// and operands: @inference folds the same masks as @forward.
 struct FoldMemo {
   llvm::DenseMap<mlir::Attribute, mlir::DenseElementsAttr> results;
-  int64_t budget = int64_t(1) << 28; // elements; what comes later stays an op
+  /// What comes later stays an op. Shape arithmetic has a budget of its own, so that no table can
+  /// take it away.
+  int64_t tables = int64_t(1) << 28, shapes = int64_t(1) << 28;
 };
 
 class Emitter {
@@ -92,9 +95,11 @@ public:
 
   /// The elements of a constant, null for any other value.
   static mlir::DenseElementsAttr constantOf(mlir::Value value);
-  /// Elements of a constant of integers or booleans, nothing for any other value.
+  /// The elements of a value that is known while importing: a constant, or one that is repeated.
+  static mlir::DenseElementsAttr knownElements(mlir::Value value);
+  /// Elements of a known value of integers or booleans, nothing for any other value.
   static std::optional<mlir::SmallVector<int64_t>> intsOf(mlir::Value value);
-  /// Elements of a constant of floats or integers.
+  /// Elements of a known value of floats or integers.
   static std::optional<mlir::SmallVector<double>> numbersOf(mlir::Value value);
 
   mlir::Value getGlobal(mlir::StringRef name, mlir::RankedTensorType type);
@@ -146,10 +151,16 @@ private:
   mlir::Operation *lastPrologue = nullptr; // the last constant or global read at the block's start
   llvm::DenseMap<mlir::Attribute, mlir::Value> constants;
   llvm::StringMap<mlir::Value> globals;
+  DerivedValues derived;
   mlir::Block *block;
   FoldMemo *memo;
   mlir::Attribute memoKey(mlir::OperationName name, mlir::ValueRange operands,
                           mlir::Attribute attributes, mlir::Type result);
+  mlir::Value narrowOperand(mlir::Value operand, const KnownValue &known,
+                            mlir::ArrayRef<int64_t> shape);
+  mlir::Value createNarrow(mlir::OperationName name, mlir::ValueRange operands,
+                           mlir::DictionaryAttr attributes, mlir::RankedTensorType type,
+                           bool isInferred);
   void insertPrologue(mlir::Operation *op);
 };
 

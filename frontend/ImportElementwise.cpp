@@ -194,6 +194,25 @@ LogicalResult dsc::importCast(NodeImport &n) {
   return n.result(n.e.convert(n.input(0), element));
 }
 
+/// Booleans are bytes of 0 and 1: to and from 8 bits their bits are their value.
+LogicalResult dsc::importBitCast(NodeImport &n) {
+  auto to = static_cast<onnx_model::DataType>(n.intAttr("to", 0));
+  Type from = Emitter::elementOf(n.input(0)), element = elementType(n.e.builder.getContext(), to);
+  if (!element) {
+    return n.refuse("a conversion to " + onnx_model::nameOf(to));
+  }
+  auto bytes = [](Type type) { return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8); };
+  if (bytes(from) != bytes(element)) {
+    return n.error() << "reads elements of " << bytes(from) << " bytes as "
+                     << onnx_model::nameOf(to) << ", which has " << bytes(element);
+  }
+  if (from.isInteger(1) || element.isInteger(1)) {
+    return n.result(n.e.convert(n.input(0), element));
+  }
+  return n.result(
+      n.e.op<BitcastOp>({n.input(0)}, {}, {Emitter::typeOf(n.input(0)).clone(element)}));
+}
+
 /// Depends on the second operand's type only, so it folds where that is a run-time value.
 LogicalResult dsc::importCastLike(NodeImport &n) {
   if (!n.input(1)) {

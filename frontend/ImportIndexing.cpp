@@ -11,10 +11,11 @@ static LogicalResult checkIndices(NodeImport &n, Value indices, int64_t size) {
   if (!indices || !isa<IntegerType>(Emitter::elementOf(indices))) {
     return n.error() << "indices must be integers";
   }
-  std::optional<SmallVector<int64_t>> known = Emitter::intsOf(indices);
-  if (!known) {
+  std::optional<KnownValue> value = knownValue(indices);
+  if (!value) {
     return success();
   }
+  std::optional<SmallVector<int64_t>> known = Emitter::intsOf(n.e.constant(value->elements));
   for (int64_t index : *known) {
     if (index < -size || index >= size) {
       return n.error() << "index " << index << " is outside a dimension of " << size;
@@ -32,6 +33,18 @@ LogicalResult dsc::importGather(NodeImport &n) {
   if (failed(axis) || failed(checkIndices(n, indices, Emitter::shapeOf(data)[*axis]))) {
     return failure();
   }
+  SmallVector<int64_t> repeated; // the result's shape, where it repeats
+  // Positions that are the same for every sample are looked up once.
+  if (std::optional<KnownValue> value = knownValue(indices);
+      value && !knownValue(data) && ArrayRef(value->kept) != value->shape()) {
+    repeated.assign(Emitter::shapeOf(data).begin(), Emitter::shapeOf(data).begin() + *axis);
+    llvm::append_range(repeated, value->shape());
+    llvm::append_range(repeated, Emitter::shapeOf(data).drop_front(*axis + 1));
+    indices = n.e.constant(value->elements);
+  }
+  auto result = [&](Value rows) {
+    return n.result(repeated.empty() ? rows : n.e.broadcast(rows, repeated));
+  };
   // One known index, or known indices in steps: a slice, which is a view or a cheaper copy, and so
   // is its gradient.
   std::optional<SmallVector<int64_t>> known = Emitter::intsOf(indices);
@@ -48,10 +61,10 @@ LogicalResult dsc::importGather(NodeImport &n) {
       SmallVector<int64_t> shape(Emitter::shapeOf(data).take_front(*axis));
       llvm::append_range(shape, Emitter::shapeOf(indices));
       llvm::append_range(shape, Emitter::shapeOf(data).drop_front(*axis + 1));
-      return n.result(n.e.reshape(part, shape));
+      return result(n.e.reshape(part, shape));
     }
   }
-  return n.result(n.e.gather(data, indices, *axis));
+  return result(n.e.gather(data, indices, *axis));
 }
 
 LogicalResult dsc::importGatherElements(NodeImport &n) {

@@ -10,7 +10,7 @@
 // clang-format off
 #define DSC_ELEMENTWISE_OPS(ROW) \
   ROW(Abs) ROW(Acos) ROW(Acosh) ROW(Add) ROW(And) ROW(Asin) ROW(Asinh) ROW(Atan) ROW(Atanh) \
-  ROW(BitShift) ROW(BitwiseAnd) ROW(BitwiseNot) ROW(BitwiseOr) ROW(BitwiseXor) ROW(Cast) \
+  ROW(BitCast) ROW(BitShift) ROW(BitwiseAnd) ROW(BitwiseNot) ROW(BitwiseOr) ROW(BitwiseXor) ROW(Cast) \
   ROW(CastLike) ROW(Ceil) ROW(Celu) ROW(Clip) ROW(Cos) ROW(Cosh) ROW(Div) ROW(Elu) ROW(Equal) \
   ROW(Erf) ROW(Exp) ROW(Floor) ROW(Gelu) ROW(Greater) ROW(GreaterOrEqual) ROW(HardSigmoid) \
   ROW(HardSwish) ROW(IsInf) ROW(IsNaN) ROW(LeakyRelu) ROW(Less) ROW(LessOrEqual) ROW(Log) \

@@ -44,10 +44,11 @@ public:
     return 0;
   }
 
-  // A bias costs nothing where the product is stored; activations are cheaper in generated kernels,
-  // which the backward pass shares with the forward pass.
+  // A bias and a cut below 0 cost nothing where the product is stored; other activations are
+  // cheaper in generated kernels, which the backward pass shares with the forward pass.
   bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
-    return activation == Epilogue::none;
+    return activation == Epilogue::none ||
+           (isa<MatmulOp>(contraction) && activation == Epilogue::relu);
   }
 
   bool takesAttention(Operation *) const override { return true; }

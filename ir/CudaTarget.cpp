@@ -52,10 +52,11 @@ public:
     return 0;
   }
 
-  // cuBLASLt adds a bias where it stores the product; activations are cheaper in generated kernels,
-  // which the backward pass shares with the forward pass.
+  // cuBLASLt adds a bias and cuts off below 0 where it stores the product. Its GELU is of the sum
+  // before rounding, which nothing can compute again from what is stored.
   bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
-    return isa<MatmulOp>(contraction) && activation == Epilogue::none;
+    return isa<MatmulOp>(contraction) &&
+           (activation == Epilogue::none || activation == Epilogue::relu);
   }
 
   // cuDNN: half types, heads of up to 128 in steps of 8, masks that are added.
@@ -87,11 +88,12 @@ public:
   int64_t keptRowBytes() const override { return std::numeric_limits<int64_t>::max(); }
 
   // About four blocks of threads on each multiprocessor of the largest chips, where long rows are
-  // cut into tiles of 2048 columns, and at least 32 rows in each.
+  // cut into tiles of 2048 columns. At least 32 rows in each where a block has several at a time,
+  // 16 where it goes through them one by one.
   int64_t columnBlocks(int64_t rows, int64_t columns) const override {
     int64_t tiles = columns > 1024 ? llvm::divideCeil(columns, 2048) : 1;
     int64_t wanted = std::max<int64_t>(1, llvm::divideCeil(528, tiles));
-    return std::clamp<int64_t>(rows / 32, 1, wanted);
+    return std::clamp<int64_t>(rows / (columns > 1024 ? 16 : 32), 1, wanted);
   }
 
   // The gradient of gather sorts its indices: positions and rows, 32 bits each.

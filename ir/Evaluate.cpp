@@ -157,6 +157,41 @@ SmallVector<int64_t> dsc::rowMajorStrides(ArrayRef<int64_t> shape) {
   return strides;
 }
 
+SmallVector<int64_t> dsc::broadcastStrides(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
+  SmallVector<int64_t> own = rowMajorStrides(from), strides(to.size(), 0);
+  for (size_t i = 0, skip = to.size() - from.size(); i < from.size(); ++i) {
+    strides[i + skip] = from[i] == 1 ? 0 : own[i];
+  }
+  return strides;
+}
+
+void dsc::forEachRow(ArrayRef<int64_t> shape, ArrayRef<SmallVector<int64_t>> strides,
+                     llvm::function_ref<void(int64_t, ArrayRef<int64_t>, int64_t)> visit) {
+  SmallVector<int64_t> offsets(strides.size(), 0);
+  if (shape.empty()) {
+    return visit(0, offsets, 1);
+  }
+  int64_t length = shape.back(), rows = length == 0 ? 0 : 1;
+  ArrayRef<int64_t> outer = shape.drop_back();
+  for (int64_t size : outer) {
+    rows *= size;
+  }
+  SmallVector<int64_t> index(outer.size(), 0);
+  for (int64_t row = 0; row < rows; ++row) {
+    visit(row * length, offsets, length);
+    for (int64_t dim = static_cast<int64_t>(outer.size()) - 1; dim >= 0; --dim) {
+      bool wraps = ++index[dim] == outer[dim];
+      for (auto [offset, stride] : llvm::zip_equal(offsets, strides)) {
+        offset += wraps ? -stride[dim] * (outer[dim] - 1) : stride[dim];
+      }
+      if (!wraps) {
+        break;
+      }
+      index[dim] = 0;
+    }
+  }
+}
+
 void dsc::forEachIndex(ArrayRef<int64_t> shape,
                        llvm::function_ref<void(int64_t, ArrayRef<int64_t>)> visit) {
   int64_t count = 1;
@@ -179,8 +214,13 @@ void dsc::forEachIndex(ArrayRef<int64_t> shape,
 
 bool dsc::evaluate(Operation *op, ArrayRef<EvaluatedTensor> operands,
                    std::vector<EvaluatedTensor> &results) {
+  return evaluateAs(op->getResultTypes(), op, operands, results);
+}
+
+bool dsc::evaluateAs(TypeRange types, Operation *op, ArrayRef<EvaluatedTensor> operands,
+                     std::vector<EvaluatedTensor> &results) {
   results.clear();
-  for (Type type : op->getResultTypes()) {
+  for (Type type : types) {
     results.emplace_back(cast<RankedTensorType>(type));
   }
   if (!evaluateNormalization(op, operands, results) &&
@@ -196,9 +236,35 @@ bool dsc::evaluate(Operation *op, ArrayRef<EvaluatedTensor> operands,
   return true;
 }
 
+/// An elementwise op on operands that are one number each; null where it is something else.
+static DenseElementsAttr foldNumbers(Operation *op, ArrayRef<Attribute> operands) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  if (!op->hasTrait<Elementwise>() || op->getNumResults() != 1 || type.getNumElements() == 0) {
+    return {};
+  }
+  std::vector<EvaluatedTensor> numbers, results;
+  for (Attribute operand : operands) {
+    auto value = dyn_cast_if_present<SplatElementsAttr>(operand);
+    if (!value) {
+      return {};
+    }
+    auto scalar = RankedTensorType::get({}, value.getElementType());
+    numbers.push_back(EvaluatedTensor::fromAttribute(value.resizeSplat(scalar)));
+  }
+  Type scalar = type.clone(ArrayRef<int64_t>());
+  return evaluateAs(scalar, op, numbers, results) ? results.front().toAttribute().resizeSplat(type)
+                                                  : DenseElementsAttr();
+}
+
 OpFoldResult dsc::foldByEvaluation(Operation *op, ArrayRef<Attribute> operands) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  if (operands.empty() || type.getNumElements() > kMaxFoldedElements) {
+  if (operands.empty()) {
+    return {};
+  }
+  if (DenseElementsAttr number = foldNumbers(op, operands)) {
+    return number;
+  }
+  if (type.getNumElements() > kMaxFoldedElements) {
     return {};
   }
   std::vector<EvaluatedTensor> values;

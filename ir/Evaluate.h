@@ -11,6 +11,8 @@ namespace dsc {
 
 /// Results above this many elements stay ops instead of constants.
 constexpr int64_t kMaxFoldedElements = 1 << 24;
+/// Constants that are repeated to more elements than this stay broadcasts.
+constexpr int64_t kMaxWrittenOut = 1 << 12;
 
 /// A tensor in the evaluator: floats as doubles, integers and booleans as i64, in row-major order.
 struct EvaluatedTensor {
@@ -35,9 +37,25 @@ struct EvaluatedTensor {
 /// numbers, kernels) or an index is out of range.
 bool evaluate(mlir::Operation *op, llvm::ArrayRef<EvaluatedTensor> operands,
               std::vector<EvaluatedTensor> &results);
+/// The same with other result types than the op's: a part of an elementwise op.
+bool evaluateAs(mlir::TypeRange types, mlir::Operation *op,
+                llvm::ArrayRef<EvaluatedTensor> operands, std::vector<EvaluatedTensor> &results);
+
+/// `elements` repeated to `shape`, which they broadcast to.
+mlir::DenseElementsAttr writeOut(mlir::DenseElementsAttr elements, llvm::ArrayRef<int64_t> shape);
 
 /// Row-major strides of `shape`, in elements.
 llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
+
+/// Calls `visit(first, offsets, length)` for every row of `shape` (its last dimension) in row-major
+/// order: `first` is the row's place in a tensor of that shape, `offsets[k]` its place in an
+/// operand with the strides `strides[k]`, whose last one leads along the row.
+void forEachRow(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<llvm::SmallVector<int64_t>> strides,
+                llvm::function_ref<void(int64_t, llvm::ArrayRef<int64_t>, int64_t)> visit);
+
+/// The strides of a tensor of shape `from` that is repeated to the shape `to`.
+llvm::SmallVector<int64_t> broadcastStrides(llvm::ArrayRef<int64_t> from,
+                                            llvm::ArrayRef<int64_t> to);
 
 /// Calls `visit(linear, index)` for every index of `shape` in row-major order.
 void forEachIndex(llvm::ArrayRef<int64_t> shape,

@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <array>
 #include <cmath>
 
 using namespace mlir;
@@ -15,37 +16,36 @@ using namespace dsc;
 
 namespace {
 /// Walks the elements of a result and the elements of broadcast operands that stand at the same
-/// position.
-class BroadcastWalk {
+/// position. Masks have millions of elements, so what a step costs matters.
+template <size_t count> class BroadcastWalk {
 public:
   BroadcastWalk(ArrayRef<int64_t> shape, ArrayRef<EvaluatedTensor> operands) : shape(shape) {
-    for (const EvaluatedTensor &operand : operands) {
-      SmallVector<int64_t> strides(shape.size(), 0), own = rowMajorStrides(operand.shape());
-      size_t skip = shape.size() - operand.shape().size();
-      for (size_t i = 0; i < operand.shape().size(); ++i) {
-        strides[i + skip] = operand.shape()[i] == 1 ? 0 : own[i];
-      }
-      operandStrides.push_back(strides);
+    for (const EvaluatedTensor &operand : operands.take_front(count)) {
+      strides.push_back(broadcastStrides(operand.shape(), shape));
     }
   }
 
   /// Calls `visit(element, operand elements)`.
-  void run(llvm::function_ref<void(int64_t, ArrayRef<int64_t>)> visit) const {
-    SmallVector<int64_t> at(operandStrides.size());
-    forEachIndex(shape, [&](int64_t linear, ArrayRef<int64_t> index) {
-      for (size_t k = 0; k < at.size(); ++k) {
-        at[k] = 0;
-        for (size_t i = 0; i < index.size(); ++i) {
-          at[k] += index[i] * operandStrides[k][i];
+  template <typename Visit> void run(Visit visit) const {
+    std::array<int64_t, count> steps;
+    for (size_t k = 0; k < count; ++k) {
+      steps[k] = shape.empty() ? 0 : strides[k].back();
+    }
+    forEachRow(shape, strides, [&](int64_t first, ArrayRef<int64_t> offsets, int64_t length) {
+      std::array<int64_t, count> at;
+      llvm::copy(offsets, at.begin());
+      for (int64_t i = 0; i < length; ++i) {
+        visit(first + i, at);
+        for (size_t k = 0; k < count; ++k) {
+          at[k] += steps[k];
         }
       }
-      visit(linear, at);
     });
   }
 
 private:
   ArrayRef<int64_t> shape;
-  SmallVector<SmallVector<int64_t>> operandStrides;
+  SmallVector<SmallVector<int64_t>> strides;
 };
 } // namespace
 
@@ -164,36 +164,58 @@ static int64_t integerPower(int64_t x, int64_t y) {
   return result;
 }
 
-/// Integer arithmetic wraps. Division by zero has no value: the caller does not fold it.
-static int64_t integerBinary(Operation *op, int64_t x, int64_t y) {
-  bool isUnsigned = getElementTypeOrSelf(op->getOperand(0).getType()).isUnsignedInteger();
-  uint64_t ux = x, uy = y;
-  return llvm::TypeSwitch<Operation *, int64_t>(op)
-      .Case<AddOp>([&](auto) { return ux + uy; })
-      .Case<SubOp>([&](auto) { return ux - uy; })
-      .Case<MulOp>([&](auto) { return ux * uy; })
-      .Case<DivOp>([&](auto) {
-        return isUnsigned ? static_cast<int64_t>(ux / uy) : y == -1 ? -ux : x / y;
-      })
-      .Case<ModOp>([&](ModOp mod) -> int64_t {
-        if (isUnsigned || y == -1) {
-          return isUnsigned ? ux % uy : 0;
-        }
-        int64_t r = x % y;
-        return !mod.getFmod() && r != 0 && (r < 0) != (y < 0) ? r + y : r;
-      })
-      .Case<MaxOp>([&](auto) { return isUnsigned ? (ux > uy ? x : y) : std::max(x, y); })
-      .Case<MinOp>([&](auto) { return isUnsigned ? (ux < uy ? x : y) : std::min(x, y); })
-      .Case<PowOp>([&](auto) { return integerPower(x, y); })
-      .Case<AndOp>([&](auto) { return x & y; })
-      .Case<OrOp>([&](auto) { return x | y; })
-      .Case<XorOp>([&](auto) { return x ^ y; })
-      .Case<ShiftLeftOp>([&](auto) { return uy < 64 ? ux << uy : 0; })
-      .Case<ShiftRightOp>([&](auto) -> int64_t {
-        return isUnsigned ? (uy < 64 ? ux >> uy : 0) : x >> std::min<uint64_t>(uy, 63);
-      })
-      .Default([](auto) { return 0; });
+using BinaryInteger = int64_t (*)(int64_t, int64_t);
+
+static int64_t signedDivide(int64_t x, int64_t y) {
+  return y == -1 ? static_cast<int64_t>(-static_cast<uint64_t>(x)) : x / y;
 }
+
+static int64_t signedModulo(int64_t x, int64_t y, bool fmod) {
+  int64_t r = y == -1 ? 0 : x % y;
+  return !fmod && r != 0 && (r < 0) != (y < 0) ? r + y : r;
+}
+
+/// Arithmetic on uint64_t, as the bits of int64_t.
+#define DSC_UNSIGNED(expression)                                                                   \
+  BinaryInteger([](int64_t sx, int64_t sy) {                                                       \
+    [[maybe_unused]] uint64_t x = sx, y = sy;                                                      \
+    return static_cast<int64_t>(expression);                                                       \
+  })
+#define DSC_SIGNED(expression) BinaryInteger([](int64_t x, int64_t y) { return expression; })
+
+/// Integer arithmetic wraps. Division by zero has no value: the caller does not fold it.
+static BinaryInteger binaryInteger(Operation *op) {
+  bool isUnsigned = getElementTypeOrSelf(op->getOperand(0).getType()).isUnsignedInteger();
+  return llvm::TypeSwitch<Operation *, BinaryInteger>(op)
+      .Case<AddOp>([](auto) { return DSC_UNSIGNED(x + y); })
+      .Case<SubOp>([](auto) { return DSC_UNSIGNED(x - y); })
+      .Case<MulOp>([](auto) { return DSC_UNSIGNED(x * y); })
+      .Case<DivOp>(
+          [&](auto) { return isUnsigned ? DSC_UNSIGNED(x / y) : BinaryInteger(signedDivide); })
+      .Case<ModOp>([&](ModOp mod) {
+        return isUnsigned      ? DSC_UNSIGNED(x % y)
+               : mod.getFmod() ? DSC_SIGNED(signedModulo(x, y, true))
+                               : DSC_SIGNED(signedModulo(x, y, false));
+      })
+      .Case<MaxOp>([&](auto) {
+        return isUnsigned ? DSC_UNSIGNED(std::max(x, y)) : DSC_SIGNED(std::max(x, y));
+      })
+      .Case<MinOp>([&](auto) {
+        return isUnsigned ? DSC_UNSIGNED(std::min(x, y)) : DSC_SIGNED(std::min(x, y));
+      })
+      .Case<PowOp>([](auto) { return BinaryInteger(integerPower); })
+      .Case<AndOp>([](auto) { return DSC_SIGNED(x & y); })
+      .Case<OrOp>([](auto) { return DSC_SIGNED(x | y); })
+      .Case<XorOp>([](auto) { return DSC_SIGNED(x ^ y); })
+      .Case<ShiftLeftOp>([](auto) { return DSC_UNSIGNED(y < 64 ? x << y : 0); })
+      .Case<ShiftRightOp>([&](auto) {
+        return isUnsigned ? DSC_UNSIGNED(y < 64 ? x >> y : 0)
+                          : DSC_SIGNED(x >> std::min<uint64_t>(static_cast<uint64_t>(y), 63));
+      })
+      .Default([](auto) { return BinaryInteger(nullptr); });
+}
+#undef DSC_UNSIGNED
+#undef DSC_SIGNED
 
 template <typename T> static bool compare(ComparePredicate predicate, T x, T y) {
   switch (predicate) {
@@ -240,6 +262,28 @@ static void evaluateCast(const EvaluatedTensor &x, EvaluatedTensor &y) {
   }
 }
 
+/// The bits of `value`, which `semantics` has exactly.
+static APInt bitsOf(double value, const llvm::fltSemantics &semantics) {
+  APFloat exact(value);
+  bool losesInfo;
+  exact.convert(semantics, APFloat::rmNearestTiesToEven, &losesInfo);
+  return exact.bitcastToAPInt();
+}
+
+static void evaluateBitcast(const EvaluatedTensor &x, EvaluatedTensor &y) {
+  Type from = x.type.getElementType(), to = y.type.getElementType();
+  for (int64_t i = 0; i < x.size(); ++i) {
+    APInt bits = x.isFloat() ? bitsOf(x.floats[i], cast<FloatType>(from).getFloatSemantics())
+                             : APInt(from.getIntOrFloatBitWidth(), x.integers[i], true);
+    if (y.isFloat()) {
+      y.floats[i] = APFloat(cast<FloatType>(to).getFloatSemantics(), bits).convertToDouble();
+    } else {
+      y.integers[i] =
+          to.isUnsignedInteger() ? static_cast<int64_t>(bits.getZExtValue()) : bits.getSExtValue();
+    }
+  }
+}
+
 static double geluGrad(GeluKind kind, double x) {
   if (kind == GeluKind::erf) {
     return 0.5 * (1 + std::erf(x * M_SQRT1_2)) + x * std::exp(-0.5 * x * x) / std::sqrt(2 * M_PI);
@@ -263,6 +307,10 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
   }
   if (isa<CastOp>(op)) {
     evaluateCast(operands[0], y);
+    return true;
+  }
+  if (isa<BitcastOp>(op)) {
+    evaluateBitcast(operands[0], y);
     return true;
   }
   if (auto test = dyn_cast<IsInfOp>(op)) {
@@ -289,9 +337,19 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
     }
     return false;
   }
-  BroadcastWalk walk(y.shape(), operands);
+  if (isa<SelectOp>(op)) {
+    BroadcastWalk<3>(y.shape(), operands).run([&](int64_t i, const auto &at) {
+      int chosen = operands[0].integers[at[0]] ? 1 : 2;
+      y.copyElement(i, operands[chosen], at[chosen]);
+    });
+    return true;
+  }
+  if (operands.size() != 2) {
+    return false;
+  }
+  BroadcastWalk<2> walk(y.shape(), operands);
   if (auto grad = dyn_cast<GeluGradOp>(op)) {
-    walk.run([&](int64_t i, ArrayRef<int64_t> at) {
+    walk.run([&](int64_t i, const auto &at) {
       y.floats[i] = operands[1].floats[at[1]] * geluGrad(grad.getKind(), operands[0].floats[at[0]]);
     });
     return true;
@@ -299,7 +357,7 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
   if (auto comparison = dyn_cast<CompareOp>(op)) {
     ComparePredicate predicate = comparison.getPredicate();
     bool isUnsigned = operands[0].type.getElementType().isUnsignedInteger();
-    walk.run([&](int64_t i, ArrayRef<int64_t> at) {
+    walk.run([&](int64_t i, const auto &at) {
       if (operands[0].isFloat()) {
         y.integers[i] = compare(predicate, operands[0].floats[at[0]], operands[1].floats[at[1]]);
       } else if (isUnsigned) {
@@ -312,31 +370,18 @@ bool dsc::evaluateElementwise(Operation *op, ArrayRef<EvaluatedTensor> operands,
     });
     return true;
   }
-  if (isa<SelectOp>(op)) {
-    walk.run([&](int64_t i, ArrayRef<int64_t> at) {
-      int chosen = operands[0].integers[at[0]] ? 1 : 2;
-      y.copyElement(i, operands[chosen], at[chosen]);
-    });
-    return true;
-  }
-  if (operands.size() != 2) {
-    return false;
-  }
   if (BinaryFloat function = y.isFloat() ? binaryFloat(op) : nullptr) {
-    walk.run([&](int64_t i, ArrayRef<int64_t> at) {
+    walk.run([&](int64_t i, const auto &at) {
       y.floats[i] = function(operands[0].floats[at[0]], operands[1].floats[at[1]]);
     });
     return true;
   }
-  if (!y.isFloat() && isa<AddOp, SubOp, MulOp, DivOp, ModOp, MaxOp, MinOp, PowOp, AndOp, OrOp,
-                          XorOp, ShiftLeftOp, ShiftRightOp>(op)) {
-    if (dividesByZero(op, operands[1])) {
-      return false;
-    }
-    walk.run([&](int64_t i, ArrayRef<int64_t> at) {
-      y.integers[i] = integerBinary(op, operands[0].integers[at[0]], operands[1].integers[at[1]]);
-    });
-    return true;
+  BinaryInteger function = y.isFloat() ? nullptr : binaryInteger(op);
+  if (!function || dividesByZero(op, operands[1])) {
+    return false;
   }
-  return false;
+  walk.run([&](int64_t i, const auto &at) {
+    y.integers[i] = function(operands[0].integers[at[0]], operands[1].integers[at[1]]);
+  });
+  return true;
 }

@@ -123,7 +123,8 @@ static bool evaluateMatmul(MatmulOp op, ArrayRef<EvaluatedTensor> operands, Eval
   size_t next = 2;
   const EvaluatedTensor *bias = op.getBias() ? &operands[next++] : nullptr;
   const EvaluatedTensor *accumulator = op.getAccumulator() ? &operands[next++] : nullptr;
-  if (op.getActivation() != Epilogue::none) {
+  bool isCut = op.getActivation() == Epilogue::relu;
+  if (op.getActivation() != Epilogue::none && !isCut) {
     return false;
   }
   int64_t aColumns = a.shape().back(), bColumns = b.shape().back();
@@ -135,7 +136,7 @@ static bool evaluateMatmul(MatmulOp op, ArrayRef<EvaluatedTensor> operands, Eval
       sum += a.floats[aAt + (ta ? k * aColumns + m : m * aColumns + k)] *
              b.floats[bAt + (tb ? n * bColumns + k : k * bColumns + n)];
     }
-    y.floats[linear] = sum;
+    y.floats[linear] = isCut && sum < 0 ? 0 : sum; // NaN stays NaN
   });
   return true;
 }

@@ -23,15 +23,15 @@ static std::optional<int64_t> checkedIndex(int64_t index, int64_t size) {
   return index >= 0 && index < size ? std::optional<int64_t>(index) : std::nullopt;
 }
 
-static void broadcastTo(const EvaluatedTensor &x, EvaluatedTensor &y) {
-  SmallVector<int64_t> strides = rowMajorStrides(x.shape());
-  size_t skip = y.shape().size() - x.shape().size();
-  forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) {
-    int64_t from = 0;
-    for (size_t i = 0; i < strides.size(); ++i) {
-      from += x.shape()[i] == 1 ? 0 : index[i + skip] * strides[i];
+/// y[index] = x[start + index . strides].
+static void copyStrided(const EvaluatedTensor &x, int64_t start,
+                        const SmallVector<int64_t> &strides, EvaluatedTensor &y) {
+  int64_t step = strides.empty() ? 0 : strides.back();
+  forEachRow(y.shape(), strides, [&](int64_t to, ArrayRef<int64_t> offsets, int64_t length) {
+    int64_t from = start + offsets[0];
+    for (int64_t i = 0; i < length; ++i) {
+      y.copyElement(to + i, x, from + i * step);
     }
-    y.copyElement(to, x, from);
   });
 }
 
@@ -214,6 +214,20 @@ static bool scatterNd(ScatterNdOp op, ArrayRef<EvaluatedTensor> operands, Evalua
   });
 }
 
+DenseElementsAttr dsc::writeOut(DenseElementsAttr elements, ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(elements.getType());
+  if (type.getShape() == shape) {
+    return elements;
+  }
+  if (elements.isSplat()) {
+    return elements.resizeSplat(type.clone(shape));
+  }
+  EvaluatedTensor y(type.clone(shape));
+  copyStrided(EvaluatedTensor::fromAttribute(elements), 0, broadcastStrides(type.getShape(), shape),
+              y);
+  return y.toAttribute();
+}
+
 bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
                         std::vector<EvaluatedTensor> &results) {
   EvaluatedTensor &y = results.front();
@@ -228,9 +242,7 @@ bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
     for (int64_t dim : transpose.getPermutation()) {
       strides.push_back(own[dim]);
     }
-    forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) {
-      y.copyElement(to, operands[0], dot(index, strides));
-    });
+    copyStrided(operands[0], 0, strides, y);
     return true;
   }
   if (auto slice = dyn_cast<SliceOp>(op)) {
@@ -238,14 +250,11 @@ bool dsc::evaluateShape(Operation *op, ArrayRef<EvaluatedTensor> operands,
     for (auto [stride, step] : llvm::zip(own, slice.getSteps())) {
       strides.push_back(stride * step);
     }
-    int64_t start = dot(slice.getStarts(), own);
-    forEachIndex(y.shape(), [&](int64_t to, ArrayRef<int64_t> index) {
-      y.copyElement(to, operands[0], start + dot(index, strides));
-    });
+    copyStrided(operands[0], dot(slice.getStarts(), own), strides, y);
     return true;
   }
   if (isa<BroadcastOp>(op)) {
-    broadcastTo(operands[0], y);
+    copyStrided(operands[0], 0, broadcastStrides(operands[0].shape(), y.shape()), y);
     return true;
   }
   if (auto concat = dyn_cast<ConcatOp>(op)) {

@@ -12,6 +12,27 @@ OpFoldResult CastOp::fold(FoldAdaptor adaptor) {
   return foldByEvaluation(getOperation(), adaptor.getOperands());
 }
 
+LogicalResult BitcastOp::verify() {
+  Type from = getElementTypeOrSelf(getX()), to = getElementTypeOrSelf(getY());
+  unsigned have = from.getIntOrFloatBitWidth(), want = to.getIntOrFloatBitWidth();
+  if (have != want || have < 8) { // bitcast_2
+    return emitOpError("element types are ")
+           << from << " and " << to << ", which do not have the same number of whole bytes";
+  }
+  return success();
+}
+
+OpFoldResult BitcastOp::fold(FoldAdaptor adaptor) {
+  if (getX().getType() == getY().getType()) {
+    return getX();
+  }
+  if (auto inner = getX().getDefiningOp<BitcastOp>()) {
+    setOperand(inner.getX());
+    return getResult();
+  }
+  return foldByEvaluation(getOperation(), adaptor.getOperands());
+}
+
 LogicalResult IotaOp::verify() {
   auto type = cast<RankedTensorType>(getResult().getType());
   if (getAxis() >= static_cast<uint64_t>(type.getRank())) { // iota_1

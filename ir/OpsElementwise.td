@@ -153,6 +153,25 @@ def Dsc_CastOp : Dsc_Op<"cast", [Pure, Dsc_Elementwise, SameOperandsAndResultSha
   let hasFolder = 1;
 }
 
+def Dsc_BitcastOp : Dsc_Op<"bitcast", [Pure, Dsc_Elementwise, SameOperandsAndResultShape]> {
+  let summary = "The same bits as another element type.";
+  let description = [{
+    Booleans, which are bytes in memory and bits in kernels, have no bits of their own here.
+    1. The shapes are equal.
+    2. The element types are integers of 8 or more bits or floats, of one width.
+
+    Example:
+    ```mlir
+    %y = dsc.bitcast %x : (tensor<4xf32>) -> tensor<4xi32>
+    ```
+  }];
+  let arguments = (ins Dsc_Tensor:$x);
+  let results = (outs Dsc_Tensor:$y);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Binary and ternary
 //===----------------------------------------------------------------------===//

@@ -1,6 +1,7 @@
 // Type rules, verifiers and folds of shape ops.
 
 #include "ir/Dialect.h"
+#include "ir/Evaluate.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -68,6 +69,19 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
   if (getX().getType() == getY().getType()) {
     return getX();
+  }
+  // broadcast(broadcast(x)) == broadcast(x)
+  if (auto inner = getX().getDefiningOp<BroadcastOp>()) {
+    getXMutable().set(inner.getX());
+    return getResult();
+  }
+  if (auto splat = dyn_cast_if_present<SplatElementsAttr>(adaptor.getX());
+      splat && typeOf(getY()).getNumElements() > 0) {
+    return splat.resizeSplat(typeOf(getY()));
+  }
+  // What is repeated costs nothing until it is written out.
+  if (typeOf(getY()).getNumElements() > kMaxWrittenOut) {
+    return {};
   }
   return foldByEvaluation(getOperation(), adaptor.getOperands());
 }

@@ -9,8 +9,9 @@ using namespace dsc;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-static GlobalOp globalOf(GetGlobalOp get) {
-  return SymbolTable::lookupNearestSymbolFrom<GlobalOp>(get, get.getNameAttr());
+/// The symbols that an entry's ops name: looked up by name in a table, for there are hundreds.
+static SymbolTable symbolsAround(func::FuncOp entry) {
+  return SymbolTable(SymbolTable::getNearestSymbolTable(entry->getParentOp()));
 }
 
 /// Whether the op shows its operand, or a part of it, where it lies.
@@ -31,10 +32,11 @@ static bool worksByRow(Operation *op, int64_t rows) {
 
 Ownership::Ownership(func::FuncOp entry) {
   Block &block = entry.getBody().front();
+  SymbolTable symbols = symbolsAround(entry);
   for (Operation &op : block) {
     int64_t own = 0;
     if (auto get = dyn_cast<GetGlobalOp>(op)) {
-      GlobalOp global = globalOf(get);
+      auto global = symbols.lookup<GlobalOp>(get.getName());
       own = global && global.getSharded() ? typeOf(get.getResult()).getDimSize(0) : 0;
     } else if (auto scatter = dyn_cast<ReduceScatterOp>(op)) {
       own = typeOf(scatter.getY()).getDimSize(0);
@@ -72,7 +74,8 @@ int64_t dsc::ownedChunks(Value value) {
     return ownedChunks(op->getOperand(0));
   }
   if (auto get = dyn_cast_if_present<GetGlobalOp>(op)) {
-    return globalOf(get).getSharded() ? typeOf(value).getDimSize(0) : 0;
+    auto global = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(get, get.getNameAttr());
+    return global.getSharded() ? typeOf(value).getDimSize(0) : 0;
   }
   if (auto kernel = dyn_cast_if_present<KernelOp>(op)) {
     return kernel.getOwnedChunks();
@@ -82,6 +85,7 @@ int64_t dsc::ownedChunks(Value value) {
 
 LogicalResult dsc::verifyOwnership(func::FuncOp entry) {
   Ownership ownership(entry);
+  SymbolTable symbols = symbolsAround(entry);
   for (Operation &op : entry.getBody().front()) {
     for (Value operand : op.getOperands()) {
       int64_t own = ownership.chunksOf(operand);
@@ -89,7 +93,7 @@ LogicalResult dsc::verifyOwnership(func::FuncOp entry) {
         continue;
       }
       if (auto set = dyn_cast<SetGlobalOp>(op)) {
-        auto global = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(set, set.getNameAttr());
+        auto global = symbols.lookup<GlobalOp>(set.getName());
         if (global && global.getSharded()) {
           continue;
         }

@@ -582,11 +582,12 @@ def OutlineConstants : Pass<"dsc-outline-constants", "::mlir::ModuleOp"> {
 }
 
 def FuseEpilogues : Pass<"dsc-fuse-epilogues", "::mlir::func::FuncOp"> {
-  let summary = "Gives bias additions to matrix products and convolutions";
+  let summary = "Gives bias additions to matrix products and convolutions, ReLUs to matrix products";
   let options = [limitOption];
   let description = [{
     Assumes: contractions without epilogues. Guarantees: a bias that is added to the only use of a contraction's result
-    is its operand where the target takes it (`Target::takesEpilogue`); library calls carry `workspace`.
+    is its operand and a ReLU of a matrix product its activation where the target takes them (`Target::takesEpilogue`);
+    library calls carry `workspace`.
 
     Before:
     ```mlir

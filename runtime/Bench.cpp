@@ -6,6 +6,7 @@
 #include "runtime/Json.h"
 #include "runtime/Progress.h"
 #include "runtime/RunTimeValues.h"
+#include "runtime/StartTimes.h"
 #include "runtime/Startup.h"
 #include "runtime/Wire.h"
 
@@ -76,6 +77,7 @@ private:
   int64_t steps = 0, micros = 1, residentBefore = 0, resident = 0;
   double samples = 0; ///< of a step
   double firstSeconds = 0, median = 0;
+  std::vector<StartTime> firstTimes; ///< parts of firstSeconds
   std::vector<double> milliseconds;
 
   Wire wire;
@@ -134,7 +136,6 @@ Status Bench::finish(int open) {
 }
 
 Status Bench::measure() {
-  const auto started = std::chrono::steady_clock::now();
   Facts facts;
   Status opened = open(facts);
   DSC_RETURN_IF_FAILED(ranks.agree(opened, facts));
@@ -148,8 +149,8 @@ Status Bench::measure() {
     DSC_RETURN_IF_FAILED(step(number));
     DSC_RETURN_IF_FAILED(finish(number < warmUpSteps ? 0 : Device::readSlots - 1));
     if (number == 0) {
-      firstSeconds =
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+      firstSeconds = secondsSinceStart();
+      firstTimes = startTimes();
     }
   }
   DSC_RETURN_IF_FAILED(finish(0));
@@ -271,7 +272,8 @@ void Bench::print() const {
     std::printf("measured peak: %s resident, %s of them after start\n", bytesText(resident).c_str(),
                 bytesText(resident - residentBefore).c_str());
   }
-  std::printf("first step: done %.2f s after start\n", firstSeconds);
+  std::printf("first step: done %.2f s after start (%s)\n", firstSeconds,
+              startTimesText(firstTimes).c_str());
   if (ranks.count() > 1) {
     const auto perStep = static_cast<double>(steps);
     std::printf("on the wire a step: %.0f bytes payload (reduce-scatter %.0f, all-gather %.0f), "
@@ -296,6 +298,9 @@ OrderedJson Bench::json() const {
                         {"planned_bytes", manifest.plannedBytes(ranks.count())},
                         {"peak_bytes", peakBytes()},
                         {"first_step_seconds", firstSeconds}};
+  for (const StartTime &time : firstTimes) {
+    object["start_seconds"][time.phase] = time.seconds;
+  }
   if (manifest.tokensPerSample) {
     object["tokens_per_s"] = tokens() / median * 1e3;
   }

@@ -15,7 +15,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -158,6 +160,10 @@ public:
   virtual Status addKernel(int32_t kernel, const char *name, int32_t block, int32_t sharedBytes);
   virtual Status launch(int32_t kernel, void *const *args, int32_t count, int64_t gridX,
                         int32_t gridY);
+  /// The number and the block's threads of the program's kernel `name`; nothing where it has none.
+  virtual std::optional<std::pair<int32_t, int32_t>> kernelNamed(std::string_view name) const {
+    return std::nullopt;
+  }
   virtual Status planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) = 0;
   virtual Status matmul(int32_t plan, const void *a, const void *b, const void *bias, void *c,
                         void *workspace) = 0;

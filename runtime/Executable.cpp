@@ -3,6 +3,7 @@
 #include "runtime/Executable.h"
 
 #include "runtime/Sha256.h"
+#include "runtime/StartTimes.h"
 
 #include <cerrno>
 #include <climits>
@@ -61,6 +62,7 @@ Result<PayloadLayout> dsc::readPayload(const MappedFile &file) {
 }
 
 Result<std::unique_ptr<Executable>> Executable::open(const std::string &path) {
+  StartPhase phase("executable");
   char resolved[PATH_MAX];
   if (!realpath(path.c_str(), resolved)) {
     return Status::machine(format("%s: cannot resolve: %s", path.c_str(), std::strerror(errno)));
@@ -112,6 +114,7 @@ std::string Executable::hash() const {
 }
 
 Status Executable::load() {
+  StartPhase phase("executable");
   int fd = memfd_create("program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {
     return Status::machine(format("cannot create a memory file: %s", std::strerror(errno)));

@@ -12,6 +12,7 @@
 #include "runtime/Info.h"
 #include "runtime/LearningRates.h"
 #include "runtime/MappedFile.h"
+#include "runtime/StartTimes.h"
 #include "runtime/Startup.h"
 #include "runtime/Train.h"
 #include "runtime/comm/LocalRanks.h"
@@ -79,7 +80,10 @@ static Status runAsRank(const Command &command, Executable &executable, const Co
   if (layout->startsRanks) {
     return runLocalRanks(layout->ranks, argv, *timeout);
   }
-  Result<std::unique_ptr<Ranks>> ranks = Ranks::open(*layout, *timeout);
+  Result<std::unique_ptr<Ranks>> ranks = [&] {
+    StartPhase phase("ranks");
+    return Ranks::open(*layout, *timeout);
+  }();
   if (ranks.failed()) {
     return ranks.status().in(layout->rank ? format("rank %d", layout->rank) : "rank 0");
   }

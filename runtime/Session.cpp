@@ -4,6 +4,7 @@
 
 #include "runtime/StridedRuns.h"
 #include "runtime/comm/Ranks.h"
+#include "runtime/cpu/ThreadTeam.h"
 
 #include <algorithm>
 #include <cmath>
@@ -35,6 +36,7 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
   std::unique_ptr<Session> session(new Session(executable));
   const Manifest &manifest = executable.manifest();
   session->ctx.communicator = session->hosts = ranks ? ranks->communicator() : nullptr;
+  session->sharingProcessors = ranks ? std::max(ranks->sharingProcessors(), 1) : 1;
   DSC_RETURN_IF_FAILED(checkRanks(manifest, session->ranks()));
   for (const OpSpec &op : manifest.ops) {
     session->ctx.opNames.push_back(op.name);
@@ -207,6 +209,27 @@ Status Session::setRunTime(std::string_view name, double value) {
 Status Session::wait() {
   DSC_RETURN_IF_FAILED(ctx.device->wait());
   return ctx.communicator ? ctx.communicator->waitAll() : Status();
+}
+
+Result<bool> Session::launchStart(const char *name, const std::vector<void *> &args,
+                                  int64_t threads) {
+  const auto kernel = ctx.device->kernelNamed(name);
+  if (!kernel) {
+    return false;
+  }
+  dropGathered();
+  const auto [number, block] = *kernel;
+  Status launched = ctx.device->launch(number, args.data(), static_cast<int32_t>(args.size()),
+                                       (threads + block - 1) / block, 1);
+  return launched.ok() ? Result<bool>(true) : Result<bool>(launched);
+}
+
+int Session::startThreads() const {
+  constexpr int most = 16; // what a link to a device takes in
+  if (ctx.device->isHostMemory()) {
+    return std::max(ctx.device->threads(), 1);
+  }
+  return std::clamp(coresOfProcess() / sharingProcessors, 1, most);
 }
 
 void Session::dropGathered() {

@@ -71,6 +71,12 @@ public:
   /// name.
   Result<std::optional<double>> scalar(const char *entry, const char *name);
 
+  /// Launches the program's kernel `name` for the start (abi.h) over `threads` threads. False where
+  /// the program has none: then the host does its work.
+  Result<bool> launchStart(const char *name, const std::vector<void *> &args, int64_t threads);
+  /// Threads of the host for its part of a start.
+  int startThreads() const;
+
   /// Writes and reads tensors of the spaces in pieces (Device::write, Device::read); of what is
   /// sharded, this rank's part.
   Status write(const PlannedTensor &tensor, const Device::Fill &fill);
@@ -110,6 +116,7 @@ private:
   Executable &executable;
   dsc_context ctx;
   Communicator *hosts = nullptr; ///< between the ranks' hosts; null with one rank
+  int sharingProcessors = 1;     ///< ranks that share this one's processors, itself included
   std::vector<Entry> entries;
   std::vector<Reading> readings; ///< the open ones, the oldest first
   int gatheredShard = -1;        ///< whose chunks of all ranks `gathered` holds

@@ -2,8 +2,10 @@
 
 #include "runtime/Startup.h"
 
+#include "runtime/ComputeCopies.h"
 #include "runtime/RunTimeValues.h"
 #include "runtime/Sha256.h"
+#include "runtime/StartTimes.h"
 #include "runtime/Weights.h"
 #include "runtime/cpu/ThreadTeam.h"
 
@@ -86,6 +88,7 @@ Result<std::unique_ptr<Session>> dsc::makeSession(Executable &executable, const 
 }
 
 Status dsc::loadStart(Session &session, const CommandLine &line) {
+  StartPhase phase("weights");
   if (line.has("--partial") && !line.has("--weights")) {
     return Status::user("--partial: needs --weights FILE|DIR");
   }

@@ -2,6 +2,8 @@
 
 #include "runtime/Training.h"
 
+#include "runtime/ComputeCopies.h"
+#include "runtime/StartTimes.h"
 #include "runtime/Startup.h"
 #include "runtime/Trace.h"
 #include "runtime/Weights.h"
@@ -194,7 +196,7 @@ Status Training::makeSession() {
   if (resumedPath.empty()) {
     return loadStart(*session, line);
   }
-  const int threads = session->device().threads();
+  const int threads = session->startThreads();
   DSC_RETURN_IF_FAILED(verifyCheckpoint(resumedPath, resumed, threads));
   return loadCheckpoint(*session, resumedPath, resumed, changes.partialState);
 }
@@ -266,7 +268,7 @@ Status Training::logStart() {
                      line.text("--data").c_str()));
   }
   OrderedJson runTime = OrderedJson::object(), options = OrderedJson::object(),
-              facts = OrderedJson::object();
+              facts = OrderedJson::object(), seconds = OrderedJson::object();
   for (const auto &[name, value] : values.values()) {
     runTime[name] = value;
   }
@@ -275,6 +277,9 @@ Status Training::logStart() {
   }
   for (const auto &[name, value] : session->device().facts()) {
     facts[name] = value;
+  }
+  for (const StartTime &time : startTimes()) {
+    seconds[time.phase] = time.seconds;
   }
   Status logged = log.event("start", {{"model", manifest.name},
                                       {"version", manifest.version},
@@ -289,6 +294,7 @@ Status Training::logStart() {
                                       {"ranks", ranks.count()},
                                       {"threads", session->device().threads()},
                                       {"device", facts},
+                                      {"start_seconds", seconds},
                                       {"micro_batch", manifest.microBatch},
                                       {"data", line.text("--data")},
                                       {"data_samples", data->samples()},

@@ -5,9 +5,7 @@
 #include "runtime/Convert.h"
 #include "runtime/InitialValues.h"
 #include "runtime/Json.h"
-#include "runtime/Pieces.h"
 #include "runtime/Sha256.h"
-#include "runtime/StridedRuns.h"
 #include "runtime/checkpoint/CheckpointFolder.h"
 #include "runtime/checkpoint/LoadCheckpoint.h"
 
@@ -292,39 +290,6 @@ Status dsc::loadWeights(Session &session, const std::string &path, bool partial,
   }
   for (const auto &[spec, tensor] : fitting) {
     DSC_RETURN_IF_FAILED(storeTensor(session, *spec, *tensor).in(path));
-  }
-  return {};
-}
-
-Status dsc::fillComputeCopies(Session &session) {
-  const Manifest &manifest = session.manifest();
-  const int threads = std::max(session.device().threads(), 1);
-  for (const GlobalSpec &copy : manifest.globals) {
-    if (copy.role != GlobalRole::Compute) {
-      continue;
-    }
-    const GlobalSpec &of = *manifest.global(copy.of);
-    Result<std::vector<std::byte>> values = session.wholeBytes(of);
-    if (values.failed()) {
-      return values.status();
-    }
-    const int64_t from = dtypeSize(of.dtype), to = dtypeSize(copy.dtype);
-    Status written = session.write(copy, [&](std::byte *target, int64_t offset, int64_t bytes) {
-      return forPieces(threads, bytes / to, [&](int64_t at, int64_t count) -> Status {
-        const int64_t first = offset / to + at;
-        std::optional<BadValue> bad =
-            convertValues(of.dtype, values->data() + first * from, copy.dtype, target + at * to,
-                          count, ValueRange());
-        if (bad) {
-          return Status::user(format("weight \"%s\": element %lld: %s, which this program computes "
-                                     "in; compile it with --bf16 or --fp32",
-                                     of.name.c_str(), static_cast<long long>(first + bad->index),
-                                     bad->why.c_str()));
-        }
-        return {};
-      });
-    });
-    DSC_RETURN_IF_FAILED(written);
   }
   return {};
 }

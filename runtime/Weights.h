@@ -42,10 +42,6 @@ Status loadInitialWeights(Session &session, int64_t seed);
 Status loadWeights(Session &session, const std::string &path, bool partial, int64_t seed,
                    std::vector<std::string> &notes);
 
-/// Rounds the weights to the copies that forward and backward read; call whenever weights were
-/// loaded. Error: a finite weight is out of the compute type's range.
-Status fillComputeCopies(Session &session);
-
 /// Copies `tensor`, whose shape is that of the global, into it. Error: a value does not convert.
 Status storeTensor(Session &session, const GlobalSpec &spec, const TensorView &tensor);
 

@@ -67,6 +67,52 @@ typedef enum dsc_schedule_curve {
   DSC_CURVE_INVERSE
 } dsc_schedule_curve;
 
+/* Kernels that a program for CUDA has for the start of a run, among those of dsc_rt_device_kernel,
+ * where its weights need them; the runtime finds them by name. Their arguments, 64 bits each:
+ * DSC_START_UNIFORM, DSC_START_NORMAL: dsc_start_argument; one thread makes the four elements of
+ * one counter of Philox (runtime/InitialValues.h says of what they are functions), in f32.
+ * DSC_START_ROUND_F16, DSC_START_ROUND_BF16: address of f32 elements, of their rounded copy, their
+ *   number, address of an i32 that becomes 1 where a finite number was rounded to infinity; one
+ *   thread an element. */
+#define DSC_START_UNIFORM "dsc_start_uniform"
+#define DSC_START_NORMAL "dsc_start_normal"
+#define DSC_START_ROUND_F16 "dsc_start_round_f16"
+#define DSC_START_ROUND_BF16 "dsc_start_round_bf16"
+#define DSC_START_DIMS 4
+typedef enum dsc_start_argument {
+  DSC_START_TARGET, /* address of the storage's element 0 */
+  DSC_START_FIRST,  /* counters of Philox [first, last): counter i has elements 4 i .. 4 i + 3 */
+  DSC_START_LAST,
+  DSC_START_NAME,     /* words 2 and 3 of the counter */
+  DSC_START_KEY,      /* both words of the key */
+  DSC_START_SCALE,    /* an f32 in the low half */
+  DSC_START_ELEMENTS, /* of the tensor */
+  DSC_START_BEGIN,    /* only elements that lie in [begin, end) of the storage are stored */
+  DSC_START_END,
+  DSC_START_SIZES, /* of dims, the innermost first, 1 beyond them; the last one's is not read */
+  DSC_START_STRIDES = DSC_START_SIZES + DSC_START_DIMS, /* in elements of the storage */
+  DSC_START_ARGUMENTS = DSC_START_STRIDES + DSC_START_DIMS
+} dsc_start_argument;
+
+/* The normal numbers of two words of Philox with upper 24 bits u and v (in [0, 1)), by Box and
+ * Muller, in f32 operations that IEEE 754 rounds alike everywhere, in this order and without FMA:
+ *   1 - u = 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2) (the bits' distance from 0x3f3504f3)
+ *   log = ((f f) f) L(f) - 0.5 (f f) + f + DSC_NORMAL_LN2 k, added from the left
+ *   radius = sqrt(-2 log)
+ *   4 v = q + t, q the integer part of 4 v + 0.5; a = DSC_NORMAL_HALF_PI t
+ *   sin = (a (a a)) S(a a) + a,  cos = ((a a) (a a)) C(a a) - 0.5 (a a) + 1, of the quadrant q
+ *   (radius cos) scale, (radius sin) scale
+ * L, S and C are polynomials, the lowest coefficient first, evaluated by Horner's rule. Fits in
+ * relative error: (log(1 + f) - f + f^2 / 2) / f^3; (sin(a) / a - 1) / a^2 and
+ * (cos(a) - 1 + a^2 / 2) / a^4 in a^2 for |a| <= pi / 4. */
+#define DSC_NORMAL_LN2 0.693147182464599609375
+#define DSC_NORMAL_HALF_PI 1.57079637050628662109375
+#define DSC_NORMAL_LOG                                                                             \
+  {0.333333135,  -0.250000119, 0.20002073,   -0.166678548, 0.142202333,                            \
+   -0.124081969, 0.11886204,   -0.116606608, 0.0673301071}
+#define DSC_NORMAL_SIN {-0.16666666639557615, 0.0083333291438914305, -0.00019839256627543936}
+#define DSC_NORMAL_COS {0.041666666619204144, -0.001388888343842214, 2.4799436407956323e-05}
+
 /* Element types, in the numbering of ONNX's TensorProto.DataType. */
 typedef enum dsc_dtype {
   DSC_F32 = 1,

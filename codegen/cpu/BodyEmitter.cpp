@@ -80,17 +80,18 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   for (Value result : space_.kernel().getResults()) {
     rowOffset(result);
   }
-  return emitRowStage(0);
+  // What follows a column reduction is known for a row after a row reduction only.
+  return emitRowStage(0, 0);
 }
 
-LogicalResult BodyEmitter::emitRowStage(int64_t stage) {
+LogicalResult BodyEmitter::emitRowStage(int64_t stage, int64_t columnStage) {
   for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
     if (isa<ReduceOp>(op) || op.getNumResults() == 0) {
       continue;
     }
     Value result = op.getResult(0);
     if (space_.level(result) == Level::row && space_.rowStage(result) == stage &&
-        failed(emitOp(&op))) {
+        space_.columnStage(result) <= columnStage && failed(emitOp(&op))) {
       return failure();
     }
   }
@@ -316,17 +317,6 @@ Value BodyEmitter::gatherColumns(BlockArgument argument, const Access &access, V
 //===----------------------------------------------------------------------===//
 // Results
 //===----------------------------------------------------------------------===//
-
-bool BodyEmitter::isFullResult(unsigned i) const {
-  return space_.columns() == 1 || space_.access(space_.kernel().getResult(i)).variesOverColumns();
-}
-
-bool BodyEmitter::isColumnResult(unsigned i) const {
-  return space_.kernel().getKind() != KernelKind::elementwise &&
-         !space_.columnReductions().empty() &&
-         space_.columnStage(space_.kernel().getBody().front().getTerminator()->getOperand(i)) > 0 &&
-         (space_.rows() == 1 || !space_.access(space_.kernel().getResult(i)).variesOverRows());
-}
 
 void BodyEmitter::storeResult(unsigned i, Value vector) {
   Value result = space_.kernel().getResult(i);

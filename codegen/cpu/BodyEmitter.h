@@ -35,8 +35,9 @@ public:
   mlir::LogicalResult beginKernel();
   /// Starts row `row` and emits its values that need no reduction.
   mlir::LogicalResult beginRow(mlir::Value row);
-  /// Emits the row's values that are known after `stage` row reductions.
-  mlir::LogicalResult emitRowStage(int64_t stage);
+  /// Emits the row's values that are known after `stage` row reductions, in the launch that comes
+  /// after `columnStage` column reductions.
+  mlir::LogicalResult emitRowStage(int64_t stage, int64_t columnStage);
   /// Starts a vector of columns.
   void beginColumns(mlir::Value column, mlir::Value mask);
 
@@ -62,10 +63,6 @@ public:
   /// for the row.
   void storeResult(unsigned i, mlir::Value vector);
   void storeRowResult(unsigned i, mlir::Value vector);
-  /// Whether result `i` has an element for each column.
-  bool isFullResult(unsigned i) const;
-  /// Whether result `i` has no more than one element for all rows.
-  bool isColumnResult(unsigned i) const;
 
   /// From here on, `value` is read from `buffer`, one element a column, where it is not known
   /// already.

@@ -36,6 +36,7 @@ protected:
   // bf16 by integer operations, which every processor has.
   mlir::Value toStorage(mlir::Type element, mlir::Value value) override;
   mlir::Value fromStorage(mlir::Type element, mlir::Value value) override;
+  mlir::Type storedType(mlir::Type element) override { return memoryType(element); }
 };
 
 } // namespace dsc

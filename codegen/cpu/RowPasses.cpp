@@ -58,7 +58,7 @@ SmallVector<Value> RowPasses::roots(int64_t pass) const {
     if (storeResults_) {
       for (auto [i, yielded] :
            llvm::enumerate(space_.kernel().getBody().front().getTerminator()->getOperands())) {
-        if (body_.isFullResult(i) && !body_.isColumnResult(i)) {
+        if (space_.isFullResult(i) && !space_.isColumnResult(i)) {
           roots.push_back(yielded);
         }
       }
@@ -118,14 +118,15 @@ LogicalResult RowPasses::emitRow(Value row, const ColumnRange &columns,
     body_.useBuffer(value, Value());
   }
   for (int64_t pass = 0; pass <= lastPass_; ++pass) {
-    if (failed(emitPass(pass, columns, partials)) || failed(body_.emitRowStage(pass + 1))) {
+    if (failed(emitPass(pass, columns, partials)) ||
+        (pass < lastPass_ && failed(body_.emitRowStage(pass + 1, columnStage_)))) {
       return failure();
     }
   }
   if (storeResults_) {
     for (auto [i, yielded] :
          llvm::enumerate(space_.kernel().getBody().front().getTerminator()->getOperands())) {
-      if (!body_.isFullResult(i) && !body_.isColumnResult(i)) {
+      if (!space_.isFullResult(i) && !space_.isColumnResult(i)) {
         body_.beginColumns(body_.b.index(0), body_.b.maskOf(1));
         FailureOr<Value> value = body_.get(yielded);
         if (failed(value)) {
@@ -210,7 +211,7 @@ LogicalResult RowPasses::storeFullResults() {
   SmallVector<std::pair<unsigned, Value>> values;
   for (auto [i, yielded] :
        llvm::enumerate(space_.kernel().getBody().front().getTerminator()->getOperands())) {
-    if (body_.isFullResult(i) && !body_.isColumnResult(i)) {
+    if (space_.isFullResult(i) && !space_.isColumnResult(i)) {
       FailureOr<Value> value = body_.get(yielded);
       if (failed(value)) {
         return failure();

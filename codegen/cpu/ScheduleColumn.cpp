@@ -174,14 +174,14 @@ LogicalResult ColumnSchedule::emitFinal(int64_t stage, bool isLast) {
     }
     for (auto [i, yielded] :
          llvm::enumerate(kernel_.getBody().front().getTerminator()->getOperands())) {
-      if (!body.isColumnResult(i) || space_.columnStage(yielded) != stage + 1) {
+      if (!space_.isColumnResult(i) || space_.columnStage(yielded) != stage + 1) {
         continue;
       }
       FailureOr<Value> value = body.get(yielded);
       if (mlir::failed(value)) {
         return failure();
       }
-      if (body.isFullResult(i)) {
+      if (space_.isFullResult(i)) {
         body.storeResult(i, *value);
       } else { // one element for all rows and columns
         unsigned result = i;
@@ -229,8 +229,7 @@ FailureOr<SmallVector<KernelLaunch>> ColumnSchedule::emit() {
   int64_t stages = space_.columnStages(), last = 0;
   for (auto [i, yielded] :
        llvm::enumerate(kernel_.getBody().front().getTerminator()->getOperands())) {
-    bool overRows = space_.rows() != 1 && space_.access(kernel_.getResult(i)).variesOverRows();
-    last = std::max(last, overRows ? space_.columnStage(yielded) : 0);
+    last = std::max(last, space_.isColumnResult(i) ? 0 : space_.columnStage(yielded));
   }
   int64_t widest = 1, reductions = space_.columnReductions().size();
   for (ReduceOp reduce : space_.columnReductions()) {

@@ -38,6 +38,26 @@ DenseMap<Value, Value> &BodyEmitter::valuesOf(Level level) {
   llvm_unreachable("all levels handled");
 }
 
+static SmallVector<BlockArgument> argumentsOfLevel(const KernelSpace &space, Level level) {
+  SmallVector<BlockArgument> arguments;
+  for (BlockArgument argument : space.kernel().getBody().getArguments()) {
+    if (space.level(argument) == level) {
+      arguments.push_back(argument);
+    }
+  }
+  return arguments;
+}
+
+/// The arguments of which each row has a vector for each thread.
+static SmallVector<BlockArgument> argumentsOfRows(const KernelSpace &space) {
+  SmallVector<BlockArgument> arguments = argumentsOfLevel(space, Level::element);
+  llvm::erase_if(arguments, [&](BlockArgument argument) {
+    Access access = space.access(argument);
+    return !access.variesOverRows() || !access.variesOverColumns();
+  });
+  return arguments;
+}
+
 //===----------------------------------------------------------------------===//
 // Positions
 //===----------------------------------------------------------------------===//
@@ -72,13 +92,16 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   rowValues_.clear();
   rowOffsets_.clear();
   vectors_.clear();
+  fillsShared_ = !shared_.empty();
+  filling_.clear();
+  filled_.clear();
   row_ = row;
   rowCoordinates_ = b.delinearize(row, space_.rowDims());
-  if (rowsAhead_ > 0) {
-    // Behind the last row there may be no memory.
-    Value ahead =
-        b.create<arith::MinUIOp>(b.addIndex(row, b.index(rowsAhead_)), b.index(space_.rows() - 1));
-    coordinatesAhead_ = b.delinearize(ahead, space_.rowDims());
+  if (!taken_.empty()) {
+    for (auto [argument, value] : llvm::zip_equal(argumentsOfLevel(space_, Level::row), taken_)) {
+      rowValues_[argument] = value;
+    }
+    taken_.clear();
   }
   for (Value argument : space_.kernel().getBody().getArguments()) {
     // Offsets first: they stand before the loops over columns that use them.
@@ -90,17 +113,18 @@ LogicalResult BodyEmitter::beginRow(Value row) {
   for (Value result : space_.kernel().getResults()) {
     rowOffset(result);
   }
-  return emitRowStage(0);
+  // What follows a column reduction is known for a row after a row reduction only.
+  return emitRowStage(0, 0);
 }
 
-LogicalResult BodyEmitter::emitRowStage(int64_t stage) {
+LogicalResult BodyEmitter::emitRowStage(int64_t stage, int64_t columnStage) {
   for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
     if (isa<ReduceOp>(op) || op.getNumResults() == 0) {
       continue;
     }
     Value result = op.getResult(0);
     if (space_.level(result) == Level::row && space_.rowStage(result) == stage &&
-        failed(emitOp(&op))) {
+        space_.columnStage(result) <= columnStage && failed(emitOp(&op))) {
       return failure();
     }
   }
@@ -117,6 +141,39 @@ void BodyEmitter::useVector(unsigned slot, Value column) {
   current_ = &vector;
 }
 
+size_t BodyEmitter::rowScalars() const { return argumentsOfLevel(space_, Level::row).size(); }
+
+SmallVector<Value> BodyEmitter::loadRow(Value row) {
+  SmallVector<Value> coordinates = b.delinearize(row, space_.rowDims()), loaded;
+  for (BlockArgument argument : argumentsOfLevel(space_, Level::row)) {
+    loaded.push_back(b.single(b.loadScalar(elementOf(argument), operands_[argument.getArgNumber()],
+                                           offsetOfRow(argument, coordinates))));
+  }
+  return loaded;
+}
+
+SmallVector<Value> BodyEmitter::loadVectors(Value row) {
+  SmallVector<Value> coordinates = b.delinearize(row, space_.rowDims()), loaded;
+  for (BlockArgument argument : argumentsOfRows(space_)) {
+    if (isContiguous(space_.access(argument))) {
+      Value offset = b.addIndex(offsetOfRow(argument, coordinates), column());
+      loaded.push_back(b.toWords(b.loadStored(b.vectorOf(storageType(elementOf(argument))),
+                                              operands_[argument.getArgNumber()], offset)));
+    }
+  }
+  return loaded;
+}
+
+void BodyEmitter::takeVectors(ArrayRef<Value> loaded) {
+  for (BlockArgument argument : argumentsOfRows(space_)) {
+    if (isContiguous(space_.access(argument))) {
+      current_->stored[argument] =
+          b.fromWords(b.vectorOf(storageType(elementOf(argument))), loaded.front());
+      loaded = loaded.drop_front();
+    }
+  }
+}
+
 void BodyEmitter::endPass(bool keepDear) {
   for (auto &[slot, vector] : vectors_) {
     DenseMap<Value, Value> kept;
@@ -131,6 +188,39 @@ void BodyEmitter::endPass(bool keepDear) {
       stored = b.pin(stored);
     }
   }
+}
+
+//===----------------------------------------------------------------------===//
+// Rows in shared memory
+//===----------------------------------------------------------------------===//
+
+static int64_t sharedBytesOf(const KernelSpace &space, BlockArgument argument) {
+  return llvm::alignTo(space.columns() * elementBytes(elementOf(argument)), cuda::kAccessBytes);
+}
+
+int64_t BodyEmitter::rowBytes(const KernelSpace &space) {
+  int64_t bytes = 0;
+  for (BlockArgument argument : argumentsOfRows(space)) {
+    bytes += sharedBytesOf(space, argument);
+  }
+  return bytes;
+}
+
+void BodyEmitter::keepRowsInShared() {
+  Value buffer = b.dynamicSharedBuffer(rowBytes(space_));
+  int64_t offset = 0;
+  for (BlockArgument argument : argumentsOfRows(space_)) {
+    shared_[argument] =
+        offset == 0 ? buffer
+                    : b.create<LLVM::GEPOp>(buffer.getType(), b.getI8Type(), buffer,
+                                            ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
+    offset += sharedBytesOf(space_, argument);
+  }
+}
+
+void BodyEmitter::endSharedPass(bool isLast) {
+  filled_.insert(filling_.begin(), filling_.end());
+  fillsShared_ = !shared_.empty() && !isLast;
 }
 
 //===----------------------------------------------------------------------===//
@@ -290,8 +380,17 @@ Value BodyEmitter::loadContiguous(BlockArgument argument, const Access &access, 
   Type element = elementOf(argument);
   Value known = current_->stored.lookup(argument);
   if (!known) {
-    known =
-        b.loadStored(b.vectorOf(storageType(element)), operands_[argument.getArgNumber()], offset);
+    // A thread reads its own vectors only, so nobody waits for others.
+    Type type = b.vectorOf(storageType(element));
+    if (filled_.contains(argument)) {
+      known = b.loadStored(type, shared_.lookup(argument), column());
+    } else {
+      known = b.loadStored(type, operands_[argument.getArgNumber()], offset);
+    }
+    if (fillsShared_ && shared_.contains(argument) && !filled_.contains(argument)) {
+      b.storeStored(known, shared_.lookup(argument), column());
+      filling_.insert(argument);
+    }
     if (access.variesOverRows()) {
       current_->stored[argument] = known;
     }
@@ -299,10 +398,7 @@ Value BodyEmitter::loadContiguous(BlockArgument argument, const Access &access, 
   return b.fromStored(element, known);
 }
 
-Value BodyEmitter::loadColumns(BlockArgument argument) {
-  Access access = space_.access(argument);
-  Value memory = operands_[argument.getArgNumber()], base = rowOffset(argument);
-  Type element = elementOf(argument);
+bool BodyEmitter::isContiguous(const Access &access) const {
   ArrayRef<int64_t> dims = space_.columnDims(), strides = access.columnStrides;
   int64_t inner = 1;
   bool contiguous = true;
@@ -310,11 +406,15 @@ Value BodyEmitter::loadColumns(BlockArgument argument) {
     contiguous &= strides[i] == inner;
     inner *= dims[i];
   }
-  if (contiguous) {
-    if (rowsAhead_ > 0 && access.variesOverRows() && !current_->stored.contains(argument)) {
-      Value ahead = b.addIndex(offsetOfRow(argument, coordinatesAhead_), column());
-      b.prefetch(storageType(element), memory, ahead);
-    }
+  return contiguous;
+}
+
+Value BodyEmitter::loadColumns(BlockArgument argument) {
+  Access access = space_.access(argument);
+  Value memory = operands_[argument.getArgNumber()], base = rowOffset(argument);
+  Type element = elementOf(argument);
+  ArrayRef<int64_t> dims = space_.columnDims(), strides = access.columnStrides;
+  if (isContiguous(access)) {
     return loadContiguous(argument, access, b.addIndex(base, column()));
   }
   auto offsetOf = [&](Value column) {
@@ -340,17 +440,6 @@ Value BodyEmitter::loadColumns(BlockArgument argument) {
 //===----------------------------------------------------------------------===//
 // Results
 //===----------------------------------------------------------------------===//
-
-bool BodyEmitter::isFullResult(unsigned i) const {
-  return space_.columns() == 1 || space_.access(space_.kernel().getResult(i)).variesOverColumns();
-}
-
-bool BodyEmitter::isColumnResult(unsigned i) const {
-  return space_.kernel().getKind() != KernelKind::elementwise &&
-         !space_.columnReductions().empty() &&
-         space_.columnStage(space_.kernel().getBody().front().getTerminator()->getOperand(i)) > 0 &&
-         (space_.rows() == 1 || !space_.access(space_.kernel().getResult(i)).variesOverRows());
-}
 
 void BodyEmitter::storeResult(unsigned i, Value vector) {
   Value result = space_.kernel().getResult(i);

@@ -28,21 +28,36 @@ public:
   OwnedChunks owned() { return {b, function_}; }
   int64_t lanes() const { return lanes_; }
 
-  /// From here on, what is loaded of row i is fetched into the L2 cache for row i + `rows` as well.
-  void prefetchAhead(int64_t rows) { rowsAhead_ = rows; }
+  /// Bytes of shared memory that hold a row of all that varies over rows and columns.
+  static int64_t rowBytes(const KernelSpace &space);
+  /// From here on, what a thread loads of a row in a pass is in shared memory for those behind it.
+  void keepRowsInShared();
 
   /// Emits what is the same for the whole kernel. Call once, at the function's entry.
   mlir::LogicalResult beginKernel();
   /// Starts row `row`, forgets all vectors and emits the row's values that need no reduction.
   mlir::LogicalResult beginRow(mlir::Value row);
-  /// Emits the row's values that are known after `stage` row reductions.
-  mlir::LogicalResult emitRowStage(int64_t stage);
+  /// Loads what beginRow(row) would load of arguments that are one element a row; the next
+  /// beginRow takes it from `takeRow`.
+  llvm::SmallVector<mlir::Value> loadRow(mlir::Value row);
+  size_t rowScalars() const;
+  void takeRow(llvm::ArrayRef<mlir::Value> loaded) { taken_.assign(loaded.begin(), loaded.end()); }
+  /// The current vector of all that varies over rows and columns, as it is stored in `row`; and
+  /// makes it known for the row that has begun.
+  llvm::SmallVector<mlir::Value> loadVectors(mlir::Value row);
+  void takeVectors(llvm::ArrayRef<mlir::Value> loaded);
+  /// Emits the row's values that are known after `stage` row reductions, in the launch that comes
+  /// after `columnStage` column reductions.
+  mlir::LogicalResult emitRowStage(int64_t stage, int64_t columnStage);
   /// Goes to vector `slot` of the thread, whose first column is `column`. What is known of it is
   /// kept where `slot` was used at the same column before.
   void useVector(unsigned slot, mlir::Value column);
   /// Between two passes over a row: of each vector only what was loaded of the row itself stays, as
   /// it is stored, and where `keepDear` results of ops that cost more than a register.
   void endPass(bool keepDear);
+  /// Between two passes over a row whose vectors are not kept: what was loaded is in shared memory
+  /// now. `isLast`: no pass follows the next one.
+  void endSharedPass(bool isLast);
   /// Forgets what is known of all vectors.
   void forgetVectors() { vectors_.clear(); }
 
@@ -59,10 +74,6 @@ public:
   /// Stores `vector` as result `i` at the current vector; `storeRowResult` one lane for the row.
   void storeResult(unsigned i, mlir::Value vector);
   void storeRowResult(unsigned i, mlir::Value single);
-  /// Whether result `i` has an element for each column.
-  bool isFullResult(unsigned i) const;
-  /// Whether result `i` has no more than one element for all rows, and waits for column sums.
-  bool isColumnResult(unsigned i) const;
 
   /// From here on, `value` is read from `buffer`, one element a column from element `offset` on,
   /// where it is not known already.
@@ -84,6 +95,7 @@ private:
   mlir::Value rowOffset(mlir::Value tensor);
   mlir::Value offsetOfRow(mlir::Value tensor, mlir::ArrayRef<mlir::Value> coordinates);
   mlir::Value loadColumns(mlir::BlockArgument argument);
+  bool isContiguous(const Access &access) const;
   mlir::Value loadContiguous(mlir::BlockArgument argument, const Access &access,
                              mlir::Value offset);
   llvm::DenseMap<mlir::Value, mlir::Value> &valuesOf(Level level);
@@ -96,8 +108,12 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> kernelValues_, rowValues_, rowOffsets_;
   llvm::DenseMap<mlir::Value, std::pair<mlir::Value, int64_t>> buffers_;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> invariants_;
-  llvm::SmallVector<mlir::Value> rowCoordinates_, coordinatesAhead_;
-  int64_t rowsAhead_ = 0;
+  llvm::SmallVector<mlir::Value> rowCoordinates_, taken_;
+  /// Places of rows in shared memory, of arguments; whether this pass fills them; those that
+  /// another pass has filled.
+  llvm::DenseMap<mlir::Value, mlir::Value> shared_;
+  bool fillsShared_ = false;
+  llvm::SmallPtrSet<mlir::Value, 4> filling_, filled_;
   mlir::Value row_;
   std::map<unsigned, Vector> vectors_;
   Vector *current_ = nullptr;

@@ -88,21 +88,38 @@ Value CudaBuilder::shuffleXor(Value scalar, int64_t offset) {
 
 Value CudaBuilder::shuffleFirst(Value scalar) { return shuffle(scalar, 0, gpu::ShuffleMode::IDX); }
 
+Value CudaBuilder::shuffleFrom(Value integer, Value lane) {
+  Value word = create<arith::IndexCastUIOp>(getI32Type(), integer);
+  Value from = create<arith::IndexCastUIOp>(getI32Type(), lane);
+  Value width = constantInt(getI32Type(), kWarp);
+  Value held = create<gpu::ShuffleOp>(word, from, width, gpu::ShuffleMode::IDX).getShuffleResult();
+  return create<arith::IndexCastUIOp>(getIndexType(), held);
+}
+
 void CudaBuilder::barrier() { create<gpu::BarrierOp>(); }
 
-Value CudaBuilder::sharedBuffer(Type element, int64_t elements) {
-  auto module = function()->getParentOfType<gpu::GPUModuleOp>();
+Value CudaBuilder::sharedGlobal(Type element, int64_t elements, LLVM::Linkage linkage,
+                                StringRef suffix) {
   auto kernel = cast<gpu::GPUFuncOp>(*function());
-  std::string name = (kernel.getName() + "_shared_" + std::to_string(buffers_++)).str();
+  std::string name = (kernel.getName() + "_shared" + suffix).str();
   auto type = LLVM::LLVMArrayType::get(storageType(element), elements);
   {
     InsertionGuard guard(*this);
     setInsertionPoint(kernel);
-    create<LLVM::GlobalOp>(type, /*isConstant=*/false, LLVM::Linkage::Internal, name, Attribute(),
-                           kAccessBytes, /*addrSpace=*/3u);
+    create<LLVM::GlobalOp>(type, /*isConstant=*/false, linkage, name, Attribute(), kAccessBytes,
+                           /*addrSpace=*/3u);
   }
-  (void)module;
   return createAtEntry<LLVM::AddressOfOp>(LLVM::LLVMPointerType::get(getContext(), 3), name);
+}
+
+Value CudaBuilder::sharedBuffer(Type element, int64_t elements) {
+  return sharedGlobal(element, elements, LLVM::Linkage::Internal, "_" + std::to_string(buffers_++));
+}
+
+// Declared elsewhere and without a size, which is how PTX says that the launch gives it one.
+Value CudaBuilder::dynamicSharedBuffer(int64_t bytes) {
+  function()->setAttr(kSharedBytes, getI64IntegerAttr(bytes));
+  return sharedGlobal(getI8Type(), 0, LLVM::Linkage::External, "_dynamic");
 }
 
 //===----------------------------------------------------------------------===//
@@ -245,15 +262,22 @@ Value CudaBuilder::loadStored(Type type, Value memory, Value offset) {
   return create<LLVM::LoadOp>(type, at, alignmentOf(type, memory));
 }
 
-void CudaBuilder::prefetch(Type stored, Value memory, Value offset) {
-  create<LLVM::InlineAsmOp>(TypeRange(), ValueRange(address(stored, memory, offset)),
-                            "prefetch.global.L2 [$0];", "l", /*has_side_effects=*/true,
-                            /*is_align_stack=*/false, LLVM::AsmDialectAttr(), ArrayAttr());
-}
-
 void CudaBuilder::storeStored(Value value, Value memory, Value offset) {
   Value at = address(getElementTypeOrSelf(value.getType()), memory, offset);
   create<LLVM::StoreOp>(value, at, alignmentOf(value.getType(), memory));
+}
+
+Value CudaBuilder::toWords(Value stored) {
+  auto type = cast<VectorType>(stored.getType());
+  int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
+  return bits % 32 == 0
+             ? create<LLVM::BitcastOp>(VectorType::get({bits / 32}, getI32Type()), stored)
+                   .getResult()
+             : stored;
+}
+
+Value CudaBuilder::fromWords(Type type, Value words) {
+  return words.getType() == type ? words : create<LLVM::BitcastOp>(type, words).getResult();
 }
 
 Value CudaBuilder::pin(Value stored) {

@@ -8,12 +8,15 @@
 #include "codegen/VectorBuilder.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 namespace dsc::cuda {
 
 constexpr int64_t kWarp = 32;
 /// Bytes that one access of a thread moves at most.
 constexpr int64_t kAccessBytes = 16;
+/// Attribute of a kernel's function: bytes of shared memory that a launch asks for.
+constexpr llvm::StringLiteral kSharedBytes = "dsc.shared_bytes";
 
 class CudaBuilder final : public VectorBuilder {
 public:
@@ -37,6 +40,8 @@ public:
 
   /// The scalar that the thread `lane ^ offset` of the warp holds; all threads of the warp call it.
   mlir::Value shuffleXor(mlir::Value scalar, int64_t offset);
+  /// The integer that the warp's thread `lane` holds; all threads of the warp call it.
+  mlir::Value shuffleFrom(mlir::Value integer, mlir::Value lane);
   /// The scalar that the warp's thread 0 holds.
   mlir::Value shuffleFirst(mlir::Value scalar);
   /// All threads of the block reach it, and see what the others stored before.
@@ -44,6 +49,10 @@ public:
 
   /// Shared memory of a block for `elements` of `element` (of the storage type).
   mlir::Value sharedBuffer(mlir::Type element, int64_t elements);
+
+  /// Shared memory of a block of a size that only a launch can ask for: more than the 48 KiB that
+  /// functions may have of their own. Once a function; the launch learns `bytes` from it.
+  mlir::Value dynamicSharedBuffer(int64_t bytes);
 
   /// Says that the addresses of `memory` are multiples of `bytes` only, where offsets are multiples
   /// of laneCount(). Without it, slots' alignment.
@@ -65,6 +74,10 @@ public:
   /// `stored`, but for the compiler a value of its own: what was computed from it before is
   /// computed again from the result, instead of staying in registers.
   mlir::Value pin(mlir::Value stored);
+  /// The same bits in words of 32, where they fill them: what a loop carries stays in registers of
+  /// that width. And back to `type`.
+  mlir::Value toWords(mlir::Value stored);
+  mlir::Value fromWords(mlir::Type type, mlir::Value words);
   /// What loads and stores do beside memory.
   mlir::Value fromStored(mlir::Type element, mlir::Value stored) {
     return fromStorage(element, stored);
@@ -72,8 +85,6 @@ public:
 
   /// Elements as they are stored, for copies: scalars or vectors of `type`.
   mlir::Value loadStored(mlir::Type type, mlir::Value memory, mlir::Value offset);
-  /// Has the L2 cache fetch what stands there; changes no value.
-  void prefetch(mlir::Type stored, mlir::Value memory, mlir::Value offset);
   void storeStored(mlir::Value value, mlir::Value memory, mlir::Value offset);
 
 protected:
@@ -82,6 +93,8 @@ protected:
 private:
   mlir::Value address(mlir::Type stored, mlir::Value memory, mlir::Value offset);
   unsigned alignmentOf(mlir::Type type, mlir::Value memory) const;
+  mlir::Value sharedGlobal(mlir::Type element, int64_t elements, mlir::LLVM::Linkage linkage,
+                           llvm::StringRef suffix);
   mlir::Value shuffle(mlir::Value scalar, int64_t lane, mlir::gpu::ShuffleMode mode);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type type, mlir::ValueRange operands);
   mlir::Value assembly(llvm::StringRef text, llvm::StringRef constraints, mlir::Type type,

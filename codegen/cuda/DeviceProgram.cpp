@@ -2,6 +2,8 @@
 
 #include "codegen/cuda/DeviceProgram.h"
 
+#include "codegen/cuda/CudaBuilder.h"
+
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
@@ -17,7 +19,9 @@ SmallVector<cuda::DeviceKernel> cuda::deviceKernels(ModuleOp module) {
   for (auto part : module.getOps<gpu::GPUModuleOp>()) {
     for (auto function : part.getOps<LLVM::LLVMFuncOp>()) {
       if (auto threads = function->getAttrOfType<DenseI32ArrayAttr>("nvvm.maxntid")) {
-        kernels.push_back({function.getName().str(), threads[0]});
+        auto shared = function->getAttrOfType<IntegerAttr>(kSharedBytes);
+        kernels.push_back({function.getName().str(), threads[0],
+                           shared ? static_cast<int32_t>(shared.getInt()) : 0});
       }
     }
   }
@@ -58,7 +62,7 @@ Value cuda::emitDeviceInit(OpBuilder &b, Location loc, ModuleOp module, RuntimeC
     Value name = b.create<LLVM::AddressOfOp>(loc, calls.ptr(), symbol);
     Value each = calls.call(b, loc, "dsc_rt_device_kernel",
                             {context, constant(static_cast<int64_t>(number)), name,
-                             constant(kernel.threads), constant(0)});
+                             constant(kernel.threads), constant(kernel.sharedBytes)});
     status = b.create<LLVM::OrOp>(loc, status, each);
   }
   return status;

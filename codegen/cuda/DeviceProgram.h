@@ -12,7 +12,8 @@ namespace dsc::cuda {
 
 struct DeviceKernel {
   std::string name;
-  int32_t threads = 0; // of a block
+  int32_t threads = 0;     // of a block
+  int32_t sharedBytes = 0; // that a launch asks for
 };
 
 /// The kernel functions of `module`'s gpu.modules, once lowered, in the order of their numbers.

@@ -22,34 +22,42 @@ static bool hasNarrowOffsets(KernelOp kernel) {
          llvm::all_of(kernel.getInputs(), isNarrow) && llvm::all_of(kernel.getResults(), isNarrow);
 }
 
+gpu::GPUModuleOp cuda::kernelModule(ModuleOp module, StringRef name) {
+  if (auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(name)) {
+    return kernels;
+  }
+  return OpBuilder::atBlockEnd(module.getBody()).create<gpu::GPUModuleOp>(module.getLoc(), name);
+}
+
+gpu::GPUFuncOp cuda::createFunction(gpu::GPUModuleOp kernels, Location loc, StringRef name,
+                                    ArrayRef<Type> parameters, int64_t threads) {
+  OpBuilder builder(kernels.getBody()->getTerminator());
+  auto function =
+      builder.create<gpu::GPUFuncOp>(loc, name, builder.getFunctionType(parameters, {}));
+  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  function->setAttr("nvvm.maxntid",
+                    builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  builder.setInsertionPointToEnd(&function.getBody().front());
+  builder.create<gpu::ReturnOp>(loc);
+  return function;
+}
+
 gpu::GPUFuncOp cuda::createKernelFunction(ModuleOp module, StringRef name, KernelOp kernel,
                                           int64_t threads, int64_t residentBlocks) {
-  StringRef moduleName = hasNarrowOffsets(kernel) ? kKernelModule : kWideKernelModule;
-  auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(moduleName);
-  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-  if (!kernels) {
-    kernels = builder.create<gpu::GPUModuleOp>(module.getLoc(), moduleName);
-  }
-  // Before the terminator.
-  builder.setInsertionPoint(kernels.getBody()->getTerminator());
+  gpu::GPUModuleOp kernels =
+      kernelModule(module, hasNarrowOffsets(kernel) ? kKernelModule : kWideKernelModule);
   size_t arguments =
       kernel.getInputs().size() + kernel.getNumResults() + (kernel.getScratch() > 0 ? 1 : 0);
   // Address space 1: global memory.
   SmallVector<Type> types(arguments, LLVM::LLVMPointerType::get(module.getContext(), 1));
   if (kernel.getOwnedChunks()) {
-    types.append(2, builder.getI64Type());
+    types.append(2, IntegerType::get(module.getContext(), 64));
   }
-  auto function =
-      builder.create<gpu::GPUFuncOp>(kernel.getLoc(), name, builder.getFunctionType(types, {}));
-  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-  function->setAttr("nvvm.maxntid",
-                    builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  gpu::GPUFuncOp function = createFunction(kernels, kernel.getLoc(), name, types, threads);
   if (residentBlocks > 1) {
     function->setAttr("nvvm.minctasm",
-                      builder.getI32IntegerAttr(static_cast<int32_t>(residentBlocks)));
+                      IntegerAttr::get(IntegerType::get(module.getContext(), 32), residentBlocks));
   }
-  builder.setInsertionPointToEnd(&function.getBody().front());
-  builder.create<gpu::ReturnOp>(kernel.getLoc());
   return function;
 }
 

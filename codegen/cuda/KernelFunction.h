@@ -11,6 +11,14 @@ namespace dsc::cuda {
 // Kernels whose offsets fit 32 bits, and the others.
 constexpr llvm::StringLiteral kKernelModule = "kernels", kWideKernelModule = "wide_kernels";
 
+/// The gpu.module `name` of `module`, made where it is missing.
+mlir::gpu::GPUModuleOp kernelModule(mlir::ModuleOp module, llvm::StringRef name);
+
+/// An empty kernel of these parameters for blocks of `threads`, in `kernels`.
+mlir::gpu::GPUFuncOp createFunction(mlir::gpu::GPUModuleOp kernels, mlir::Location loc,
+                                    llvm::StringRef name, llvm::ArrayRef<mlir::Type> parameters,
+                                    int64_t threads);
+
 /// An empty function for blocks of `threads`: addresses of `kernel`'s operands, results and
 /// scratch; where it has owned chunks, also the first of them and the one behind the last.
 /// `residentBlocks`: how many a multiprocessor must have room for, which limits registers.

@@ -12,8 +12,6 @@ using namespace dsc;
 using namespace dsc::cuda;
 using arith::CmpIPredicate;
 
-// Vectors that a thread loads before it adds the first, where rows are read in a loop.
-static constexpr int64_t kUnroll = 2;
 // Vectors of a thread that are emitted one by one.
 static constexpr int64_t kMaxSteps = 10;
 
@@ -45,7 +43,7 @@ RowEmitter::RowEmitter(cuda::BodyEmitter &body, const RowLayout &layout, const C
   for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
     dear += isExpensive(&op) && space_.level(op.getResult(0)) == Level::element;
   }
-  keepDear_ = dear * span.steps * layout.lanes <= layout.keptRegisters() / 2;
+  keepDear_ = dear * span.steps * layout.lanes <= RowLayout::keptRegisters / 2;
   if (storeResults) {
     for (Value yielded : space_.kernel().getBody().front().getTerminator()->getOperands()) {
       lastPass_ = std::max(lastPass_, space_.rowStage(yielded));
@@ -67,7 +65,7 @@ SmallVector<ReduceOp> RowEmitter::reductionsOf(int64_t pass) const {
 SmallVector<unsigned> RowEmitter::resultsOfRows() const {
   SmallVector<unsigned> results;
   for (unsigned i = 0; storeResults_ && i < space_.kernel()->getNumResults(); ++i) {
-    if (!body_.isColumnResult(i)) {
+    if (!space_.isColumnResult(i)) {
       results.push_back(i);
     }
   }
@@ -114,7 +112,8 @@ FailureOr<SmallVector<Value>> RowEmitter::forSteps(
   }
   // Whole groups of vectors in a loop, the others after it.
   bool failed = false;
-  int64_t whole = span_.isRagged ? span_.steps - 1 : span_.steps, groups = whole / kUnroll;
+  int64_t whole = span_.isRagged ? span_.steps - 1 : span_.steps, unroll = layout_.unroll,
+          groups = whole / unroll;
   auto emitAt = [&](Value vector, int64_t slot, bool mayLieBehind) {
     Value inside;
     if (mayLieBehind) {
@@ -131,15 +130,15 @@ FailureOr<SmallVector<Value>> RowEmitter::forSteps(
     carried = b.loop(b.index(0), b.index(groups), 1, before, [&](Value group, ValueRange now) {
       carried.assign(now.begin(), now.end());
       body_.forgetVectors();
-      Value first = b.addIndex(span_.first, b.mulIndex(group, kUnroll * span_.stride));
-      for (int64_t i = 0; i < kUnroll; ++i) {
+      Value first = b.addIndex(span_.first, b.mulIndex(group, unroll * span_.stride));
+      for (int64_t i = 0; i < unroll; ++i) {
         emitAt(b.addIndex(first, b.index(i * span_.stride)), i, false);
       }
       return carried;
     });
   }
   body_.forgetVectors();
-  for (int64_t step = groups * kUnroll; step < span_.steps; ++step) {
+  for (int64_t step = groups * unroll; step < span_.steps; ++step) {
     emitAt(b.addIndex(span_.first, b.index(step * span_.stride)), step, step >= whole);
   }
   body_.forgetVectors();
@@ -217,18 +216,47 @@ SmallVector<Value> RowEmitter::startSums() {
 // Passes
 //===----------------------------------------------------------------------===//
 
+SmallVector<Value> RowEmitter::loadRow(Value row) {
+  forgetRow();
+  SmallVector<Value> loaded = body_.loadRow(row);
+  for (int64_t step = 0; step < span_.steps; ++step) {
+    useStep(step);
+    loaded.append(body_.loadVectors(row));
+  }
+  return loaded;
+}
+
 LogicalResult RowEmitter::emitRow(Value row, Value valid, SmallVector<Value> &sums) {
   columns_.clear();
   inside_.clear();
+  ArrayRef<Value> loaded = loaded_;
+  size_t scalars = body_.rowScalars();
+  if (!loaded.empty()) {
+    body_.takeRow(loaded.take_front(scalars));
+    loaded = loaded.drop_front(scalars);
+  }
   if (failed(body_.beginRow(row))) {
     return failure();
   }
+  size_t vectors = loaded.size() / span_.steps;
+  for (int64_t step = 0; vectors > 0 && step < span_.steps; ++step) {
+    useStep(step);
+    body_.takeVectors(loaded.slice(step * vectors, vectors));
+  }
   for (int64_t pass = 0; pass <= lastPass_; ++pass) {
-    if (failed(emitPass(pass, valid, sums)) || failed(body_.emitRowStage(pass + 1))) {
+    if (failed(emitPass(pass, valid, sums))) {
       return failure();
     }
-    if (pass < lastPass_ && layout_.inRegisters) {
+    if (pass == lastPass_) {
+      break;
+    }
+    if (failed(body_.emitRowStage(pass + 1, columnStage_))) {
+      return failure();
+    }
+    if (layout_.inRegisters) {
       body_.endPass(keepDear_);
+    } else {
+      body_.endSharedPass(/*isLast=*/pass + 1 == lastPass_);
     }
   }
   return storeRowResults(valid);
@@ -271,7 +299,7 @@ LogicalResult RowEmitter::emitPass(int64_t pass, Value valid, SmallVector<Value>
 LogicalResult RowEmitter::emitLastSteps(Value valid, SmallVector<Value> &sums) {
   SmallVector<unsigned> full;
   for (unsigned i : resultsOfRows()) {
-    if (body_.isFullResult(i)) {
+    if (space_.isFullResult(i)) {
       full.push_back(i);
     }
   }
@@ -339,7 +367,7 @@ LogicalResult RowEmitter::storeRowResults(Value valid) {
   Operation *yield = space_.kernel().getBody().front().getTerminator();
   SmallVector<std::pair<unsigned, Value>> results;
   for (unsigned i : resultsOfRows()) {
-    if (!body_.isFullResult(i)) {
+    if (!space_.isFullResult(i)) {
       FailureOr<Value> value = body_.getSingle(yield->getOperand(i));
       if (failed(value)) {
         return failure();
@@ -374,8 +402,8 @@ RowLayout cuda::layoutRows(const KernelSpace &space) {
   int64_t perByte = layout.steps * layout.lanes;
   layout.rowRegisters = perByte * bytes / 4;
   layout.sumRegisters = perByte * sums / 4;
-  layout.inRegisters = layout.rowRegisters <= layout.keptRegisters() &&
-                       layout.sumRegisters <= layout.keptRegisters() && layout.steps <= kMaxSteps;
+  layout.inRegisters = layout.rowRegisters <= RowLayout::keptRegisters &&
+                       layout.sumRegisters <= RowLayout::keptRegisters && layout.steps <= kMaxSteps;
   return layout;
 }
 

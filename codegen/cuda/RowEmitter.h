@@ -43,6 +43,13 @@ public:
   mlir::LogicalResult emitRow(mlir::Value row, mlir::Value valid,
                               llvm::SmallVector<mlir::Value> &sums);
 
+  /// Loads what the thread needs of row `row`, for emitRow to start from: its loads are then under
+  /// way while another row is computed. For rows in registers.
+  llvm::SmallVector<mlir::Value> loadRow(mlir::Value row);
+  void startFrom(llvm::ArrayRef<mlir::Value> loaded) {
+    loaded_.assign(loaded.begin(), loaded.end());
+  }
+
   /// Goes to the thread's vector `step` and returns whether it lies in the row (null: always). Its
   /// column is one of the row in any case.
   mlir::Value useStep(int64_t step);
@@ -86,6 +93,7 @@ private:
   bool storeResults_, keepDear_;
   int64_t lastPass_ = 0;
   llvm::SmallVector<ReduceOp> partials_;
+  llvm::SmallVector<mlir::Value> loaded_; // of the row that comes next; may be empty
   /// Of each step of the current row.
   llvm::DenseMap<int64_t, mlir::Value> columns_, inside_;
   llvm::function_ref<void(unsigned, mlir::Value)> add_;

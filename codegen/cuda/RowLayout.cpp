@@ -12,9 +12,6 @@ using namespace dsc::cuda;
 static constexpr int64_t kWarpVectors = 128;
 // Threads of a longer row, and vectors of each.
 static constexpr int64_t kRowThreads = 512, kRowSteps = 4;
-// Threads of the longest rows: 80 registers each, half of them for what is kept.
-static constexpr int64_t kLongThreads = 768;
-
 RowLayout RowLayout::of(int64_t columns) {
   RowLayout layout;
   for (int64_t lanes : {8, 4, 2}) {
@@ -31,7 +28,7 @@ RowLayout RowLayout::of(int64_t columns) {
     int64_t steps = llvm::divideCeil(layout.vectors, kRowThreads);
     layout.threads = llvm::alignTo(llvm::divideCeil(layout.vectors, steps), 32);
   } else {
-    layout.threads = kLongThreads;
+    layout.threads = kRowThreads;
   }
   layout.steps = llvm::divideCeil(layout.vectors, layout.threads);
   return layout;

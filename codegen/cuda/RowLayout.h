@@ -25,14 +25,13 @@ struct RowLayout {
   /// Whether a thread has all its vectors at once, in registers from pass to pass. Otherwise it
   /// reads them again in each. The same sums either way.
   bool inRegisters = true;
+  /// Vectors that a thread loads before it uses the first, where it has them one after the other.
+  int64_t unroll = 2;
 
   /// Registers that a thread has for what it keeps of a row.
-  int64_t keptRegisters() const { return fillsMultiprocessor() ? 40 : 64; }
+  static constexpr int64_t keptRegisters = 64;
   /// Registers of a thread's part of the row, and of its sums over rows, where it has them at once.
   int64_t rowRegisters = 0, sumRegisters = 0;
-
-  /// Whether a multiprocessor has registers for no more than one block.
-  bool fillsMultiprocessor() const { return threads > 512; }
 
   int64_t blockThreads() const { return threads * rows; }
   /// Whether the last step lies partly behind the row.

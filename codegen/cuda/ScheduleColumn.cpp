@@ -20,9 +20,16 @@ using arith::CmpIPredicate;
 
 // Blocks from which on several threads share the sum of one column.
 static constexpr int64_t kManyBlocks = 16, kFinalGroups = 8;
-// Threads that a multiprocessor has room for with 128 registers each, and what of those rows and
-// sums may take.
+// Blocks whose sums a thread has in flight.
+static constexpr int64_t kFinalUnroll = 4;
+// Shared memory for the sums of a block's groups.
+static constexpr int64_t kGroupBytes = 32 << 10;
+// Threads that a multiprocessor has room for with 64 and with 128 registers each, and what of those
+// rows and sums may take.
+static constexpr int64_t kManyThreads = 1024, kFewRegisters = 32;
 static constexpr int64_t kLightThreads = 512, kLightRegisters = 80;
+// What rows and sums may take of the 255 registers of a thread.
+static constexpr int64_t kMostRegisters = 176;
 
 static Type elementOf(Value tensor) { return getElementTypeOrSelf(tensor.getType()); }
 
@@ -46,10 +53,15 @@ private:
   LogicalResult emitResultsOfColumns(cuda::BodyEmitter &body, int64_t stage, Value stores);
   void storePartials(cuda::BodyEmitter &body, RowEmitter &emitter, const RowLayout &layout,
                      Value block, ArrayRef<Value> sums);
-  /// Adds `value`, of each of `groups` groups of `size` threads, by halves of the groups. The first
-  /// group's threads then hold the result.
-  Value addGroups(CudaBuilder &b, ReduceOp reduce, Value value, Value group, Value member,
-                  int64_t groups, int64_t size, Value buffer);
+  /// Groups of threads that each hold sums, and the thread's place among them.
+  struct Groups {
+    int64_t count, size;
+    Value group, member;
+  };
+  /// Adds `sums[i]`, partial results of `reduces[i]`, of all groups by halves of the groups. The
+  /// first group's threads then hold the results.
+  void addGroups(CudaBuilder &b, ArrayRef<ReduceOp> reduces, MutableArrayRef<Value> sums,
+                 const Groups &groups);
   void addLaunch(gpu::GPUFuncOp function, int64_t blocks, int64_t threads) {
     launches_.push_back({function.getName().str(), space_.columns() == 0 ? 0 : blocks, threads});
   }
@@ -101,25 +113,52 @@ void ColumnSchedule::useFinishedSums(cuda::BodyEmitter &body, int64_t stage) {
   }
 }
 
-Value ColumnSchedule::addGroups(CudaBuilder &b, ReduceOp reduce, Value value, Value group,
-                                Value member, int64_t groups, int64_t size, Value buffer) {
-  Type type = partialType(reduce), element = elementOf(reduce.getX());
-  int64_t lanes = b.laneCount();
-  auto placeOf = [&](Value of) {
-    return b.mulIndex(b.addIndex(b.mulIndex(of, size), member), lanes);
-  };
-  b.barrier(); // the buffer may hold another sum
-  b.storeVector(type, value, buffer, placeOf(group));
-  for (int64_t half = groups / 2; half > 0; half /= 2) {
-    b.barrier();
-    b.ifThen(b.cmpi(CmpIPredicate::ult, group, b.index(half)), [&] {
-      Value mine = b.loadVector(type, buffer, placeOf(group));
-      Value other = b.loadVector(type, buffer, placeOf(b.addIndex(group, b.index(half))));
-      b.storeVector(type, emitCombine(b, reduce.getKind(), element, mine, other), buffer,
-                    placeOf(group));
-    });
+void ColumnSchedule::addGroups(CudaBuilder &b, ArrayRef<ReduceOp> reduces,
+                               MutableArrayRef<Value> sums, const Groups &groups) {
+  if (reduces.empty()) {
+    return;
   }
-  return b.loadVector(type, buffer, placeOf(group));
+  // As many at a time as shared memory has room for.
+  int64_t lanes = b.laneCount(), half = groups.count / 2, width = 1;
+  Type widest = b.getI8Type();
+  for (ReduceOp reduce : reduces) {
+    Type type = storageType(partialType(reduce));
+    int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+    widest = bytes > width ? type : widest;
+    width = std::max(width, bytes);
+  }
+  int64_t each = half * groups.size * lanes;
+  int64_t most = std::max<int64_t>(1, kGroupBytes / (each * width));
+  most = std::min<int64_t>(most, reduces.size());
+  Value buffer = b.sharedBuffer(widest, most * each);
+  for (int64_t from = 0, count = reduces.size(); from < count; from += most) {
+    int64_t to = std::min(from + most, count);
+    auto placeOf = [&](int64_t i, Value group) {
+      Value thread = b.addIndex(b.mulIndex(group, groups.size), groups.member);
+      return b.addIndex(b.mulIndex(thread, lanes), b.index((i - from) * each));
+    };
+    for (int64_t below = half; below > 0; below /= 2) {
+      b.barrier(); // the buffer may hold other sums
+      Value isUpper =
+          b.create<arith::AndIOp>(b.cmpi(CmpIPredicate::uge, groups.group, b.index(below)),
+                                  b.cmpi(CmpIPredicate::ult, groups.group, b.index(2 * below)));
+      b.ifThen(isUpper, [&] {
+        Value place = b.remIndex(groups.group, below);
+        for (int64_t i = from; i < to; ++i) {
+          ReduceOp reduce = reduces[i];
+          b.storeVector(partialType(reduce), sums[i], buffer, placeOf(i, place));
+        }
+      });
+      b.barrier();
+      // Groups that have handed over their sums add too; nobody reads it.
+      Value place = b.remIndex(groups.group, below);
+      for (int64_t i = from; i < to; ++i) {
+        ReduceOp reduce = reduces[i];
+        Value other = b.loadVector(partialType(reduce), buffer, placeOf(i, place));
+        sums[i] = emitCombine(b, reduce.getKind(), elementOf(reduce.getX()), sums[i], other);
+      }
+    }
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,6 +167,14 @@ Value ColumnSchedule::addGroups(CudaBuilder &b, ReduceOp reduce, Value value, Va
 
 LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
   RowLayout layout = layoutRows(space_);
+  if (!layout.inRegisters && layout.rows > 1) {
+    // The groups of a block add to sums of their own, which are theirs alone in registers only.
+    if (layout.rowRegisters + layout.sumRegisters <= kMostRegisters) {
+      layout.inRegisters = true;
+    } else {
+      layout.rows = 1;
+    }
+  }
   // Rows whose columns are not combined can be cut to tiles, a vector a thread.
   int64_t tiles = 1;
   bool combinesRows = false;
@@ -136,14 +183,26 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
   }
   if (!combinesRows && layout.rows == 1) {
     layout.threads = kBlockThreads;
+    layout.rowRegisters /= layout.steps;
+    layout.sumRegisters /= layout.steps;
     layout.steps = 1;
     layout.inRegisters = true;
     tiles = llvm::divideCeil(layout.vectors, layout.threads);
   }
+  // Loads of a row are under way while the one before it is computed, where registers allow it.
+  // (The assembler does that by itself where no store stands between them.)
+  bool storesRows = storeResults && llvm::any_of(kernel_.getResults(), [&](Value result) {
+                      return space_.access(result).variesOverRows();
+                    });
+  bool loadsAhead = layout.inRegisters && storesRows &&
+                    2 * layout.rowRegisters + layout.sumRegisters <= kMostRegisters;
   // Left alone, the assembler takes registers for loads of all steps at once and leaves too few
   // threads to hide them.
-  bool isLight = layout.inRegisters && layout.rowRegisters + layout.sumRegisters <= kLightRegisters;
-  int64_t resident = isLight ? std::max<int64_t>(1, kLightThreads / layout.blockThreads()) : 1;
+  int64_t held = (loadsAhead ? 2 : 1) * layout.rowRegisters + layout.sumRegisters, threads = 0;
+  if (layout.inRegisters && held <= kLightRegisters) {
+    threads = held <= kFewRegisters ? kManyThreads : kLightThreads;
+  }
+  int64_t resident = std::max<int64_t>(1, threads / layout.blockThreads());
   gpu::GPUFuncOp function = begin("partial", stage, layout.blockThreads(), resident);
   cuda::BodyEmitter body(space_, function, layout.lanes);
   CudaBuilder &b = body.b;
@@ -190,23 +249,40 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
   Value group = layout.rows == 1 ? b.index(0) : b.divIndex(b.threadIndex(), layout.threads);
   Value first = b.addIndex(b.mulIndex(block, rowsPerBlock_), group);
   bool allValid = rowsPerBlock_ % layout.rows == 0 && blocks_ * rowsPerBlock_ == space_.rows();
+  SmallVector<Value> start = emitter.startSums();
+  size_t sumCount = start.size();
+  auto existing = [&](Value row) -> Value {
+    return allValid ? row : b.create<arith::MinUIOp>(row, b.index(space_.rows() - 1));
+  };
+  if (loadsAhead) {
+    start.append(emitter.loadRow(existing(first)));
+    emitter.forgetRow();
+  }
   SmallVector<Value> sums =
-      b.loop(b.index(0), b.index(rowsPerBlock_), layout.rows, emitter.startSums(),
-             [&](Value i, ValueRange now) {
-               SmallVector<Value> next(now);
-               Value row = b.addIndex(first, i), valid;
-               if (!allValid) {
-                 valid = b.create<arith::AndIOp>(
-                     b.cmpi(CmpIPredicate::ult, row, b.index(space_.rows())),
-                     b.cmpi(CmpIPredicate::ult, b.addIndex(group, i), b.index(rowsPerBlock_)));
-                 row = b.create<arith::MinUIOp>(row, b.index(space_.rows() - 1));
-               }
-               failed |= mlir::failed(emitter.emitRow(row, valid, next));
-               if (emitter.hasRowReductions() && layout.threads > kWarp) {
-                 b.barrier(); // the next row uses the same shared memory
-               }
-               return next;
-             });
+      b.loop(b.index(0), b.index(rowsPerBlock_), layout.rows, start, [&](Value i, ValueRange now) {
+        SmallVector<Value> next(now.take_front(sumCount)), ahead;
+        Value row = b.addIndex(first, i), valid;
+        if (loadsAhead) {
+          // Behind the last row once more that one, which is near.
+          Value further = b.addIndex(i, b.index(layout.rows));
+          Value isThere = b.cmpi(CmpIPredicate::ult, further, b.index(rowsPerBlock_));
+          ahead = emitter.loadRow(existing(b.addIndex(first, b.select(isThere, further, i))));
+          emitter.startFrom(SmallVector<Value>(now.drop_front(sumCount)));
+        }
+        if (!allValid) {
+          valid = b.create<arith::AndIOp>(
+              b.cmpi(CmpIPredicate::ult, row, b.index(space_.rows())),
+              b.cmpi(CmpIPredicate::ult, b.addIndex(group, i), b.index(rowsPerBlock_)));
+          row = existing(row);
+        }
+        failed |= mlir::failed(emitter.emitRow(row, valid, next));
+        if (emitter.hasRowReductions() && layout.threads > kWarp) {
+          b.barrier(); // the next row uses the same shared memory
+        }
+        next.append(ahead);
+        return next;
+      });
+  sums.truncate(sumCount);
   if (failed) {
     return failure();
   }
@@ -220,30 +296,25 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
 void ColumnSchedule::storePartials(cuda::BodyEmitter &body, RowEmitter &emitter,
                                    const RowLayout &layout, Value part, ArrayRef<Value> sums) {
   CudaBuilder &b = body.b;
-  Value group, member, buffer, isFirst;
+  int64_t steps = emitter.partials().empty() ? 0 : sums.size() / emitter.partials().size();
+  SmallVector<Value> added(sums);
+  Value isFirst;
   if (layout.rows > 1) {
-    group = b.divIndex(b.threadIndex(), layout.threads);
-    member = b.remIndex(b.threadIndex(), layout.threads);
-    isFirst = b.cmpi(CmpIPredicate::eq, group, b.index(0));
-    // Of the widest type; one sum after the other goes through it.
-    Type widest = b.getI8Type();
+    Groups groups{layout.rows, layout.threads, b.divIndex(b.threadIndex(), layout.threads),
+                  b.remIndex(b.threadIndex(), layout.threads)};
+    SmallVector<ReduceOp> reduces;
     for (ReduceOp reduce : emitter.partials()) {
-      Type type = storageType(partialType(reduce));
-      widest = type.getIntOrFloatBitWidth() > widest.getIntOrFloatBitWidth() ? type : widest;
+      reduces.append(steps, reduce);
     }
-    buffer = b.sharedBuffer(widest, kBlockThreads * layout.lanes);
+    addGroups(b, reduces, added, groups);
+    isFirst = b.cmpi(CmpIPredicate::eq, groups.group, b.index(0));
   }
   emitter.forgetRow();
-  int64_t steps = emitter.partials().empty() ? 0 : sums.size() / emitter.partials().size();
   for (auto [i, each] : llvm::enumerate(emitter.partials())) {
     ReduceOp reduce = each;
     Value view = viewOf(body, reduce);
     for (int64_t step = 0; step < steps; ++step) {
-      Value sum = sums[i * steps + step];
-      if (layout.rows > 1) {
-        sum = addGroups(b, reduce, sum, group, member, layout.rows, layout.threads, buffer);
-      }
-      Value inside = emitter.useStep(step);
+      Value sum = added[i * steps + step], inside = emitter.useStep(step);
       Value place = b.addIndex(part, body.column());
       Value stores = !isFirst  ? inside
                      : !inside ? isFirst
@@ -285,26 +356,51 @@ LogicalResult ColumnSchedule::emitFinal(int64_t stage, bool isLast) {
                                          b.cmpi(CmpIPredicate::eq, group, b.index(0)));
   column = b.create<arith::MinUIOp>(column, b.index(columns - 1));
   body.useVector(0, column);
-  SmallVector<std::pair<ReduceOp, Value>> finished;
+  SmallVector<ReduceOp> reduces;
+  SmallVector<Value> views, sums;
   for (ReduceOp reduce : space_.columnReductions()) {
-    if (space_.columnStage(reduce) != stage + 1) {
-      continue;
+    if (space_.columnStage(reduce) == stage + 1) {
+      Type type = partialType(reduce);
+      reduces.push_back(reduce);
+      views.push_back(viewOf(body, reduce));
+      sums.push_back(
+          neutralElement(b, reduce.getKind(), elementOf(reduce.getX()), b.vectorOf(type)));
     }
-    Type element = elementOf(reduce.getX()), type = partialType(reduce);
-    Value view = viewOf(body, reduce);
-    Value start = neutralElement(b, reduce.getKind(), element, b.vectorOf(type));
-    Value sum = b.loop(group, b.index(blocks_), groups, start, [&](Value block, ValueRange sum) {
+  }
+  // The blocks of a thread in order, several of them in flight.
+  int64_t round = groups * kFinalUnroll;
+  SmallVector<Value> neutral = sums;
+  sums = b.loop(b.index(0), b.index(blocks_), round, neutral, [&](Value first, ValueRange now) {
+    SmallVector<Value> next(now), terms;
+    for (int64_t k = 0; k < kFinalUnroll; ++k) {
+      Value block = b.addIndex(b.addIndex(first, b.index(k * groups)), group), isThere;
+      if (blocks_ % round != 0) {
+        isThere = b.cmpi(CmpIPredicate::ult, block, b.index(blocks_));
+        block = b.create<arith::MinUIOp>(block, b.index(blocks_ - 1));
+      }
       Value place = b.addIndex(b.mulIndex(block, columns), column);
-      return SmallVector<Value>{
-          emitCombine(b, reduce.getKind(), element, sum.front(), b.loadVector(type, view, place))};
-    })[0];
-    if (groups > 1) {
-      Value buffer = b.sharedBuffer(type, kBlockThreads);
-      sum = addGroups(b, reduce, sum, group, member, groups, perBlock, buffer);
+      for (auto [i, each] : llvm::enumerate(reduces)) {
+        ReduceOp reduce = each;
+        Value term = b.loadVector(partialType(reduce), views[i], place);
+        terms.push_back(isThere ? b.select(isThere, term, neutral[i]) : term);
+      }
     }
-    sum = b.roundTo(element, sum);
-    body.setElementValue(reduce, sum);
-    finished.push_back({reduce, sum});
+    for (auto [i, term] : llvm::enumerate(terms)) {
+      ReduceOp reduce = reduces[i % reduces.size()];
+      Value &sum = next[i % reduces.size()];
+      sum = emitCombine(b, reduce.getKind(), elementOf(reduce.getX()), sum, term);
+    }
+    return next;
+  });
+  if (groups > 1) {
+    addGroups(b, reduces, sums, {groups, perBlock, group, member});
+  }
+  SmallVector<std::pair<ReduceOp, Value>> finished;
+  for (auto [each, sum] : llvm::zip_equal(reduces, sums)) {
+    ReduceOp reduce = each;
+    Value rounded = b.roundTo(elementOf(reduce.getX()), sum);
+    body.setElementValue(reduce, rounded);
+    finished.push_back({reduce, rounded});
   }
   if (!isLast) {
     b.ifThen(stores, [&] {
@@ -327,7 +423,7 @@ LogicalResult ColumnSchedule::emitResultsOfColumns(cuda::BodyEmitter &body, int6
   SmallVector<std::pair<unsigned, Value>> results;
   for (auto [i, yielded] :
        llvm::enumerate(kernel_.getBody().front().getTerminator()->getOperands())) {
-    if (body.isColumnResult(i) && space_.columnStage(yielded) == stage + 1) {
+    if (space_.isColumnResult(i) && space_.columnStage(yielded) == stage + 1) {
       FailureOr<Value> value = body.get(yielded);
       if (failed(value)) {
         return failure();
@@ -337,7 +433,7 @@ LogicalResult ColumnSchedule::emitResultsOfColumns(cuda::BodyEmitter &body, int6
   }
   b.ifThen(stores, [&] {
     for (auto [i, value] : results) {
-      if (body.isFullResult(i)) {
+      if (space_.isFullResult(i)) {
         body.storeResult(i, value);
         continue;
       }
@@ -370,8 +466,7 @@ FailureOr<SmallVector<KernelLaunch>> ColumnSchedule::emit() {
   int64_t stages = space_.columnStages(), last = 0;
   for (auto [i, yielded] :
        llvm::enumerate(kernel_.getBody().front().getTerminator()->getOperands())) {
-    bool overRows = space_.rows() != 1 && space_.access(kernel_.getResult(i)).variesOverRows();
-    last = std::max(last, overRows ? space_.columnStage(yielded) : 0);
+    last = std::max(last, space_.isColumnResult(i) ? 0 : space_.columnStage(yielded));
   }
   int64_t widest = 1, reductions = space_.columnReductions().size();
   for (ReduceOp reduce : space_.columnReductions()) {

@@ -1,6 +1,6 @@
 // The gradient of gather (of an embedding): sums over the positions that name a row of the table,
-// in the order of positions. A first launch sorts positions by the row they name: a thread counts
-// those that come before its own. A second one gives each block a few rows of the table.
+// in the order of positions. A first launch sorts positions by the row they name: a warp of threads
+// counts those that come before its own. A second one gives each block a few rows of the table.
 
 #include "codegen/EmitElementwise.h"
 #include "codegen/cuda/EmitLoops.h"
@@ -15,8 +15,10 @@ using namespace dsc;
 using namespace dsc::cuda;
 using arith::CmpIPredicate;
 
-// Rows of the table that a block sums one after the other.
+// Rows of the table that a block sums one after the other, fewer than a warp has threads.
 static constexpr int64_t kBlockRows = 8;
+// Positions that a block compares its own with at a time.
+static constexpr int64_t kTileKeys = 2048;
 // Positions that a thread has in flight.
 static constexpr int64_t kUnroll = 16;
 
@@ -55,55 +57,76 @@ private:
 };
 } // namespace
 
+// A warp's threads have a position each; the warps of a block share the work of counting those
+// before them. What is compared is row * positions + position, which no two positions share.
 KernelLaunch GatherGradSchedule::emitSort() {
   gpu::GPUFuncOp function = begin("_sort", kBlockThreads);
   LoopKernel kernel(kernel_, function, kBlockThreads);
   CudaBuilder &b = kernel.b;
+  constexpr int64_t warps = kBlockThreads / kWarp, keysOfWarp = kTileKeys / warps, lanes = 4;
   Type i32 = b.getI32Type();
+  bool isNarrow = size_ < (1ll << 32) / indices_;
+  Type keyType = isNarrow ? i32 : b.getI64Type();
   Value scratch = scratchOf(function);
-  auto rowAt = [&](Value position) {
-    Value place = b.create<arith::MinUIOp>(position, b.index(indices_ - 1));
-    return b.create<arith::IndexCastOp>(i32, kernel.loadIndex(1, place, size_)).getResult();
+  auto rowAt = [&](Value position) { return kernel.loadIndex(1, position, size_); };
+  auto keyAt = [&](Value position, Value row) {
+    Value wideRow = b.create<arith::IndexCastUIOp>(keyType, row);
+    Value wide = b.create<arith::IndexCastUIOp>(keyType, position);
+    return b.add(b.mul(wideRow, b.constantInt(keyType, indices_)), wide);
   };
-  Value mine = b.addIndex(b.mulIndex(b.blockIndex(), kBlockThreads), b.threadIndex());
-  Value row = rowAt(mine), position = b.create<arith::IndexCastOp>(i32, mine);
-  Value tile = b.sharedBuffer(i32, kBlockThreads);
-  int64_t tiles = llvm::divideCeil(indices_, kBlockThreads);
+  Value last = b.index(indices_ - 1);
+  Value lane = b.remIndex(b.threadIndex(), kWarp), warp = b.divIndex(b.threadIndex(), kWarp);
+  Value mine = b.addIndex(b.mulIndex(b.blockIndex(), kWarp), lane);
+  Value position = b.create<arith::MinUIOp>(mine, last), row = rowAt(position);
+  Value key = keyAt(position, row);
+  Value tile = b.sharedBuffer(keyType, kTileKeys), counts = b.sharedBuffer(i32, kBlockThreads);
+  int64_t tiles = llvm::divideCeil(indices_, kTileKeys);
   Value rank = b.loop(
       b.index(0), b.index(tiles), 1, b.constantInt(i32, 0), [&](Value number, ValueRange rank) {
-        Value first = b.mulIndex(number, kBlockThreads), at = b.addIndex(first, b.threadIndex());
-        // Behind the end: a row that comes after all others.
-        Value other = b.select(b.cmpi(CmpIPredicate::ult, at, b.index(indices_)), rowAt(at),
-                               b.constantInt(i32, size_));
+        Value first = b.addIndex(b.mulIndex(number, kTileKeys), b.threadIndex());
+        SmallVector<Value> keys;
+        for (int64_t i = 0; i < kTileKeys; i += kBlockThreads) {
+          // Behind the end: a row that comes after all others.
+          Value at = b.addIndex(first, b.index(i)), inside = b.create<arith::MinUIOp>(at, last);
+          keys.push_back(b.select(b.cmpi(CmpIPredicate::ule, at, last),
+                                  keyAt(inside, rowAt(inside)),
+                                  b.constantInt(keyType, size_ * indices_)));
+        }
         b.barrier();
-        b.storeStored(other, tile, b.threadIndex());
+        for (auto [i, each] : llvm::enumerate(keys)) {
+          b.storeStored(each, tile, b.addIndex(b.threadIndex(), b.index(i * kBlockThreads)));
+        }
         b.barrier();
-        constexpr int64_t lanes = 4;
-        auto vector = VectorType::get({lanes}, i32);
-        Value firstPosition = b.create<arith::IndexCastOp>(i32, first);
-        Value counted = b.loop(
-            b.index(0), b.index(kBlockThreads), lanes, rank[0], [&](Value i, ValueRange sum) {
-              Value rows = b.loadStored(vector, tile, i);
-              Value at = b.add(firstPosition, b.create<arith::IndexCastOp>(i32, i)), next = sum[0];
-              for (int64_t lane = 0; lane < lanes; ++lane) {
-                Value each = b.extractLane(rows, lane);
-                Value isEarlier =
-                    b.cmpi(CmpIPredicate::ult, b.add(at, b.constantInt(i32, lane)), position);
-                Value isBefore = b.create<arith::OrIOp>(
-                    b.cmpi(CmpIPredicate::slt, each, row),
-                    b.create<arith::AndIOp>(b.cmpi(CmpIPredicate::eq, each, row), isEarlier));
+        Value begin = b.mulIndex(warp, keysOfWarp);
+        Value counted =
+            b.loop(b.index(0), b.index(keysOfWarp), lanes, rank[0], [&](Value i, ValueRange sum) {
+              Value others =
+                  b.loadStored(VectorType::get({lanes}, keyType), tile, b.addIndex(begin, i));
+              Value next = sum[0];
+              for (int64_t k = 0; k < lanes; ++k) {
+                Value isBefore = b.cmpi(CmpIPredicate::ult, b.extractLane(others, k), key);
                 next = b.add(next, b.create<arith::ExtUIOp>(i32, isBefore));
               }
               return SmallVector<Value>{next};
             })[0];
         return SmallVector<Value>{counted};
       })[0];
-  b.ifThen(b.cmpi(CmpIPredicate::ult, mine, b.index(indices_)), [&] {
-    Value place = b.create<arith::IndexCastUIOp>(b.getIndexType(), rank);
-    b.storeStored(position, scratch, place);
-    b.storeStored(row, scratch, b.addIndex(place, b.index(indices_)));
+  b.storeStored(rank, counts, b.threadIndex());
+  b.barrier();
+  Value stores = b.create<arith::AndIOp>(b.cmpi(CmpIPredicate::eq, warp, b.index(0)),
+                                         b.cmpi(CmpIPredicate::ule, mine, last));
+  b.ifThen(stores, [&] {
+    Value sum = rank;
+    for (int64_t i = 1; i < warps; ++i) {
+      sum = b.add(sum, b.loadStored(i32, counts, b.addIndex(lane, b.index(i * kWarp))));
+    }
+    Value place = b.create<arith::IndexCastUIOp>(b.getIndexType(), sum);
+    b.storeStored(b.create<arith::IndexCastUIOp>(i32, position), scratch, place);
+    b.storeStored(b.create<arith::IndexCastUIOp>(i32, row), scratch,
+                  b.addIndex(place, b.index(indices_)));
   });
-  return {function.getName().str(), tiles, kBlockThreads};
+  return {function.getName().str(), static_cast<int64_t>(llvm::divideCeil(indices_, kWarp)),
+          kBlockThreads};
 }
 
 KernelLaunch GatherGradSchedule::emitSums() {
@@ -146,36 +169,39 @@ KernelLaunch GatherGradSchedule::emitSums() {
   };
   Value zero = b.constant(b.vectorOf(type), 0);
   Value gradients = kernel.operandMemory(0);
-  b.loop(
-      b.index(0), b.index(kBlockRows), 1, lowerBound(firstRow), [&](Value i, ValueRange carried) {
-        Value row = b.addIndex(firstRow, i), begin = carried[0];
-        Value end = lowerBound(b.addIndex(row, b.index(1)));
-        Value sum = b.loop(begin, end, kUnroll, zero, [&](Value from, ValueRange sum) {
-          SmallVector<Value> terms;
-          for (int64_t k = 0; k < kUnroll; ++k) {
-            Value place = b.addIndex(from, b.index(k));
-            Value counts = b.cmpi(CmpIPredicate::ult, place, end);
-            place = b.create<arith::MinUIOp>(place, b.index(indices_ - 1));
-            Value position =
-                b.create<arith::IndexCastUIOp>(b.getIndexType(), b.loadStored(i32, scratch, place));
-            Value source = b.mulIndex(b.addIndex(b.mulIndex(at[0], indices_), position), inner_);
-            Value term = b.loadVector(element, gradients, b.addIndex(source, column));
-            terms.push_back(b.select(counts, term, zero));
-          }
-          Value next = sum[0];
-          for (Value term : terms) {
-            next = b.add(next, term);
-          }
-          return SmallVector<Value>{next};
-        })[0];
-        Value stores =
-            b.create<arith::AndIOp>(inside, b.cmpi(CmpIPredicate::ult, row, b.index(size_)));
-        b.ifThen(stores, [&] {
-          Value to = b.mulIndex(b.addIndex(b.mulIndex(at[0], size_), row), inner_);
-          b.storeVector(element, sum, kernel.resultMemory(), b.addIndex(to, column));
-        });
-        return SmallVector<Value>{end};
-      });
+  // Each thread of a warp searches for another row's begin; a search is a chain of loads.
+  Value lane = b.remIndex(b.threadIndex(), kWarp);
+  Value found = lowerBound(b.addIndex(firstRow, lane));
+  b.loop(b.index(0), b.index(kBlockRows), 1, b.shuffleFrom(found, b.index(0)),
+         [&](Value i, ValueRange carried) {
+           Value row = b.addIndex(firstRow, i), begin = carried[0];
+           Value end = b.shuffleFrom(found, b.addIndex(i, b.index(1)));
+           Value sum = b.loop(begin, end, kUnroll, zero, [&](Value from, ValueRange sum) {
+             SmallVector<Value> terms;
+             for (int64_t k = 0; k < kUnroll; ++k) {
+               Value place = b.addIndex(from, b.index(k));
+               Value counts = b.cmpi(CmpIPredicate::ult, place, end);
+               place = b.create<arith::MinUIOp>(place, b.index(indices_ - 1));
+               Value position = b.create<arith::IndexCastUIOp>(b.getIndexType(),
+                                                               b.loadStored(i32, scratch, place));
+               Value source = b.mulIndex(b.addIndex(b.mulIndex(at[0], indices_), position), inner_);
+               Value term = b.loadVector(element, gradients, b.addIndex(source, column));
+               terms.push_back(b.select(counts, term, zero));
+             }
+             Value next = sum[0];
+             for (Value term : terms) {
+               next = b.add(next, term);
+             }
+             return SmallVector<Value>{next};
+           })[0];
+           Value stores =
+               b.create<arith::AndIOp>(inside, b.cmpi(CmpIPredicate::ult, row, b.index(size_)));
+           b.ifThen(stores, [&] {
+             Value to = b.mulIndex(b.addIndex(b.mulIndex(at[0], size_), row), inner_);
+             b.storeVector(element, sum, kernel.resultMemory(), b.addIndex(to, column));
+           });
+           return SmallVector<Value>{end};
+         });
   return {function.getName().str(), outer_ * ranges * tiles, threads};
 }
 

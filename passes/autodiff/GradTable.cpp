@@ -70,6 +70,7 @@ ArrayRef<GradRow> dsc::gradTable() {
       zero<IsNanOp>(kIntegers),
       zero<IsInfOp>(kIntegers),
       rule<CastOp, gradCast>(),
+      zero<BitcastOp>("bits have no gradient"),
       rule<AddOp, gradAdd>(),
       rule<SubOp, gradSub>(),
       rule<MulOp, gradMul>(),

@@ -115,7 +115,9 @@ static void expand(AttentionOp op) {
   op.erase();
 }
 
-// p = e^(x - lse); dv = p^T do; ds = scale p (do v^T - sum(do out)); dq = ds k; dk = ds^T q
+// p = e^(x - lse) / sum e^(x - lse); dv = p^T do; ds = scale p (do v^T - sum(do out)); dq = ds k;
+// dk = ds^T q. The sum is 1 but for rounding, and but for rows whose every key is hidden by a large
+// finite number: beside that, the logarithm of how many keys they are is lost in lse.
 static void expand(AttentionGradOp op) {
   OpBuilder builder(op);
   Heads heads(builder, op);
@@ -125,7 +127,10 @@ static void expand(AttentionGradOp op) {
   Value delta = b.reduce(ReduceKind::sum,
                          b.mul(b.cast(dout, heads.statistics), b.cast(out, heads.statistics)), {4});
   Value lse = heads.finite(heads.byRow(op.getLse()));
-  Value p = b.create<ExpOp>(b.sub(heads.scores(op), lse));
+  Value power = b.create<ExpOp>(b.sub(heads.scores(op), lse));
+  Value sum = b.reduce(ReduceKind::sum, power, {4});
+  Value isEmpty = b.compare(ComparePredicate::eq, sum, 0);
+  Value p = b.div(power, b.select(isEmpty, b.scalar(1, sum), sum));
   Value dp = b.cast(b.create<MatmulOp>(dout, heads.v, false, true), heads.statistics);
   Value ds = b.mul(b.mul(p, b.sub(dp, delta)), op.getScale().convertToDouble());
   ds = b.cast(ds, heads.element);

@@ -1,6 +1,7 @@
-// Bias additions behind matrix products and convolutions become their operand, where the target
-// applies it on the way, and library calls learn how much workspace they may use. `no_epilogue`
-// marks products that had several readers before any were copied: they and their copies stay alike.
+// Bias additions behind matrix products and convolutions become their operand, a ReLU behind a
+// matrix product its activation, where the target applies them on the way, and library calls learn
+// how much workspace they may use. `no_epilogue` marks products that had several readers before any
+// were copied: they and their copies stay alike.
 
 #include "passes/Passes.h"
 #include "passes/RewriteLimit.h"
@@ -65,6 +66,32 @@ struct AddIntoMatmul : OpRewritePattern<AddOp> {
   const Target &target;
 };
 
+/// relu(matmul(a, b, bias)) -> matmul(a, b, bias) {activation = relu}, through a reshape. Rounding
+/// keeps the sign, so that it may come before or after.
+struct ReluIntoMatmul : OpRewritePattern<ReluOp> {
+  ReluIntoMatmul(MLIRContext *context, const Target &target)
+      : OpRewritePattern(context), target(target) {}
+
+  LogicalResult matchAndRewrite(ReluOp relu, PatternRewriter &rewriter) const override {
+    Value x = relu.getX();
+    auto reshape = x.getDefiningOp<ReshapeOp>();
+    Value product = reshape ? reshape.getX() : x;
+    auto matmul = product.getDefiningOp<MatmulOp>();
+    if (!matmul || !x.hasOneUse() || !product.hasOneUse() ||
+        matmul.getActivation() != Epilogue::none || matmul->hasAttr("no_epilogue") ||
+        !target.takesEpilogue(matmul, Epilogue::relu)) {
+      return failure();
+    }
+    auto fused = cast<MatmulOp>(rewriter.clone(*matmul));
+    fused->setLoc(rewriter.getFusedLoc({matmul.getLoc(), relu.getLoc()}));
+    rewriter.modifyOpInPlace(fused, [&] { fused.setActivation(Epilogue::relu); });
+    rewriter.replaceOp(
+        relu, rewriter.createOrFold<ReshapeOp>(relu.getLoc(), typeOf(x), fused.getResult()));
+    return success();
+  }
+  const Target &target;
+};
+
 /// add(conv(x, w), bias[C, 1, ..]) -> conv(x, w, bias)
 struct AddIntoConv : OpRewritePattern<AddOp> {
   AddIntoConv(MLIRContext *context, const Target &target)
@@ -103,7 +130,7 @@ struct FuseEpilogues : public dsc::impl::FuseEpiloguesBase<FuseEpilogues> {
   void runOnOperation() override {
     std::unique_ptr<Target> target = targetOf(getOperation());
     RewritePatternSet patterns(&getContext());
-    patterns.add<AddIntoMatmul, AddIntoConv>(&getContext(), *target);
+    patterns.add<AddIntoMatmul, ReluIntoMatmul, AddIntoConv>(&getContext(), *target);
     if (failed(applyPatternsWithin(getOperation(), std::move(patterns), limit))) {
       return signalPassFailure();
     }

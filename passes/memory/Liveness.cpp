@@ -96,6 +96,16 @@ StorageView dsc::storageOf(Value value) {
 }
 
 EntryLiveness::EntryLiveness(func::FuncOp entry) {
+  // A bucket has hundreds of readers, each of which shows it: its uses are searched once.
+  llvm::DenseMap<Value, Value> packs;
+  auto storageRoot = [&](Value value) {
+    Value root = viewedValue(value).root;
+    auto [known, isNew] = packs.try_emplace(root);
+    if (isNew) {
+      known->second = storageOf(root).root;
+    }
+    return known->second;
+  };
   for (Operation &op : entry.getBody().front()) {
     positions[&op] = endPosition++;
     if (auto pack = dyn_cast<PackOp>(op)) {
@@ -105,7 +115,7 @@ EntryLiveness::EntryLiveness(func::FuncOp entry) {
       }
     }
     for (Value operand : op.getOperands()) {
-      lastUse[storageOf(operand).root] = positions[&op];
+      lastUse[storageRoot(operand)] = positions[&op];
     }
   }
   --endPosition;

@@ -50,7 +50,10 @@ public:
   /// `gathers`: globals that an entry leaves a gather under way into, and its id.
   EntryScheduler(func::FuncOp entry, const llvm::DenseMap<Attribute, int64_t> &gathers,
                  int64_t window)
-      : block(entry.getBody().front()), gathers(gathers), window(window) {}
+      : block(entry.getBody().front()), gathers(gathers), window(window) {
+    auto ops = block.getOps<GradientsOp>();
+    boundary = ops.empty() ? GradientsOp() : *ops.begin();
+  }
 
   void run() {
     for (Operation *op : inOrder()) {
@@ -76,11 +79,7 @@ private:
   Block &block;
   const llvm::DenseMap<Attribute, int64_t> &gathers;
   int64_t window;
-
-  GradientsOp boundary() {
-    auto ops = block.getOps<GradientsOp>();
-    return ops.empty() ? GradientsOp() : *ops.begin();
-  }
+  GradientsOp boundary; // null in entries without
 
   /// The ops as they stand now, for loops that move some.
   SmallVector<Operation *> inOrder() {
@@ -158,7 +157,7 @@ void EntryScheduler::hoist(Operation *collective) {
 /// ops that do not.
 void EntryScheduler::sinkReaders() {
   constexpr int64_t none = -1;
-  Operation *end = boundary() ? boundary().getOperation() : block.getTerminator();
+  Operation *end = boundary ? boundary.getOperation() : block.getTerminator();
   llvm::DenseMap<Operation *, int64_t> level; // the last reduction that an op depends on
   llvm::DenseMap<Attribute, int64_t> written;
   SmallVector<Operation *> order, waiting;
@@ -271,10 +270,11 @@ void EntryScheduler::waitFor(Value value, int64_t id, Operation *starts) {
   if (!first) {
     return; // a collective that follows on it is waited for
   }
-  GradientsOp end = boundary();
-  if (end && starts->isBeforeInBlock(end) && end->isBeforeInBlock(first)) {
-    first = end;
+  if (boundary && starts->isBeforeInBlock(boundary) && boundary->isBeforeInBlock(first)) {
+    first = boundary;
   }
+  // Asked before anything moves: after a move the block's order is counted anew.
+  llvm::erase_if(views, [&](Operation *view) { return !view->isBeforeInBlock(first); });
   OpBuilder builder(first);
   auto wait = builder.create<WaitOp>(value.getLoc(), value, builder.getI64IntegerAttr(id));
   value.replaceUsesWithIf(wait.getY(), [&](OpOperand &use) {
@@ -283,9 +283,7 @@ void EntryScheduler::waitFor(Value value, int64_t id, Operation *starts) {
   });
   // Views that stand in front of the wait now show what it gives.
   for (Operation *view : views) {
-    if (view->isBeforeInBlock(wait)) {
-      view->moveBefore(first);
-    }
+    view->moveBefore(first);
   }
 }
 

@@ -5,6 +5,7 @@
 // removes what that leaves; here nothing is clever, so the table alone decides the numerics.
 
 #include "passes/Passes.h"
+#include "passes/autodiff/ValueBuilder.h"
 #include "passes/precision/Casts.h"
 #include "passes/precision/PrecisionTable.h"
 
@@ -39,6 +40,7 @@ private:
   LogicalResult visit(Operation *op);
   bool decidesHalf(Operation *op, ComputeClass kind);
   Value narrow(OpBuilder &builder, Value value);
+  Value hide(OpBuilder &builder, Value mask);
   LogicalResult makeHalf(Operation *op);
 
   /// Whether a value was widened from half just now.
@@ -104,6 +106,26 @@ Value CastInserter::narrow(OpBuilder &builder, Value value) {
   return builder.create<ConstantOp>(value.getLoc(), roundedConstant(elements, half));
 }
 
+/// `mask` with -inf for what hides a key by a large finite number. A row of such keys would be
+/// their mean, but its log-sum-exp, about that number, has no digit left for how many they are, and
+/// what cuDNN's backward computes of it is larger than the gradient by that factor. Hidden by -inf
+/// they count for nothing, in both directions and on every target.
+Value CastInserter::hide(OpBuilder &builder, Value mask) {
+  constexpr float kHides = -32768; // f32 still has 1/256 there
+  Location loc = mask.getLoc();
+  auto constant = mask.getDefiningOp<ConstantOp>();
+  if (auto elements = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : nullptr) {
+    return builder.create<ConstantOp>(
+        loc, elements.mapValues(builder.getF32Type(), [&](const APFloat &value) {
+          bool hides = value.convertToFloat() <= kHides;
+          return (hides ? APFloat::getInf(value.getSemantics(), true) : value).bitcastToAPInt();
+        }));
+  }
+  ValueBuilder b(builder, loc);
+  Value hides = b.compare(ComparePredicate::le, mask, kHides);
+  return b.select(hides, b.scalar(-std::numeric_limits<double>::infinity(), mask), mask);
+}
+
 bool CastInserter::decidesHalf(Operation *op, ComputeClass kind) {
   if (kind == ComputeClass::Half) {
     return true;
@@ -127,12 +149,22 @@ bool CastInserter::decidesHalf(Operation *op, ComputeClass kind) {
   return any;
 }
 
+static bool isMask(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    return operand.get() == attention.getMask();
+  }
+  auto grad = dyn_cast<AttentionGradOp>(op);
+  return grad && operand.get() == grad.getMask();
+}
+
 /// Rewrites `op` to compute in half, between casts.
 LogicalResult CastInserter::makeHalf(Operation *op) {
   OpBuilder builder(op);
   for (OpOperand &operand : op->getOpOperands()) {
     if (isF32(operand.get()) && !isStatistic(operand)) {
-      operand.set(narrow(builder, operand.get()));
+      bool hides = isMask(operand);
+      operand.set(narrow(builder, hides ? hide(builder, operand.get()) : operand.get()));
     }
   }
   SmallVector<Type> types;
@@ -196,20 +228,20 @@ LogicalResult CastInserter::visit(Operation *op) {
     return success();
   }
   if (decidesHalf(op, row->kind)) {
+    SmallVector<Value> read(op->getOperands());
     if (failed(makeHalf(op))) {
       return failure();
     }
-    if (auto gradients = dyn_cast<GradientsOp>(op)) {
-      // What follows reads the rounded gradients.
+    if (isa<GradientsOp>(op)) {
+      // What follows reads the rounded gradients, and of a constant one, too, the rounded one.
       OpBuilder builder(op);
       builder.setInsertionPointAfter(op);
-      for (Value rounded : gradients.getGradients()) {
-        auto cast = rounded.getDefiningOp<CastOp>();
-        if (!cast || !isNarrowing(cast, half)) {
+      for (auto [whole, rounded] : llvm::zip_equal(read, op->getOperands())) {
+        if (whole.getType() == rounded.getType()) {
           continue;
         }
-        Value wide = builder.create<CastOp>(cast.getLoc(), cast.getX().getType(), rounded);
-        cast.getX().replaceUsesWithIf(wide, [&](OpOperand &use) {
+        Value wide = builder.create<CastOp>(rounded.getLoc(), whole.getType(), rounded);
+        whole.replaceUsesWithIf(wide, [&](OpOperand &use) {
           return use.getOwner()->getBlock() == op->getBlock() &&
                  op->isBeforeInBlock(use.getOwner()) && use.getOwner() != wide.getDefiningOp();
         });

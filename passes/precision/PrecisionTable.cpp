@@ -76,6 +76,7 @@ ArrayRef<PrecisionRow> dsc::precisionTable() {
       full<IsNanOp>(kExact),
       full<IsInfOp>(kExact),
       untouched<CastOp>("written by the model"),
+      full<BitcastOp>(kExact),
       follow<AddOp>(),
       follow<SubOp>(),
       follow<MulOp>(),

@@ -2,6 +2,7 @@
 
 #include "runtime/cuda/Attention.h"
 
+#include "runtime/StartTimes.h"
 #include "runtime/Tensor.h"
 #include "runtime/cuda/CudaState.h"
 #include "runtime/cuda/CudnnFrontend.h"
@@ -201,6 +202,7 @@ Status CudaAttention::backward(const AttentionCall &call) const {
 Status CudaDevice::planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
                                  int64_t workspace) {
   DSC_RETURN_IF_FAILED(openCudnn());
+  StartPhase phase("attention");
   Result<std::unique_ptr<CudaAttention>> made =
       CudaAttention::make(*dnn, choices, shape, dtype, workspace);
   return made.ok() ? attentions.store(plan, std::move(*made)) : made.status();

@@ -5,6 +5,7 @@
 #include "runtime/FileWriter.h"
 #include "runtime/Json.h"
 #include "runtime/Sha256.h"
+#include "runtime/StartTimes.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -99,6 +100,7 @@ Status Choices::save() {
 }
 
 Status Choices::fill(Operand &operand) const {
+  StartPhase phase("timing of algorithms");
   // Random, since zeros draw less power and run faster: a block made here, then doubled there.
   const Dtype dtype = static_cast<Dtype>(operand.dtype);
   const int64_t size = dtypeSize(dtype);
@@ -161,6 +163,7 @@ Result<double> Choices::secondsOf(const std::function<Status()> &enqueue, int re
 }
 
 std::optional<size_t> Choices::fastest(size_t count, const std::function<Status(size_t)> &enqueue) {
+  StartPhase phase("timing of algorithms");
   constexpr double budget = 2e-3; // seconds a variant and round
   constexpr int rounds = 3;
   std::vector<double> best(count, 0);

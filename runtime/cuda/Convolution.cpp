@@ -2,6 +2,7 @@
 
 #include "runtime/cuda/Convolution.h"
 
+#include "runtime/StartTimes.h"
 #include "runtime/Tensor.h"
 #include "runtime/cuda/CudaState.h"
 #include "runtime/cuda/CudnnFrontend.h"
@@ -185,6 +186,7 @@ Status CudaConvolution::run(const void *a, const void *b, const void *bias, void
 
 Status CudaDevice::planConv(int32_t plan, const ConvDescription &shape, int64_t workspace) {
   DSC_RETURN_IF_FAILED(openCudnn());
+  StartPhase phase("convolutions");
   Result<std::unique_ptr<CudaConvolution>> made =
       CudaConvolution::make(*dnn, choices, shape, workspace, allowTf32);
   return made.ok() ? convolutions.store(plan, std::move(*made)) : made.status();

@@ -3,6 +3,7 @@
 #include "runtime/cuda/CudaDevice.h"
 
 #include "runtime/Context.h"
+#include "runtime/StartTimes.h"
 #include "runtime/cuda/CudaState.h"
 
 #include <algorithm>
@@ -39,6 +40,7 @@ Result<std::unique_ptr<Device>> dsc::createCudaDevice(const Manifest &manifest,
     status = device->check(manifest, several ? ranks->count() : 1);
   }
   if (several) {
+    StartPhase phase("NCCL");
     Result<std::unique_ptr<NcclCommunicator>> nccl =
         NcclCommunicator::connect(device ? &device->gpu() : nullptr, *ranks, status);
     DSC_RETURN_IF_FAILED(nccl.status());
@@ -136,6 +138,7 @@ Status CudaDevice::endPlans() {
 }
 
 Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants) {
+  StartPhase phase("memory");
   DSC_RETURN_IF_FAILED(choices.save());
   std::byte *spaces[DSC_SPACE_COUNT];
   int64_t offsets[DSC_SPACE_COUNT], bytes = 0;
@@ -189,6 +192,7 @@ Status CudaDevice::enqueue(dsc_context *ctx, const EntryFunctions &entry) {
 Result<StepGraph *> CudaDevice::graphOf(dsc_context *ctx, const EntryFunctions &entry) {
   auto &graph = (ctx->timesOps ? timedGraphs : graphs)[{entry.main, entry.update}];
   if (!graph) {
+    StartPhase phase("capture");
     auto made = std::make_unique<StepGraph>(*driver);
     events = &made->events;
     Status status = made->capture([&]() -> Status {
@@ -316,6 +320,7 @@ void CudaDevice::endOp(int32_t) {
 
 Status CudaDevice::loadModule(const void *cubin, int64_t cubinBytes, const char *ptx,
                               int64_t ptxBytes) {
+  StartPhase phase("kernels");
   CUmodule module = nullptr;
   CUresult result = CUDA_ERROR_NO_BINARY_FOR_GPU;
   // Machine code runs on later chips of its generation, PTX on any later chip.
@@ -342,6 +347,7 @@ Status CudaDevice::loadModule(const void *cubin, int64_t cubinBytes, const char 
 }
 
 Status CudaDevice::addKernel(int32_t kernel, const char *name, int32_t block, int32_t sharedBytes) {
+  StartPhase phase("kernels");
   if (kernel < 0 || static_cast<size_t>(kernel) != kernels.size()) {
     return Status::internal(format("the program made kernel %d after %zu; kernels are numbered "
                                    "densely from 0: compile the model again",
@@ -389,6 +395,15 @@ Status CudaDevice::launch(int32_t kernel, void *const *args, int32_t count, int6
                                                     static_cast<unsigned>(found.sharedBytes),
                                                     driver->compute, parameters, nullptr),
                        "launch a kernel");
+}
+
+std::optional<std::pair<int32_t, int32_t>> CudaDevice::kernelNamed(std::string_view name) const {
+  auto found = std::find_if(kernels.begin(), kernels.end(),
+                            [&](const Kernel &kernel) { return kernel.name == name; });
+  if (found == kernels.end()) {
+    return std::nullopt;
+  }
+  return std::pair(static_cast<int32_t>(found - kernels.begin()), found->block);
 }
 
 Status CudaDevice::copy(void *target, const void *source, int64_t bytes) {

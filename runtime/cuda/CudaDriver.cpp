@@ -2,6 +2,8 @@
 
 #include "runtime/cuda/CudaDriver.h"
 
+#include "runtime/StartTimes.h"
+
 #include <cstdlib>
 
 using namespace dsc;
@@ -22,6 +24,7 @@ Status CudaDriver::failure(CUresult result, const char *what) const {
 }
 
 Result<std::unique_ptr<CudaDriver>> CudaDriver::open(int localRank, int localRanks) {
+  StartPhase phase("driver");
   Result<const DriverTable *> loaded = loadDriver();
   if (loaded.failed()) {
     return loaded.status();

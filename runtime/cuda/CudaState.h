@@ -71,6 +71,7 @@ public:
   Status addKernel(int32_t kernel, const char *name, int32_t block, int32_t sharedBytes) override;
   Status launch(int32_t kernel, void *const *args, int32_t count, int64_t gridX,
                 int32_t gridY) override;
+  std::optional<std::pair<int32_t, int32_t>> kernelNamed(std::string_view name) const override;
   Status planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) override;
   Status matmul(int32_t plan, const void *a, const void *b, const void *bias, void *c,
                 void *workspace) override;

@@ -2,6 +2,7 @@
 
 #include "runtime/cuda/Cudnn.h"
 
+#include "runtime/StartTimes.h"
 #include "runtime/cuda/CudaState.h"
 #include "runtime/cuda/CudnnFrontend.h"
 
@@ -177,6 +178,7 @@ Status CudaDevice::openCudnn() {
   if (dnn) {
     return {};
   }
+  StartPhase phase("cuDNN");
   Result<std::unique_ptr<Cudnn>> opened = Cudnn::open(*driver, deterministic);
   if (opened.failed()) {
     return opened.status();

@@ -4,6 +4,7 @@
 
 #include "runtime/cuda/Matmul.h"
 
+#include "runtime/StartTimes.h"
 #include "runtime/Tensor.h"
 #include "runtime/cuda/CudaState.h"
 
@@ -492,6 +493,7 @@ Status CudaDevice::openBlas() {
   if (blas) {
     return {};
   }
+  StartPhase phase("cuBLASLt");
   Result<std::unique_ptr<CublasLt>> opened = CublasLt::open(*driver);
   if (opened.failed()) {
     return opened.status();
@@ -502,6 +504,7 @@ Status CudaDevice::openBlas() {
 
 Status CudaDevice::planMatmul(int32_t plan, const MatmulShape &shape, int64_t workspace) {
   DSC_RETURN_IF_FAILED(openBlas());
+  StartPhase phase("products");
   Result<std::unique_ptr<CudaMatmul>> made =
       CudaMatmul::make({*driver, *blas, choices, allowTf32}, shape, workspace);
   return made.ok() ? matmuls.store(plan, std::move(*made)) : made.status();

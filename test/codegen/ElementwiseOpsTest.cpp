@@ -226,4 +226,14 @@ TEST(ElementwiseOps, Casts) {
   check(cases);
 }
 
+// f16 and bf16 have no randomValues here: they are converted on the way.
+TEST(ElementwiseOps, Bitcasts) {
+  std::vector<OpCase> cases;
+  for (auto [a, b] : {std::pair{"f32", "i32"}, {"f64", "i64"}, {"ui32", "i32"}, {"i8", "ui8"}}) {
+    cases.push_back({"bitcast", "", {a}, b});
+    cases.push_back({"bitcast", "", {b}, a});
+  }
+  check(cases);
+}
+
 } // namespace

@@ -144,7 +144,8 @@ struct Record {
       cases << "scratch " << kernel.scratch << "\n";
     }
     for (const KernelLaunch &launch : kernel.launches) {
-      cases << "launch " << launch.symbol << " " << launch.units << " " << launch.grain << "\n";
+      cases << "launch " << launch.symbol << " " << launch.units << " " << launch.grain << " "
+            << launch.shared << "\n";
     }
   }
 };

@@ -223,6 +223,24 @@ TEST(LoopsKernel, GatherGradAddsInPositionOrder) {
   EXPECT_EQ(kernels.run(operands, 0, 5)[0].as<float>(), expected);
 }
 
+// More positions than are compared at a time, some rows named often and most not at all.
+TEST(LoopsKernel, GatherGradOfManyPositions) {
+  constexpr int64_t positions = 5000, rows = 1003, columns = 24;
+  std::string body = "%y = dsc.gather_grad %a0, %a1 {axis = 0 : i64} : (tensor<5000x24xf32>, "
+                     "tensor<5000xi64>) -> tensor<1003x24xf32>";
+  CompiledKernels kernels(
+      kernelModule(kLoops, {"5000x24xf32", "5000xi64"}, body, "%y", {"1003x24xf32"}));
+  std::vector<float> dy = randomFloats(positions * columns), expected(rows * columns, 0.0f);
+  std::vector<int64_t> indices(positions);
+  for (int64_t i = 0; i < positions; ++i) {
+    indices[i] = i % 3 == 0 ? 1002 : i * i % 97 * 9;
+    for (int64_t c = 0; c < columns; ++c) {
+      expected[indices[i] * columns + c] += dy[i * columns + c];
+    }
+  }
+  EXPECT_EQ(kernels.run({Buffer::of(dy), Buffer::of(indices)})[0].as<float>(), expected);
+}
+
 TEST(LoopsKernel, ChunkSquares) {
   std::string body = "%y = dsc.chunk_squares %a0 : (tensor<2500xf32>) -> tensor<3xf32>";
   CompiledKernels kernels(kernelModule(kLoops, {"2500xf32"}, body, "%y", {"3xf32"}));

@@ -94,7 +94,8 @@ TEST_P(Rows, LayerNorm) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Columns, Rows,
-                         testing::Values(1, 3, 10, 16, 17, 63, 64, 65, 100, 384, 1000, 70001));
+                         testing::Values(1, 3, 10, 16, 17, 63, 64, 65, 100, 384, 1000, 20000, 33001,
+                                         50304, 70001));
 
 TEST(RowKernel, ColumnsOfTwoDimensionsAreSummedInFlatOrder) {
   // Rows x (5 x 7) columns with an operand that is broadcast over the last dimension; and the same

@@ -9,6 +9,7 @@ collectives take half as long as a step, a step takes at most 1.15 of it, and it
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -109,6 +110,22 @@ class Zero:
                 for stage in STAGES]  # fmt: skip
         for stage in STAGES[1:]:
             self.same(f"stage {stage}", told[stage], told[0])
+
+    def starts(self):
+        """Random weights are those of one rank, and so is the first loss that their rounded copies give: each rank makes its part."""
+        file = "nanogpt-D20.onnx"
+        expected = None
+        for stage in STAGES:
+            program = self.compile(f"start-{stage}", file, "--bf16", "--init=random", f"--zero={stage}")
+            for ranks in (1, 2, 3):
+                saved = self.folder / f"start-{stage}.{ranks}"
+                shutil.rmtree(saved, ignore_errors=True)
+                self.run(program, "train", "--data", self.source / self.models["models"][file]["data"], "--steps", 0, "--save", saved,
+                         "--ranks", ranks, "--threads", 1)  # fmt: skip
+                found = self.tensors(saved / "latest" / "weights.safetensors")
+                expected = expected or found
+                assert found == expected, f"stage {stage}, {ranks} ranks: {[name for name in expected if found.get(name) != expected[name]]} differ"
+        assert len({value[2] for value in expected.values()}) > 1
 
     def alone(self):
         """N ranks do what one rank does with N micro-batches a step."""
@@ -228,6 +245,7 @@ def main():
     for name, (file, flags) in OPTIMIZERS.items():
         suite.run(f"stages-{name}", lambda name=name, file=file, flags=flags: zero.stages(name, file, flags, (2,)))
     suite.run("accumulation", zero.accumulation)
+    suite.run("starts", zero.starts)
     suite.run("alone", zero.alone)
     suite.run("bytes", zero.bytes)
     suite.run("refusals", zero.refusals)

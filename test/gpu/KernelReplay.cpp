@@ -40,6 +40,7 @@ struct Driver {
   int (*loadModule)(void **, const void *);
   int (*unloadModule)(void *);
   int (*function)(void **, void *, const char *);
+  int (*setAttribute)(void *, int, int);
   int (*allocate)(Address *, size_t);
   int (*release)(Address);
   int (*toDevice)(Address, const void *, size_t);
@@ -70,6 +71,7 @@ struct Driver {
     find(loadModule, "cuModuleLoadData");
     find(unloadModule, "cuModuleUnload");
     find(function, "cuModuleGetFunction");
+    find(setAttribute, "cuFuncSetAttribute");
     find(allocate, "cuMemAlloc_v2");
     find(release, "cuMemFree_v2");
     find(toDevice, "cuMemcpyHtoD_v2");
@@ -105,7 +107,7 @@ struct Bytes {
 };
 struct Launch {
   std::string name;
-  unsigned blocks, threads;
+  unsigned blocks, threads, sharedBytes;
 };
 struct Result {
   std::string type;
@@ -150,7 +152,7 @@ std::vector<Case> readCases(const std::string &path) {
     } else if (word == "launch") {
       cases.back().launches.emplace_back();
       Launch &launch = cases.back().launches.back();
-      in >> launch.name >> launch.blocks >> launch.threads;
+      in >> launch.name >> launch.blocks >> launch.threads >> launch.sharedBytes;
     } else if (word == "in-place") {
       int result, operand;
       in >> result >> operand;
@@ -279,9 +281,14 @@ std::string Replay::run(const Case &each) {
         continue;
       }
       int status = driver.function(&function, module, launch.name.c_str());
+      if (!status && launch.sharedBytes > 48 << 10) {
+        constexpr int kMostDynamicShared = 8; // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        status =
+            driver.setAttribute(function, kMostDynamicShared, static_cast<int>(launch.sharedBytes));
+      }
       status = status ? status
-                      : driver.launch(function, launch.blocks, 1, 1, launch.threads, 1, 1, 0,
-                                      nullptr, parameters.data(), nullptr);
+                      : driver.launch(function, launch.blocks, 1, 1, launch.threads, 1, 1,
+                                      launch.sharedBytes, nullptr, parameters.data(), nullptr);
       if (status) {
         wrong = "launch of " + launch.name + " failed (" + std::to_string(status) + ")";
       }

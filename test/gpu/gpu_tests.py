@@ -11,6 +11,8 @@ Groups:
   program's: |g - g_cpu| <= 1e-4 max(|g_cpu|, 1e-3 |all gradients|), since the gradient of a parameter that does not matter (a
   bias before a norm) is rounding alone. Loss and norm of five steps agree within 1e-4 times 1.5 a step. One of them is made
   with each further optimizer, too, with groups and a schedule.
+* starts: --init=random. The weights that the GPU draws are the CPU program's, bit for bit, where they are merged, transposed or padded
+  in memory, too; from them, rounded on the GPU, the first step's loss and norm are those that the same weights from a file give.
 * halves: the GPT example in bf16 and fp16; loss and norm of the first step within eight roundings of the type.
   Two runs of one program give the same weights, byte for byte. A gradient that overflows ends the run and names the op.
 * curves: 200 steps of it; the loss, smoothed over 20 steps, stays within 2% (bf16) and 1% (fp16) of fp32's, as on the CPU
@@ -38,16 +40,20 @@ from pathlib import Path
 
 import rank_tests
 
-GROUPS = ("kernels", "libraries", "models", "halves", "curves", "ranks")
+GROUPS = ("kernels", "libraries", "models", "starts", "halves", "curves", "ranks")
 MODELS = [
     "mlp-R20", "mlp_batchnorm-D20", "mlp_mixer-D20", "act_smooth-D20", "act_piecewise-R20", "act_normalising-D20", "cnn-D20",
     "cnn_grouped-D20", "nanogpt-D20", "nanogpt_eager-R20", "gpt2_sdpa-D20", "gpt2_eager_mask-T20-fresh", "class_token-R20",
-    "relative_bias-R20", "llama_sdpa-R20", "bert_eager-R20", "packed_projection-R20",
+    "relative_bias-R20", "llama_sdpa-R20", "bert_eager-R20", "packed_projection-R20", "gpt2_left_padding-R20", "mlp_two_norms-R20",
 ]  # fmt: skip
 # Programs of one small model for each further optimizer, with parameter groups and a schedule.
 OPTIMIZERS = {
     "sgd": ["--optimizer=sgd", "--momentum=0.9", "--nesterov"], "lion": ["--optimizer=lion", "--no-decay=norm,bias"],
     "adagrad": ["--optimizer=adagrad", "--schedule=cosine,warmup=2"], "lamb": ["--optimizer=lamb", "--group=weight:lr=0.01,weight-decay=0.1"],
+}  # fmt: skip
+# Uniform and normal starts; merged, transposed and padded storage; with and without half copies.
+STARTS = {
+    "cnn_grouped-D20": [], "packed_projection-R20": [], "llama_sdpa-R20": ["--bf16"], "bert_eager-R20": ["--fp16"], "gpt2_sdpa-D20": ["--bf16"],
 }  # fmt: skip
 SMOKE_MODELS = ["mlp-R20", "cnn-D20", "nanogpt-D20"]
 BOUND, GROWTH, STEPS = 1e-4, 1.5, 5
@@ -129,6 +135,8 @@ class Pack:
             self.make_model("mlp-R20", f"mlp-R20-{kind}", flags)
         for precision in ("fp32", *ROUNDOFF) if {"halves", "curves"} & set(self.groups) else []:
             self.make_example(precision)
+        for name, flags in STARTS.items() if "starts" in self.groups and not self.smoke else []:
+            self.make_start(name, flags)
         if "ranks" in self.groups:
             rank_tests.make(self)
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=self.root, capture_output=True, text=True)
@@ -141,6 +149,19 @@ class Pack:
         dims = [flag for dim in entry["dims"] for flag in ("--dim", dim)]
         flags = [f"--loss={self.references['loss']}", f"--labels={entry['labels']}", "--clip=1", *dims, *further]
         self.make_pair(program, self.models / (name + ".onnx"), flags)
+
+    def make_start(self, name, further):
+        """starts/NAME.cuda, its data and the weights that the CPU's program starts from."""
+        folder = self.folder / "starts"
+        folder.mkdir(exist_ok=True)
+        entry = self.references["models"][name + ".onnx"]
+        shutil.copy(self.models / entry["data"], folder / f"{name}.npz")
+        dims = [flag for dim in entry["dims"] for flag in ("--dim", dim)]
+        for target in ("cuda", "cpu"):
+            execute(self.build / "bin" / "dsc", "compile", self.models / (name + ".onnx"), f"--target={target}", "--force", "--init=random",
+                    f"--loss={self.references['loss']}", f"--labels={entry['labels']}", *dims, *further, "-o", folder / f"{name}.{target}")  # fmt: skip
+        execute(folder / f"{name}.cpu", "export", "-o", folder / f"{name}.expected.safetensors", "--seed=11", "--force")
+        (folder / f"{name}.cpu").unlink()
 
     def make_example(self, precision):
         example = self.root / "docs" / "examples" / "shakespeare"
@@ -200,6 +221,10 @@ class Run:
         models = [name for name in names if not name.startswith("gpt-")]
         for name in [name for name in models if not self.smoke or name in SMOKE_MODELS] if "models" in self.groups else []:
             self.case("models", name, lambda name=name: self.model(name))
+        for name in STARTS if "starts" in self.groups and not self.smoke else []:
+            self.case("starts", name, lambda name=name: self.start(name))
+        if "starts" in self.groups and not self.smoke:
+            self.case("starts", "out of range", self.start_out_of_range)
         if "halves" in self.groups and not self.smoke:
             for precision in ROUNDOFF:
                 self.case("halves", f"gpt-{precision}", lambda precision=precision: self.half(precision))
@@ -259,6 +284,39 @@ class Run:
                 allowed = BOUND * GROWTH ** (step - 1)
                 assert abs(a - b) <= allowed * abs(b), f"{what} of step {step} is {a}, the CPU's is {b}, allowed is {allowed:.1e}"
         return f"gradients within {worst:.1e}"
+
+    def start(self, name):
+        program, drawn = self.folder / "starts" / f"{name}.cuda", self.scratch / f"{name}.start.safetensors"
+        expected = self.folder / "starts" / f"{name}.expected.safetensors"
+        execute(program, "export", "-o", drawn, "--seed=11", "--force")
+        found, right = tensors(drawn), tensors(expected)
+        assert sorted(found) == sorted(right), f"weights {sorted(found)} instead of {sorted(right)}"
+        wrong = [key for key in right if struct.pack(f"{len(right[key])}f", *right[key]) != struct.pack(f"{len(found[key])}f", *found[key])]
+        assert not wrong, f"other bits of {', '.join(wrong)}"
+        steps = []
+        for flags in ([], ["--weights", expected]):
+            log, saved = self.scratch / "start.jsonl", self.scratch / "start"
+            log.unlink(missing_ok=True)
+            shutil.rmtree(saved, ignore_errors=True)
+            execute(program, "train", "--data", self.folder / "starts" / f"{name}.npz", "--steps", 1, "--no-shuffle", "--seed=11", "--log", log,
+                    "--save", saved, *flags)  # fmt: skip
+            steps.append(steps_of(log))
+        assert steps[0] == steps[1], f"loss and norm are {steps[0]}, from a file {steps[1]}"
+        return f"{sum(len(values) for values in right.values())} equal numbers, first loss {steps[0][0][0]:.5f}"
+
+    def start_out_of_range(self):
+        """A weight that fp16 does not hold is named, with its element."""
+        name = next(name for name, flags in STARTS.items() if "--fp16" in flags)
+        data = bytearray((self.folder / "starts" / f"{name}.expected.safetensors").read_bytes())
+        size = int.from_bytes(data[:8], "little")
+        key, entry = next((key, entry) for key, entry in json.loads(data[8 : 8 + size]).items() if key != "__metadata__")
+        struct.pack_into("<f", data, 8 + size + entry["data_offsets"][0] + 4 * 3, 1e6)
+        wrong = self.scratch / "range.safetensors"
+        wrong.write_bytes(data)
+        done = subprocess.run([str(self.folder / "starts" / f"{name}.cuda"), "export", "-o", str(self.scratch / "range.out"), "--weights", str(wrong)],
+                              capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 1 and f'"{key}": element 3: ' in done.stderr, f"exit code {done.returncode}: {done.stderr}"
+        return f"{key}, element 3"
 
     def half(self, precision):
         steps, digest, data = self.results(f"gpt-{precision}")

@@ -1,9 +1,11 @@
 """Several GPUs: the group `ranks` of gpu_tests.py.
 
 The GPT example at ZeRO stages 0 to 3, with buckets so small that there are many, on 2 and on 4 GPUs as far as the machine has them.
-* Stages: loss and gradient norm of each step and the trained weights are those of stage 0, bit for bit: NCCL adds the same buckets.
+* Stages: with stage 0's choices of algorithms, loss and gradient norm of each step and the trained weights are those of stage 0,
+  bit for bit: NCCL adds the same buckets.
 * One GPU with as many times the micro-batches: loss and norm agree within the bounds of gpu_tests.py (fp32 in all steps, halves in
   the first one).
+* Random starts: the weights that N GPUs draw at any stage are those of one.
 * Bytes: what bench counts on the wire is the plan's payload, to the byte; memory is the plan's and no more than its alignment.
 * A killed rank ends the other with exit code 3, and is named with the step.
 """
@@ -35,6 +37,11 @@ def make(pack):
             pack.execute(pack.build / "bin" / "dsc", "compile", example / "model.onnx", "--target=cuda", "--force", f"--zero={stage}", f"--{precision}",
                          "--clip=1", "--lr=3e-3", "--accumulate=any", "--bucket-bytes=65536", "--max-ranks=8",
                          "-o", folder / f"{precision}-{stage}")  # fmt: skip
+
+
+    for stage in STAGES if not pack.smoke else ():
+        pack.execute(pack.build / "bin" / "dsc", "compile", example / "model.onnx", "--target=cuda", "--force", f"--zero={stage}", "--bf16",
+                     "--init=random", "--max-ranks=8", "-o", folder / f"random-{stage}")  # fmt: skip
 
 
 def digest(path):
@@ -69,6 +76,8 @@ class Ranks:
                     continue
                 self.run_of_all.case("ranks", f"{name}, stages", lambda ranks=ranks, precision=precision: self.stages(precision, ranks))
                 self.run_of_all.case("ranks", f"{name}, one GPU", lambda ranks=ranks, precision=precision: self.beside_one(precision, ranks))
+        if gpus >= 2 and (self.folder / "random-0").exists():
+            self.run_of_all.case("ranks", "random starts", lambda: self.random_starts(min(gpus, 4)))
         if gpus >= 2:
             for stage in (0, 1, 2, 3):
                 self.run_of_all.case("ranks", f"bytes at stage {stage}", lambda stage=stage: self.bytes(stage))
@@ -79,6 +88,9 @@ class Ranks:
         key = (precision, stage, ranks, accumulate)
         if key in self.known:
             return self.known[key]
+        timed = self.folder / f"{precision}-0.choices.json"
+        if stage > 0 and timed.exists():  # each program for itself may time other algorithms as the fastest, which round otherwise
+            shutil.copy(timed, self.folder / f"{precision}-{stage}.choices.json")
         saved, log = self.scratch / "saved", self.scratch / "run.jsonl"
         shutil.rmtree(saved, ignore_errors=True)
         log.unlink(missing_ok=True)
@@ -104,6 +116,23 @@ class Ranks:
             assert steps == first, f"stage {stage} has losses and norms {steps}, stage 0 {first}"
             assert trained == weights, f"stage {stage} ends with other weights than stage 0"
         return f"equal bits, loss {first[0][0]:.5f} to {first[-1][0]:.5f}"
+
+    def random_starts(self, most):
+        known = {}
+        for stage in STAGES:
+            for ranks in (1, 2, 4):
+                if ranks > most:
+                    continue
+                for steps in (0, 1):
+                    saved = self.scratch / "random"
+                    shutil.rmtree(saved, ignore_errors=True)
+                    self.execute(self.folder / f"random-{stage}", "train", "--data", self.folder / "train.bin", "--steps", steps, "--no-shuffle",
+                                 "--ranks", ranks, "--save", saved)  # fmt: skip
+                    # Initial weights are one thing; those behind a step, in which rounded copies take part, are those of the ranks.
+                    expected = known.setdefault((steps, ranks if steps else 0), digest(saved / "latest" / "weights.safetensors"))
+                    found = digest(saved / "latest" / "weights.safetensors")
+                    assert found == expected, f"stage {stage} on {ranks} GPUs has other weights at step {steps}"
+        return f"equal bits at stages 0 to 3, on 1 to {most} GPUs"
 
     def beside_one(self, precision, ranks):
         several, one = self.train(precision, 1, ranks, 1)[0], self.train(precision, 0, 1, ranks)[0]

@@ -281,6 +281,30 @@ func.func @select_2_condition(%c: tensor<3xi1>, %x: tensor<4xf32>, %y: tensor<4x
 
 // -----
 
+func.func @bitcast_1(%x: tensor<4xf32>) {
+  // expected-error @below {{requires the same shape for all operands and results}}
+  %y = dsc.bitcast %x : (tensor<4xf32>) -> tensor<2x2xi32>
+  return
+}
+
+// -----
+
+func.func @bitcast_2(%x: tensor<4xf32>) {
+  // expected-error @below {{element types are 'f32' and 'i64', which do not have the same number of whole bytes}}
+  %y = dsc.bitcast %x : (tensor<4xf32>) -> tensor<4xi64>
+  return
+}
+
+// -----
+
+func.func @bitcast_2_boolean(%x: tensor<4xi1>) {
+  // expected-error @below {{element types are 'i1' and 'i1', which do not have the same number of whole bytes}}
+  %y = dsc.bitcast %x : (tensor<4xi1>) -> tensor<4xi1>
+  return
+}
+
+// -----
+
 func.func @cast_1(%x: tensor<4xf32>) {
   // expected-error @below {{requires the same shape for all operands and results}}
   %y = dsc.cast %x : (tensor<4xf32>) -> tensor<2x2xf64>

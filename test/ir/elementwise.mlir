@@ -120,6 +120,15 @@ func.func @casts(%x: tensor<4xf32>, %i: tensor<4xi64>, %b: tensor<4xi1>) {
   return
 }
 
+// CHECK-LABEL: func.func @bitcasts
+func.func @bitcasts(%x: tensor<4xf32>, %h: tensor<4xbf16>) {
+  // CHECK: dsc.bitcast %{{.+}} : (tensor<4xf32>) -> tensor<4xui32>
+  %a = dsc.bitcast %x : (tensor<4xf32>) -> tensor<4xui32>
+  // CHECK: dsc.bitcast %{{.+}} : (tensor<4xbf16>) -> tensor<4xf16>
+  %b = dsc.bitcast %h : (tensor<4xbf16>) -> tensor<4xf16>
+  return
+}
+
 // Shapes are aligned at the last dimension; a missing one and one of size 1 repeat.
 // CHECK-LABEL: func.func @binary
 func.func @binary(%x: tensor<2x1x8xf32>, %y: tensor<3x1xf32>) {

@@ -11,6 +11,24 @@ func.func @identities(%x: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>,
   return %a, %b, %c : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>
 }
 
+// Bits read twice are read once; those of a constant are known.
+// CHECK-LABEL: func.func @bitcasts(
+// CHECK-SAME: %[[X:.+]]: tensor<2xf32>)
+// CHECK-DAG: %[[ONE:.+]] = dsc.constant dense<1.000000e+00> : tensor<f16>
+// CHECK-DAG: %[[LARGE:.+]] = dsc.constant dense<4294967295> : tensor<ui32>
+// CHECK-DAG: %[[Y:.+]] = dsc.bitcast %[[X]] : (tensor<2xf32>) -> tensor<2xui32>
+// CHECK: return %[[X]], %[[Y]], %[[ONE]], %[[LARGE]]
+func.func @bitcasts(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xui32>, tensor<f16>, tensor<ui32>) {
+  %i = dsc.bitcast %x : (tensor<2xf32>) -> tensor<2xi32>
+  %y = dsc.bitcast %i : (tensor<2xi32>) -> tensor<2xf32>
+  %u = dsc.bitcast %i : (tensor<2xi32>) -> tensor<2xui32>
+  %bits = dsc.constant dense<15360> : tensor<i16>
+  %one = dsc.bitcast %bits : (tensor<i16>) -> tensor<f16>
+  %ones = dsc.constant dense<-1> : tensor<i32>
+  %large = dsc.bitcast %ones : (tensor<i32>) -> tensor<ui32>
+  return %y, %u, %one, %large : tensor<2xf32>, tensor<2xui32>, tensor<f16>, tensor<ui32>
+}
+
 // A reshape of a reshape is one of its operand.
 // CHECK-LABEL: func.func @reshape_of_reshape(
 // CHECK-SAME: %[[X:.+]]: tensor<2x3xf32>)
@@ -55,13 +73,30 @@ func.func @not_all_constant(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 
-// A result too large to stand in the IR is computed when it is needed.
+// A result too large to stand in the IR is computed when it is needed; one number may be repeated to any size.
 // CHECK-LABEL: func.func @too_large
-// CHECK: dsc.broadcast
-func.func @too_large() -> tensor<100000000xf32> {
+// CHECK-DAG: dsc.constant dense<2.000000e+00> : tensor<100000000xf32>
+// CHECK-DAG: dsc.pad
+func.func @too_large() -> (tensor<100000000xf32>, tensor<100000000xf32>) {
   %one = dsc.constant dense<1.0> : tensor<f32>
-  %y = dsc.broadcast %one : (tensor<f32>) -> tensor<100000000xf32>
-  return %y : tensor<100000000xf32>
+  %two = dsc.constant dense<[1.0, 2.0]> : tensor<2xf32>
+  %x = dsc.broadcast %one : (tensor<f32>) -> tensor<100000000xf32>
+  %y = dsc.add %x, %one : (tensor<100000000xf32>, tensor<f32>) -> tensor<100000000xf32>
+  %z = dsc.pad %two {low = array<i64: 0>, high = array<i64: 99999998>, interior = array<i64: 0>, value = 0.0 : f64} : (tensor<2xf32>) -> tensor<100000000xf32>
+  return %y, %z : tensor<100000000xf32>, tensor<100000000xf32>
+}
+
+// A broadcast of a broadcast is one of its operand, and a table that is repeated many times is not written out.
+// CHECK-LABEL: func.func @broadcasts
+// CHECK-DAG: %[[TABLE:.+]] = dsc.constant dense<[1, 2]> : tensor<2xi64>
+// CHECK-DAG: dsc.constant dense<{{\[}}[1, 2], [1, 2]]> : tensor<2x2xi64>
+// CHECK: dsc.broadcast %[[TABLE]] : (tensor<2xi64>) -> tensor<4000x2x2xi64>
+func.func @broadcasts() -> (tensor<2x2xi64>, tensor<4000x2x2xi64>) {
+  %table = dsc.constant dense<[1, 2]> : tensor<2xi64>
+  %a = dsc.broadcast %table : (tensor<2xi64>) -> tensor<2x2xi64>
+  %b = dsc.broadcast %table : (tensor<2xi64>) -> tensor<4000x1x2xi64>
+  %c = dsc.broadcast %b : (tensor<4000x1x2xi64>) -> tensor<4000x2x2xi64>
+  return %a, %c : tensor<2x2xi64>, tensor<4000x2x2xi64>
 }
 
 // Integer divisions that have no result in C do not stop the compiler.

@@ -41,8 +41,15 @@ EXPORTED int32_t dsc_program_abi_version(void) { return DSC_ABI_VERSION; }
 
 /* Gradients and loss, a chunk each: ranks own some of the five numbers. */
 EXPORTED int32_t dsc_program_init(dsc_context *ctx) {
-  int32_t failed = dsc_rt_collective_plan(ctx, 0, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 5, 1,
-                                          "reduce_scatter gradients", 0);
+  int32_t failed = 0;
+#ifdef DSC_FAKE_CUDA
+  failed = dsc_rt_device_module(ctx, 0, 0, "kernels", 7);
+  failed = failed ? failed : dsc_rt_device_kernel(ctx, 0, DSC_START_UNIFORM, 32, 0);
+  failed = failed ? failed : dsc_rt_device_kernel(ctx, 1, DSC_START_ROUND_F16, 32, 0);
+#endif
+  failed = failed ? failed
+                  : dsc_rt_collective_plan(ctx, 0, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 5, 1,
+                                           "reduce_scatter gradients", 0);
   return failed ? failed
                 : dsc_rt_collective_plan(ctx, 1, DSC_ALL_GATHER, DSC_F32, 5, 1,
                                          "all_gather gradients", 0);

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 using namespace dsc;
@@ -61,4 +63,30 @@ TEST(InitialValues, DependOnNameSeedAndElementAlone) {
             values(Randomness::Normal, 1, "w", 1, 0, 8));
   EXPECT_NE(values(Randomness::Normal, 1, "v", 1, 0, 8),
             values(Randomness::Normal, 1, "w", 1, 0, 8));
+}
+
+// Computed from the text of abi.h in numpy's float32, which rounds each operation once.
+TEST(InitialValues, NormalNumbersHaveTheseBits) {
+  const std::pair<int64_t, std::array<uint32_t, 4>> expected[] = {
+      {0, {0xbcd7a86b, 0x3b2b50b4, 0xbc8d6787, 0x3b4c2141}},
+      {4, {0xbcc6f167, 0xbb8f6d17, 0xbb96a841, 0xb880cc60}},
+      {1000000, {0xbc553fd8, 0xbb24e5a2, 0xbb5f4172, 0xbcc3ec78}}};
+  for (const auto &[first, bits] : expected) {
+    std::vector<float> found = values(Randomness::Normal, 0.02, "h.0.weight", 7, first, 4);
+    EXPECT_EQ(std::memcmp(found.data(), bits.data(), sizeof bits), 0) << "from element " << first;
+  }
+}
+
+// Of Box and Muller's formula in f64, on the same words: the radius is at most sqrt(48 log 2)
+// = 5.8, and each value is off by a few roundings of it.
+TEST(InitialValues, NormalNumbersAreBoxAndMullers) {
+  constexpr int64_t count = 1 << 16;
+  std::vector<float> found = values(Randomness::Normal, 1, "w", 3, 0, count);
+  std::vector<float> words = values(Randomness::Uniform, 1, "w", 3, 0, count);
+  for (size_t i = 0; i < count; i += 2) {
+    const double u = (words[i] + 1.0) / 2, v = (words[i + 1] + 1.0) / 2;
+    const double radius = std::sqrt(-2 * std::log(1 - u));
+    ASSERT_NEAR(found[i], radius * std::cos(2 * M_PI * v), 4 * 5.8 * 0x1p-24) << i;
+    ASSERT_NEAR(found[i + 1], radius * std::sin(2 * M_PI * v), 4 * 5.8 * 0x1p-24) << i;
+  }
 }

@@ -5,6 +5,7 @@
 #include "codegen/Pipeline.h"
 #include "tools/dsc/ArenaLimit.h"
 
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
@@ -253,6 +254,9 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run,
                               std::string &pipeline) {
   StringRef name = allPhases()[static_cast<int>(phase) - 1].name;
   PassManager manager(module->getContext(), ModuleOp::getOperationName());
+  // Verifying takes longer than most passes: once a phase, and after each pass where passes are
+  // looked at. dsc-opt, which tests run, does it after each.
+  manager.enableVerifier(!run.passDumpFolder.empty());
   if (!run.passDumpFolder.empty()) {
     manager.enableIRPrintingToFileTree(
         [](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; },
@@ -268,7 +272,7 @@ static LogicalResult runPhase(ModuleOp module, Phase phase, const PhaseRun &run,
   if (auto [asked, how] = StringRef(run.failIn).split(':'); asked == name) {
     manager.addPass(std::make_unique<FailOnPurpose>(how == "crash"));
   }
-  if (failed(manager.run(module))) {
+  if (failed(manager.run(module)) || failed(verify(module))) {
     return failure();
   }
   return phase == Phase::Kernels  ? runKernelsPhase(module)

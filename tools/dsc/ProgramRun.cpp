@@ -2,6 +2,7 @@
 
 #include "tools/dsc/ProgramRun.h"
 
+#include "runtime/ComputeCopies.h"
 #include "runtime/Session.h"
 #include "runtime/StridedRuns.h"
 #include "runtime/Weights.h"

@@ -41,6 +41,7 @@ MODELS = {
     "bert_mask": (functools.partial(nets.Bert, "sdpa"), 2, "masked tokens"),
     "packed_projection": (nets.PackedProjection, 3, (6, 12)),
     "gpt2_left_padding": (functools.partial(nets.Gpt2, "eager", nets.SEQ), 2, "padded tokens"),
+    "mlp_two_norms": (nets.mlp_two_norms, 6, (13,)),
 }
 
 # What stands here cannot be seen from the PyTorch module: what the exporter did to the parameters.
@@ -81,6 +82,7 @@ CASES = [  # (model, exporter, opset, options)
     ("bert_sdpa", "T", 17, {}), ("bert_sdpa", "R", 23, {}), ("bert_eager", "R", 20, {}), ("bert_eager", "Tt", 17, {}), ("bert_mask", "R", 20, {}),
     ("packed_projection", "D", 20, {}), ("packed_projection", "R", 20, {}), ("packed_projection", "Tt", 17, {}),
     ("gpt2_left_padding", "T", 20, {}), ("gpt2_left_padding", "R", 20, {}),
+    ("mlp_two_norms", "R", 20, {}), ("mlp_two_norms", "T", 17, {}),
 ]
 
 

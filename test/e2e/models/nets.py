@@ -18,6 +18,12 @@ def mlp_batchnorm():
                          nn.Linear(32, 24), nn.BatchNorm1d(24, momentum=0.3), nn.Tanh(), nn.Linear(24, 11))
 
 
+def mlp_two_norms():
+    """Norms along both dimensions behind one another: sums over rows need sums over columns, and the other way round."""
+    return nn.Sequential(nn.LayerNorm(13), nn.Linear(13, 24), nn.LayerNorm(24), nn.BatchNorm1d(24), nn.GELU(), nn.BatchNorm1d(24), nn.LayerNorm(24), nn.BatchNorm1d(24),
+                         nn.Linear(24, 11))
+
+
 class Mixer(nn.Module):
     """A LayerNorm over three-axis inputs: Linear becomes MatMul and Add here, not Gemm. Three Linears share one input."""
 

@@ -46,3 +46,30 @@ func.func @conv(%x: tensor<2x3x8x8xf32>, %w: tensor<4x3x1x1xf32>, %b: tensor<4x1
   %y = dsc.add %p, %b : (tensor<2x4x8x8xf32>, tensor<4x1x1xf32>) -> tensor<2x4x8x8xf32>
   return %y : tensor<2x4x8x8xf32>
 }
+
+// A ReLU behind a product and its bias is the product's activation, through a reshape.
+// CHECK-LABEL: func.func @relu
+// CHECK: %[[P:.+]] = dsc.matmul %arg0, %arg1 bias %arg2 {activation = #dsc.epilogue<relu>
+// CHECK: %[[Y:.+]] = dsc.reshape %[[P]]
+// CHECK-NOT: dsc.relu
+// CHECK: return %[[Y]]
+func.func @relu(%x: tensor<8x4xf32>, %w: tensor<4x16xf32>, %b: tensor<16xf32>) -> tensor<2x4x16xf32> {
+  %p = dsc.matmul %x, %w : (tensor<8x4xf32>, tensor<4x16xf32>) -> tensor<8x16xf32>
+  %q = dsc.add %p, %b : (tensor<8x16xf32>, tensor<16xf32>) -> tensor<8x16xf32>
+  %r = dsc.reshape %q : (tensor<8x16xf32>) -> tensor<2x4x16xf32>
+  %y = dsc.relu %r : (tensor<2x4x16xf32>) -> tensor<2x4x16xf32>
+  return %y : tensor<2x4x16xf32>
+}
+
+// A pre-activation that the backward pass reads too is stored as it is; a GELU is no epilogue.
+// CHECK-LABEL: func.func @no_activation
+// CHECK-NOT: activation
+// CHECK: dsc.relu
+// CHECK: dsc.gelu
+func.func @no_activation(%x: tensor<8x4xf32>, %w: tensor<4x16xf32>, %v: tensor<4x16xf32>) -> (tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>) {
+  %p = dsc.matmul %x, %w : (tensor<8x4xf32>, tensor<4x16xf32>) -> tensor<8x16xf32>
+  %y = dsc.relu %p : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  %q = dsc.matmul %x, %v : (tensor<8x4xf32>, tensor<4x16xf32>) -> tensor<8x16xf32>
+  %z = dsc.gelu %q {kind = #dsc.gelu_kind<tanh>} : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  return %p, %y, %z : tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>
+}

@@ -57,6 +57,23 @@ module attributes {dsc.options = {precision = "bf16", loss = "none"}} {
     return %dx : tensor<2x4xf32>
   }
 
+  // The gradient of a constant (a bias under --loss=mean) is rounded like the others, and what follows reads it rounded.
+  // CHECK-LABEL: func.func @constant_gradient
+  func.func @constant_gradient(%x: tensor<2x8xf32>) -> tensor<1xf32> {
+    // CHECK: %[[ROUNDED:.+]] = dsc.constant dense<1.000980e-01> : tensor<4xbf16>
+    // CHECK: dsc.gradients %{{.+}}, %[[ROUNDED]] {names = ["w", "seen"]} : tensor<8x4xbf16>, tensor<4xbf16>
+    // CHECK: %[[READ:.+]] = dsc.cast %[[ROUNDED]] : (tensor<4xbf16>) -> tensor<4xf32>
+    // CHECK: %[[AGAIN:.+]] = dsc.cast %[[READ]] : (tensor<4xf32>) -> tensor<4xbf16>
+    // CHECK: dsc.chunk_squares %[[AGAIN]]
+    %w = dsc.get_global @w : tensor<8x4xf32>
+    %p = dsc.matmul %x, %w : (tensor<2x8xf32>, tensor<8x4xf32>) -> tensor<2x4xf32>
+    %dw = dsc.matmul %x, %p {transpose_a = true} : (tensor<2x8xf32>, tensor<2x4xf32>) -> tensor<8x4xf32>
+    %db = dsc.constant dense<0.1> : tensor<4xf32>
+    dsc.gradients %dw, %db {names = ["w", "seen"]} : tensor<8x4xf32>, tensor<4xf32>
+    %s = dsc.chunk_squares %db : (tensor<4xf32>) -> tensor<1xf32>
+    return %s : tensor<1xf32>
+  }
+
   // Statistics that training updates stay f32, and what meets them.
   // CHECK-LABEL: func.func @written_buffer
   func.func @written_buffer(%x: tensor<2x8xf32>) -> tensor<2x4xf32> {
@@ -82,6 +99,30 @@ module attributes {dsc.options = {precision = "fp16", loss = "none"}} {
     %p = dsc.matmul %x, %x : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
     %y = dsc.add %p, %mask : (tensor<2x2xf32>, tensor<2xf32>) -> tensor<2x2xf32>
     return %y : tensor<2x2xf32>
+  }
+}
+
+// -----
+
+// Attention's masks hide by -inf, whatever large finite number they are written with; what only weighs stays.
+// CHECK-LABEL: func.func @attention_masks
+// CHECK-SAME: %[[X:[^ ]+]]: tensor<1x4x24xf32>, %[[MASK:[^ ]+]]: tensor<1x1x4x4xf32>
+module attributes {dsc.options = {precision = "bf16", loss = "none"}} {
+  func.func @attention_masks(%x: tensor<1x4x24xf32>, %mask: tensor<1x1x4x4xf32>) -> (tensor<1x4x8xf32>, tensor<1x4x8xf32>) {
+    // CHECK: %[[BOUND:.+]] = dsc.constant dense<-3.276800e+04> : tensor<f32>
+    // CHECK: %[[HIDES:.+]] = dsc.compare %[[MASK]], %[[BOUND]] {predicate = #dsc.compare_predicate<le>}
+    // CHECK: %[[HIDDEN:.+]] = dsc.constant dense<0xFF800000> : tensor<f32>
+    // CHECK: %[[WIDE:.+]] = dsc.select %[[HIDES]], %[[HIDDEN]], %[[MASK]]
+    // CHECK: %[[NARROW:.+]] = dsc.cast %[[WIDE]] : (tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xbf16>
+    // CHECK: dsc.attention %{{.+}} mask %[[NARROW]]
+    %a, %l = dsc.attention %x mask %mask {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64}
+        : (tensor<1x4x24xf32>, tensor<1x1x4x4xf32>) -> (tensor<1x4x8xf32>, tensor<1x2x4xf32>)
+    // CHECK: %[[CONSTANT:.+]] = dsc.constant dense<{{\[\[\[\[}}0.000000e+00, -9.984000e+03, 0xFF80, 0xFF80]]]]> : tensor<1x1x1x4xbf16>
+    // CHECK: dsc.attention %{{.+}} mask %[[CONSTANT]]
+    %c = dsc.constant dense<[[[[0.0, -1.0e4, -1.0e9, -3.4028234663852886e+38]]]]> : tensor<1x1x1x4xf32>
+    %b, %m = dsc.attention %x mask %c {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64}
+        : (tensor<1x4x24xf32>, tensor<1x1x1x4xf32>) -> (tensor<1x4x8xf32>, tensor<1x2x4xf32>)
+    return %a, %b : tensor<1x4x8xf32>, tensor<1x4x8xf32>
   }
 }
 

@@ -49,6 +49,8 @@ struct RaiseModels : testing::TestWithParam<std::string> {
     return found;
   }
 };
+/// Models with attention and an open batch.
+struct DynamicModels : RaiseModels {};
 } // namespace
 
 static std::vector<std::string> modelNames() {
@@ -62,6 +64,20 @@ static std::vector<std::string> modelNames() {
   }
   llvm::sort(names);
   return names;
+}
+
+static std::vector<std::string> dynamicModelNames() {
+  std::vector<std::string> names = modelNames();
+  llvm::erase_if(names, [](StringRef name) {
+    return !name.contains("dynamic") || !(name.contains("gpt") || name.contains("bert"));
+  });
+  return names;
+}
+
+static std::string testName(const testing::TestParamInfo<std::string> &info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
 }
 
 /// Weights small enough that activations stay near 1; statistics of batch norms positive.
@@ -163,9 +179,39 @@ TEST_P(RaiseModels, FindsWhatTheSourceHas) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Exports, RaiseModels, testing::ValuesIn(modelNames()),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+/// Whatever the batch, what is found is the same, and no constant and no op of a mask is as large
+/// as the batch: exporters compute masks for every sample.
+TEST_P(DynamicModels, FindsTheSameInLargeBatches) {
+  auto attentionsOf = [](ModuleOp module) {
+    std::vector<AttentionOp> found;
+    module.walk([&](AttentionOp op) { found.push_back(op); });
+    return found;
+  };
+  std::vector<AttentionOp> small = attentionsOf(*after);
+  for (int64_t batch : {1, 64, 512}) {
+    for (int64_t length : {5, 8}) {
+      ImportOptions options;
+      options.path = DSC_MODELS "/" + GetParam() + ".onnx";
+      options.dims["batch"] = batch;
+      options.dims["seq"] = length;
+      FailureOr<ImportedModel> imported = importModel(context, options);
+      ASSERT_TRUE(succeeded(imported));
+      for (auto global : imported->module->getOps<GlobalOp>()) {
+        EXPECT_LT(global.getTensorType().getNumElements(), 64 * 16 * 16)
+            << global.getSymName().str();
+      }
+      PassManager manager(&context);
+      buildPhasePipeline(manager, Phase::Raise);
+      ASSERT_TRUE(succeeded(manager.run(*imported->module)));
+      std::vector<AttentionOp> large = attentionsOf(*imported->module);
+      ASSERT_EQ(large.size(), small.size());
+      for (auto [a, b] : llvm::zip_equal(small, large)) {
+        EXPECT_EQ(a.getCausal(), b.getCausal()) << batch << " x " << length;
+        EXPECT_EQ(bool(a.getMask()), bool(b.getMask())) << batch << " x " << length;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Exports, RaiseModels, testing::ValuesIn(modelNames()), testName);
+INSTANTIATE_TEST_SUITE_P(Exports, DynamicModels, testing::ValuesIn(dynamicModelNames()), testName);

@@ -19,6 +19,7 @@ dsc.global @hidden : tensor<1x1x3x3xi1> {role = #dsc.role<constant>,
     value = dense<[[[[false, true, true], [false, false, true], [false, false, false]]]]> : tensor<1x1x3x3xi1>}
 dsc.global @window : tensor<3x3xi1> {role = #dsc.role<constant>,
     value = dense<[[true, false, false], [true, true, false], [false, true, true]]> : tensor<3x3xi1>}
+dsc.global @positions : tensor<3xi64> {role = #dsc.role<constant>, value = dense<[0, 1, 2]> : tensor<3xi64>}
 dsc.global @bias : tensor<1x2x3x3xf32> {role = #dsc.role<trained>,
     source = #dsc.source<"model.onnx", "bias", "">}
 
@@ -129,6 +130,55 @@ func.func @grouped_query(%q: tensor<2x3x16xf32>, %k: tensor<2x3x8xf32>, %v: tens
   %ot = dsc.transpose %o {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x4x3x4xf32>) -> tensor<2x3x4x4xf32>
   %y = dsc.reshape %ot : (tensor<2x3x4x4xf32>) -> tensor<2x3x16xf32>
   return %y : tensor<2x3x16xf32>
+}
+
+// Masks of long sequences are ops on positions; repeated for the batch, they are what their rows are.
+// CHECK-LABEL: @computed_mask
+// CHECK-NEXT: dsc.attention %arg0, %arg1, %arg2 {causal = true, heads = 2 : i64, kv_heads = 2 : i64, scale = 1.000000e+00 : f64} : (tensor<2x3x8xf32>, tensor<2x3x8xf32>, tensor<2x3x8xf32>)
+func.func @computed_mask(%q: tensor<2x3x8xf32>, %k: tensor<2x3x8xf32>, %v: tensor<2x3x8xf32>) -> tensor<2x2x3x4xf32> {
+  %zero = dsc.constant dense<0.0> : tensor<f32>
+  %hidden = dsc.constant dense<-3.4e38> : tensor<f32>
+  %true = dsc.constant dense<true> : tensor<2x1x3x3xi1>
+  %keys = dsc.get_global @positions : tensor<3xi64>
+  %queries = dsc.reshape %keys : (tensor<3xi64>) -> tensor<1x1x3x1xi64>
+  %visible = dsc.compare %keys, %queries {predicate = #dsc.compare_predicate<le>} : (tensor<3xi64>, tensor<1x1x3x1xi64>) -> tensor<1x1x3x3xi1>
+  %all = dsc.broadcast %visible : (tensor<1x1x3x3xi1>) -> tensor<2x1x3x3xi1>
+  %both = dsc.and %true, %all : (tensor<2x1x3x3xi1>, tensor<2x1x3x3xi1>) -> tensor<2x1x3x3xi1>
+  %mask = dsc.select %both, %zero, %hidden : (tensor<2x1x3x3xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x3x3xf32>
+  %qr = dsc.reshape %q : (tensor<2x3x8xf32>) -> tensor<2x3x2x4xf32>
+  %kr = dsc.reshape %k : (tensor<2x3x8xf32>) -> tensor<2x3x2x4xf32>
+  %vr = dsc.reshape %v : (tensor<2x3x8xf32>) -> tensor<2x3x2x4xf32>
+  %qh = dsc.transpose %qr {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x3x2x4xf32>) -> tensor<2x2x3x4xf32>
+  %kh = dsc.transpose %kr {permutation = array<i64: 0, 2, 3, 1>} : (tensor<2x3x2x4xf32>) -> tensor<2x2x4x3xf32>
+  %vh = dsc.transpose %vr {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x3x2x4xf32>) -> tensor<2x2x3x4xf32>
+  %s = dsc.matmul %qh, %kh : (tensor<2x2x3x4xf32>, tensor<2x2x4x3xf32>) -> tensor<2x2x3x3xf32>
+  %m = dsc.add %s, %mask : (tensor<2x2x3x3xf32>, tensor<2x1x3x3xf32>) -> tensor<2x2x3x3xf32>
+  %p = dsc.softmax %m {axis = 3 : i64} : (tensor<2x2x3x3xf32>) -> tensor<2x2x3x3xf32>
+  %o = dsc.matmul %p, %vh : (tensor<2x2x3x3xf32>, tensor<2x2x3x4xf32>) -> tensor<2x2x3x4xf32>
+  return %o : tensor<2x2x3x4xf32>
+}
+
+// A window is not causal: its mask stays an operand.
+// CHECK-LABEL: @computed_window
+// CHECK: dsc.attention %arg0, %arg1, %arg2 mask %{{.+}} {heads = 2
+func.func @computed_window(%q: tensor<2x3x8xf32>, %k: tensor<2x3x8xf32>, %v: tensor<2x3x8xf32>) -> tensor<2x2x3x4xf32> {
+  %hidden = dsc.constant dense<0xFF800000> : tensor<f32>
+  %one = dsc.constant dense<1> : tensor<i64>
+  %keys = dsc.get_global @positions : tensor<3xi64>
+  %queries = dsc.reshape %keys : (tensor<3xi64>) -> tensor<1x1x3x1xi64>
+  %next = dsc.add %queries, %one : (tensor<1x1x3x1xi64>, tensor<i64>) -> tensor<1x1x3x1xi64>
+  %visible = dsc.compare %keys, %next {predicate = #dsc.compare_predicate<le>} : (tensor<3xi64>, tensor<1x1x3x1xi64>) -> tensor<1x1x3x3xi1>
+  %qr = dsc.reshape %q : (tensor<2x3x8xf32>) -> tensor<2x3x2x4xf32>
+  %kr = dsc.reshape %k : (tensor<2x3x8xf32>) -> tensor<2x3x2x4xf32>
+  %vr = dsc.reshape %v : (tensor<2x3x8xf32>) -> tensor<2x3x2x4xf32>
+  %qh = dsc.transpose %qr {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x3x2x4xf32>) -> tensor<2x2x3x4xf32>
+  %kh = dsc.transpose %kr {permutation = array<i64: 0, 2, 3, 1>} : (tensor<2x3x2x4xf32>) -> tensor<2x2x4x3xf32>
+  %vh = dsc.transpose %vr {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x3x2x4xf32>) -> tensor<2x2x3x4xf32>
+  %s = dsc.matmul %qh, %kh : (tensor<2x2x3x4xf32>, tensor<2x2x4x3xf32>) -> tensor<2x2x3x3xf32>
+  %m = dsc.select %visible, %s, %hidden : (tensor<1x1x3x3xi1>, tensor<2x2x3x3xf32>, tensor<f32>) -> tensor<2x2x3x3xf32>
+  %p = dsc.softmax %m {axis = 3 : i64} : (tensor<2x2x3x3xf32>) -> tensor<2x2x3x3xf32>
+  %o = dsc.matmul %p, %vh : (tensor<2x2x3x3xf32>, tensor<2x2x3x4xf32>) -> tensor<2x2x3x4xf32>
+  return %o : tensor<2x2x3x4xf32>
 }
 
 // A constant mask that is not causal is an operand; one batch dimension for batch and heads (bmm), rotated q and k: what

@@ -84,7 +84,7 @@ TEST(ControlChannelTest, ARankThatStandsStillIsNamed) {
           }
         } else {
           std::vector<float> data(3);
-          const dsc_collective sum = {0, DSC_ALL_GATHER, DSC_F32, 3, 1, "all_gather bucket.2"};
+          const dsc_collective sum = {0, DSC_ALL_GATHER, DSC_F32, 3, 1, "all_gather bucket.2", 0};
           EXPECT_TRUE(own.communicator->run(sum, nullptr, data.data()).failed());
         }
         const Status failure = own.control->failure();

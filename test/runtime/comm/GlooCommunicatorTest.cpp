@@ -70,8 +70,9 @@ class CollectiveTest : public testing::TestWithParam<Case> {};
 TEST_P(CollectiveTest, ReduceScatterGivesTheOwnerTheMeanInRankOrder) {
   const Case test = GetParam();
   onRanks(test.ranks, [&](RankThread &own) {
-    const dsc_collective collective = {0,           DSC_REDUCE_SCATTER_MEAN, test.dtype,
-                                       test.chunks, test.chunkElements,      "reduce_scatter"};
+    const dsc_collective collective = {
+        0, DSC_REDUCE_SCATTER_MEAN, test.dtype, test.chunks, test.chunkElements, "reduce_scatter",
+        0};
     std::vector<std::byte> data = valuesOf(own.rank, collective);
     Status status = own.communicator->run(collective, nullptr, data.data());
     ASSERT_TRUE(status.ok()) << status.message();
@@ -93,8 +94,8 @@ TEST_P(CollectiveTest, AllGatherCopiesEverySliceToAll) {
   const Case test = GetParam();
   for (const bool apart : {false, true}) {
     onRanks(test.ranks, [&](RankThread &own) {
-      const dsc_collective collective = {5,           DSC_ALL_GATHER,     test.dtype,
-                                         test.chunks, test.chunkElements, "all_gather"};
+      const dsc_collective collective = {
+          5, DSC_ALL_GATHER, test.dtype, test.chunks, test.chunkElements, "all_gather", 0};
       const int64_t chunk = chunkBytes(collective);
       const int64_t begin = dsc_slice_begin(test.chunks, own.ranks, own.rank) * chunk;
       const int64_t end = dsc_slice_end(test.chunks, own.ranks, own.rank) * chunk;
@@ -138,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, CollectiveTest,
 TEST(GlooCommunicatorTest, AllReduceAddsAFewNumbersOnAllRanks) {
   for (const int32_t dtype : {DSC_F32, DSC_F64}) {
     onRanks(4, [&](RankThread &own) {
-      const dsc_collective collective = {1, DSC_ALL_REDUCE_SUM, dtype, 1, 7, "all_reduce"};
+      const dsc_collective collective = {1, DSC_ALL_REDUCE_SUM, dtype, 1, 7, "all_reduce", 0};
       std::vector<std::byte> data = valuesOf(own.rank, collective);
       ASSERT_TRUE(own.communicator->run(collective, nullptr, data.data()).ok());
       const int64_t size = dtypeSize(static_cast<Dtype>(dtype));
@@ -159,7 +160,8 @@ TEST(GlooCommunicatorTest, CollectivesThatAreOutTogetherDoNotMix) {
       data.emplace_back(static_cast<size_t>(8 + id), static_cast<float>(own.rank + id));
     }
     for (int id = 0; id < count; ++id) {
-      const dsc_collective collective = {id, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 8 + id, 1, "many"};
+      const dsc_collective collective = {id, DSC_REDUCE_SCATTER_MEAN, DSC_F32, 8 + id, 1, "many",
+                                         0};
       ASSERT_TRUE(own.communicator->issue(collective, nullptr, data[id].data()).ok());
     }
     // In any order, and twice.
@@ -178,7 +180,7 @@ TEST(GlooCommunicatorTest, CollectivesThatAreOutTogetherDoNotMix) {
 TEST(GlooCommunicatorTest, AnIdThatIsOutIsWaitedForBeforeItIsIssuedAgain) {
   onRanks(2, [](RankThread &own) {
     std::vector<float> data(2048, static_cast<float>(own.rank));
-    const dsc_collective sum = {0, DSC_ALL_REDUCE_SUM, DSC_F32, 1, 2048, "sum"};
+    const dsc_collective sum = {0, DSC_ALL_REDUCE_SUM, DSC_F32, 1, 2048, "sum", 0};
     for (int i = 0; i < 5; ++i) {
       ASSERT_TRUE(own.communicator->issue(sum, nullptr, data.data()).ok());
     }
@@ -192,7 +194,7 @@ TEST(GlooCommunicatorTest, DataMovesWhileTheProgramComputes) {
   setenv("DSC_LINK_BYTES_PER_SECOND", "20971520", 1);
   onRanks(2, [](RankThread &own) {
     std::vector<float> data(2 << 20, 1.0f);
-    const dsc_collective gather = {0, DSC_ALL_GATHER, DSC_F32, 2048, 1024, "slow"};
+    const dsc_collective gather = {0, DSC_ALL_GATHER, DSC_F32, 2048, 1024, "slow", 0};
     own.communicator->startTimes();
     ASSERT_TRUE(own.communicator->issue(gather, nullptr, data.data()).ok());
     std::this_thread::sleep_for(std::chrono::milliseconds(400));
@@ -213,7 +215,7 @@ TEST(GlooCommunicatorTest, DataMovesWhileTheProgramComputes) {
 TEST(GlooCommunicatorTest, WhoWaitsForALostRankLearnsWhichOneAndWhereItWaited) {
   onRanks(3, [](RankThread &own) {
     std::vector<float> data(3, 1.0f);
-    const dsc_collective gather = {0, DSC_ALL_GATHER, DSC_F32, 3, 1, "all_gather bucket.7"};
+    const dsc_collective gather = {0, DSC_ALL_GATHER, DSC_F32, 3, 1, "all_gather bucket.7", 0};
     own.state.step = 12;
     if (own.rank == 1) {
       // Leaves without a word, as a killed process does.

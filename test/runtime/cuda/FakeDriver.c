@@ -2,6 +2,8 @@
  * can be tested without a GPU. FAKE_CUDA says what is wrong: old, no_device,
  * broken, chip, memory; else nothing. FAKE_GPUS is their number, 1 without it. */
 
+#include "runtime/abi.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +107,69 @@ NOTHING(cuEventQuery)
 NOTHING(cuEventElapsedTime)
 NOTHING(cuModuleLoadDataEx)
 NOTHING(cuModuleUnload)
-NOTHING(cuModuleGetFunction)
 NOTHING(cuFuncSetAttribute)
-NOTHING(cuLaunchKernel)
+
+/* Kernels for the start (runtime/abi.h) in C. A function is its name. */
+int cuModuleGetFunction(const char **function, void *module, const char *name) {
+  *function = strdup(name);
+  return 0;
+}
+
+static void philox(uint32_t *c, uint32_t key0, uint32_t key1) {
+  for (int round = 0; round < 10; ++round) {
+    uint64_t a = (uint64_t)0xd2511f53 * c[0], b = (uint64_t)0xcd9e8d57 * c[2];
+    uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ key0, (uint32_t)b,
+                        (uint32_t)(a >> 32) ^ c[3] ^ key1, (uint32_t)a};
+    memcpy(c, next, sizeof next);
+    key0 += 0x9e3779b9;
+    key1 += 0xbb67ae85;
+  }
+}
+
+static void uniform(int64_t thread, int64_t *const *args) {
+  int64_t counter = *args[DSC_START_FIRST] + thread;
+  if (counter >= *args[DSC_START_LAST]) {
+    return;
+  }
+  uint64_t name = (uint64_t)*args[DSC_START_NAME], key = (uint64_t)*args[DSC_START_KEY];
+  uint32_t words[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)name,
+                       (uint32_t)(name >> 32)};
+  float scale;
+  memcpy(&scale, args[DSC_START_SCALE], sizeof scale);
+  philox(words, (uint32_t)key, (uint32_t)(key >> 32));
+  for (int64_t i = 0; i < 4 && 4 * counter + i < *args[DSC_START_ELEMENTS]; ++i) {
+    int64_t rest = 4 * counter + i, place = 0;
+    for (int dim = 0; dim < DSC_START_DIMS; ++dim) {
+      int64_t size = dim + 1 < DSC_START_DIMS ? *args[DSC_START_SIZES + dim] : rest + 1;
+      place += rest % size * *args[DSC_START_STRIDES + dim];
+      rest /= size;
+    }
+    if (place >= *args[DSC_START_BEGIN] && place < *args[DSC_START_END]) {
+      float *target = *(float **)args[DSC_START_TARGET];
+      target[place] = (2 * ((float)(words[i] >> 8) * 0x1p-24f) - 1) * scale;
+    }
+  }
+}
+
+/* To f16, of which only infinity matters here. */
+static void roundToF16(int64_t i, int64_t *const *args) {
+  const float *source = *(const float **)args[0];
+  if (i < *args[2]) {
+    int overflows = source[i] >= 65520 || source[i] <= -65520;
+    (*(uint16_t **)args[1])[i] = overflows ? 0x7c00 : 0;
+    **(int32_t **)args[3] |= overflows;
+  }
+}
+
+int cuLaunchKernel(const char *function, unsigned gridX, unsigned gridY, unsigned gridZ,
+                   unsigned blockX, unsigned blockY, unsigned blockZ, unsigned shared, void *stream,
+                   void **args, void **extra) {
+  for (int64_t thread = 0; thread < (int64_t)gridX * blockX; ++thread) {
+    if (strcmp(function, DSC_START_UNIFORM) == 0) {
+      uniform(thread, (int64_t *const *)args);
+    } else if (strcmp(function, DSC_START_ROUND_F16) == 0) {
+      roundToF16(thread, (int64_t *const *)args);
+    }
+  }
+  return 0;
+}

@@ -1,6 +1,7 @@
 // The runner's commands on a GPU that a driver made by the test stands in for: what they say on
 // machines that cannot run the program, and a whole training run whose GPU memory is the host's.
 
+#include "runtime/InitialValues.h"
 #include "runtime/Safetensors.h"
 #include "runtime/cuda/Symbols.h"
 #include "test/runtime/TestExecutable.h"
@@ -154,6 +155,73 @@ TEST_F(CudaStartTest, TrainsWithBatchesStagedAndResultsReadBehind) {
   }
   EXPECT_EQ(step, 3000);
   EXPECT_EQ(evaluations, 3);
+}
+
+TEST_F(CudaStartTest, RandomWeightsAreDrawnByTheProgramsKernels) {
+  setenv("FAKE_CUDA", "", 1);
+  OrderedJson manifest = fakeManifest();
+  manifest["target"] = {{"kind", "cuda"}, {"features", "sm_90"}};
+  // Six numbers in two columns of a storage with three: the third stays 0.
+  manifest["spaces"]["state"] = 1024;
+  manifest["globals"].push_back({{"name", "part"},
+                                 {"dtype", "f32"},
+                                 {"shape", {3, 2}},
+                                 {"space", "state"},
+                                 {"offset", 768},
+                                 {"bytes", 32},
+                                 {"strides", {3, 1}},
+                                 {"role", "trained"},
+                                 {"init", {{"uniform", 0.125}}}});
+  manifest["globals"][0]["init"] = {{"uniform", 0.5}};
+  manifest["globals"][1]["init"] = {{"fill", 2.0}};
+  model = makeExecutable(folder, manifest);
+  RunResult result = run({model, "export", "-o", folder / "start.safetensors", "--seed=5"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  Result<Safetensors> start = Safetensors::open(folder / "start.safetensors");
+  ASSERT_TRUE(start.ok()) << start.status().message();
+  for (auto [name, scale, count] :
+       {std::tuple("linear.weight", 0.5, 3), std::tuple("part", 0.125, 6)}) {
+    GlobalSpec spec;
+    spec.name = name;
+    spec.random = Randomness::Uniform;
+    spec.scale = scale;
+    std::vector<float> expected(static_cast<size_t>(count));
+    randomValues(spec, 5, 0, count, expected.data());
+    const TensorView *found = start->find(name);
+    ASSERT_NE(found, nullptr) << name;
+    EXPECT_EQ(std::memcmp(found->data, expected.data(), expected.size() * 4), 0) << name;
+  }
+}
+
+TEST_F(CudaStartTest, WeightsThatTheDeviceRoundsToInfinityAreNamed) {
+  setenv("FAKE_CUDA", "", 1);
+  OrderedJson manifest = fakeManifest();
+  manifest["target"] = {{"kind", "cuda"}, {"features", "sm_90"}};
+  manifest["spaces"]["state"] = 1024;
+  manifest["globals"].push_back({{"name", "linear.weight.f16"},
+                                 {"dtype", "f16"},
+                                 {"shape", {3}},
+                                 {"space", "state"},
+                                 {"offset", 768},
+                                 {"bytes", 6},
+                                 {"role", "compute"},
+                                 {"kind", "compute"},
+                                 {"of", "linear.weight"},
+                                 {"init", {{"fill", 0.0}}}});
+  model = makeExecutable(folder, manifest);
+  for (float last : {6e4f, 7e4f}) {
+    std::vector<float> weight = {1, 2, last}, bias = {0};
+    writeArrays(folder / "given.safetensors", {{"linear.weight", DSC_F32, {3}, bytesOf(weight)},
+                                               {"linear.bias", DSC_F32, {1}, bytesOf(bias)}});
+    RunResult result = run({model, "export", "-o", folder / "out.safetensors", "--force",
+                            "--weights", folder / "given.safetensors"});
+    if (last < 65504) {
+      EXPECT_EQ(result.code, 0) << result.err;
+    } else {
+      EXPECT_EQ(result.code, 1);
+      EXPECT_THAT(result.err, HasSubstr("weight \"linear.weight\": element 2: "));
+    }
+  }
 }
 
 TEST_F(CudaStartTest, LibrariesInPythonPackagesAreFound) {
