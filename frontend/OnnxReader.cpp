@@ -218,6 +218,40 @@ static void dropOldStatistics(onnx::GraphProto &graph) {
   }
 }
 
+/// Takes dimensions below 1 (old exporters write -1 for open ones) out of `types`: where the
+/// converter infers the shape of a Slice, it ends the process on them.
+static void openSmallDims(google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> &types) {
+  for (onnx::ValueInfoProto &info : types) {
+    if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) {
+      continue;
+    }
+    for (auto &dim : *info.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim()) {
+      if (dim.has_dim_value() && dim.dim_value() < 1) {
+        dim.clear_dim_value();
+      }
+    }
+  }
+}
+
+/// Brings `proto` to the newest opset; its inputs and outputs keep the types that they have.
+static onnx::ModelProto convert(const onnx::ModelProto &proto, int version) {
+  onnx::ModelProto open = proto;
+  openSmallDims(*open.mutable_graph()->mutable_input());
+  openSmallDims(*open.mutable_graph()->mutable_output());
+  openSmallDims(*open.mutable_graph()->mutable_value_info());
+  onnx::ModelProto converted = onnx::version_conversion::ConvertVersion(open, version);
+  auto restore = [](const auto &from, auto &to) {
+    for (int i = 0; i < std::min(from.size(), to.size()); ++i) {
+      if (from[i].name() == to[i].name()) {
+        *to[i].mutable_type() = from[i].type();
+      }
+    }
+  };
+  restore(proto.graph().input(), *converted.mutable_graph()->mutable_input());
+  restore(proto.graph().output(), *converted.mutable_graph()->mutable_output());
+  return converted;
+}
+
 /// Checks the message, and brings it to main-graph nodes of the newest opset.
 LogicalResult Reader::normalise() {
   try {
@@ -236,8 +270,7 @@ LogicalResult Reader::normalise() {
       if (model->opset < 14) {
         dropOldStatistics(*proto.mutable_graph());
       }
-      onnx::ModelProto converted = onnx::version_conversion::ConvertVersion(proto, kOpset);
-      proto = std::move(converted);
+      proto = convert(proto, kOpset);
     }
   } catch (const std::exception &error) {
     std::string text = error.what();

@@ -107,6 +107,10 @@ def cases():
     yield "huge dim", big_dims([1 << 60]), "2^40"
     yield "rank 100", big_dims([1] * 100), "rank 100"
     yield "too few bytes", big_dims([1 << 20]), "4 bytes"
+    # The converter's own shape inference ended the process here.
+    steps = [constant(name, [value]) for name, value in (("starts", 0), ("ends", -9), ("axes", 0), ("steps", -1))]
+    cut = [node("Slice", ("x", "starts", "ends", "axes", "steps"))]
+    yield "slice of an open dim", model(cut, inputs=[value("x", [-1, 8])], initializers=steps, opset=13), "unbound"
     yield "huge input", model([node("Relu")], inputs=[value("x", [1 << 39, 1 << 39])]), "too large"
     huge = model([node("ConstantOfShape", ("s",))], initializers=[constant("s", [1 << 40, 1 << 40])])
     yield "huge ConstantOfShape", huge, "too large"

@@ -99,7 +99,7 @@ class Ranks:
         events = [json.loads(line) for line in log.read_text().splitlines()]
         steps = [(event["loss"], event["grad_norm"]) for event in events if event["event"] == "step"]
         assert len(steps) == STEPS, f"{len(steps)} steps instead of {STEPS}"
-        self.known[key] = steps, digest(saved / "weights.safetensors")
+        self.known[key] = steps, digest(saved / "latest" / "weights.safetensors")
         return self.known[key]
 
     @staticmethod
