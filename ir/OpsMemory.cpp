@@ -7,9 +7,9 @@ using namespace mlir;
 using namespace dsc;
 
 /// global_9
-static LogicalResult verifyPlace(GlobalOp global) {
+static LogicalResult verifyPlace(GlobalOp global, SymbolTableCollection &tables) {
   PlaceAttr place = *global.getWithin();
-  auto flat = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(global, place.getFlat());
+  auto flat = tables.lookupNearestSymbolFrom<GlobalOp>(global, place.getFlat());
   if (!flat) {
     return global.emitOpError("lies within ") << place.getFlat() << ", which is no global";
   }
@@ -31,9 +31,9 @@ static LogicalResult verifyPlace(GlobalOp global) {
 }
 
 /// global_7 to global_8: a part lies inside a global of its kind.
-static LogicalResult verifyStorage(GlobalOp part) {
+static LogicalResult verifyStorage(GlobalOp part, SymbolTableCollection &tables) {
   StorageAttr storage = *part.getStorage();
-  auto whole = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(part, storage.getGlobal());
+  auto whole = tables.lookupNearestSymbolFrom<GlobalOp>(part, storage.getGlobal());
   if (!whole) { // global_6
     return part.emitOpError("is stored in ") << storage.getGlobal() << ", which is no global";
   }
@@ -89,21 +89,6 @@ LogicalResult GlobalOp::verify() {
     return emitOpError("of role ")
            << stringifyGlobalRole(getRole()) << " must start at a splat value";
   }
-  if (getOf() && !SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr())) { // global_4
-    return emitOpError("belongs to '") << *getOf() << "', which is no global";
-  }
-  if (isCopy) { // global_5
-    auto of =
-        getOf() ? SymbolTable::lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr()) : nullptr;
-    RankedTensorType original;
-    if (of) {
-      original = dyn_cast<RankedTensorType>(of.getType());
-    }
-    if (!original || original.getShape() != type.getShape()) {
-      return emitOpError("of role compute is ")
-             << type << ", what it copies is " << (of ? of.getType() : Type());
-    }
-  }
   bool canShard = type.getRank() == 2 && !getStorage() && !getWithin() &&
                   (isCopy || getRole() == GlobalRole::trained || getRole() == GlobalRole::state);
   if (getSharded() && !canShard) { // global_11
@@ -111,10 +96,25 @@ LogicalResult GlobalOp::verify() {
            << type << " of role " << stringifyGlobalRole(getRole())
            << ", expected a whole [chunks, elements] of trained, state or compute";
   }
-  if (getWithin() && failed(verifyPlace(*this))) {
+  return success();
+}
+
+LogicalResult GlobalOp::verifySymbolUses(SymbolTableCollection &tables) {
+  auto of = getOf() ? tables.lookupNearestSymbolFrom<GlobalOp>(*this, getOfAttr()) : nullptr;
+  if (getOf() && !of) { // global_4
+    return emitOpError("belongs to '") << *getOf() << "', which is no global";
+  }
+  if (getRole() == GlobalRole::compute) { // global_5
+    auto original = of ? dyn_cast<RankedTensorType>(of.getType()) : nullptr;
+    if (!original || original.getShape() != getTensorType().getShape()) {
+      return emitOpError("of role compute is ")
+             << getType() << ", what it copies is " << (of ? of.getType() : Type());
+    }
+  }
+  if (getWithin() && failed(verifyPlace(*this, tables))) {
     return failure();
   }
-  return getStorage() ? verifyStorage(*this) : success();
+  return getStorage() ? verifyStorage(*this, tables) : success();
 }
 
 static FailureOr<GlobalOp> lookupGlobal(Operation *op, SymbolTableCollection &tables,

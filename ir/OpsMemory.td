@@ -16,7 +16,7 @@ def Dsc_MemoryGroup : OpDocGroup {
 
 let opDocGroup = Dsc_MemoryGroup in {
 
-def Dsc_GlobalOp : Dsc_Op<"global", [Symbol]> {
+def Dsc_GlobalOp : Dsc_Op<"global", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A tensor that outlives an entry: parameter, buffer, constant, optimizer state, run-time value.";
   let description = [{
     Trained parameters and buffers name their bytes by `source`; constants hold `value`; state starts
