@@ -23,14 +23,11 @@ bool dsc::isMadeInKernels(Value value) {
   return value.getDefiningOp<IotaOp>() != nullptr;
 }
 
-void dsc::forEachReader(Value value, function_ref<void(Operation *)> visit) {
-  for (Operation *user : value.getUsers()) {
-    if (auto reshape = dyn_cast<ReshapeOp>(user)) {
-      forEachReader(reshape.getY(), visit);
-    } else {
-      visit(user);
-    }
-  }
+bool dsc::anyReader(Value value, function_ref<bool(Operation *)> holds) {
+  return llvm::any_of(value.getUsers(), [&](Operation *user) {
+    auto reshape = dyn_cast<ReshapeOp>(user);
+    return reshape ? anyReader(reshape.getY(), holds) : holds(user);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -270,13 +267,11 @@ int FusionGraph::join(int a, int b, int64_t scaleA, int64_t scaleB) {
 }
 
 bool FusionGraph::isReadOutside(Value value, int a, int b) const {
-  bool outside = false;
-  forEachReader(value, [&](Operation *reader) {
+  return anyReader(value, [&](Operation *reader) {
     auto it = nodeOf.find(reader);
     int group = it == nodeOf.end() ? -1 : nodes[it->second].group;
-    outside |= group != a && group != b;
+    return group != a && group != b;
   });
-  return outside;
 }
 
 size_t FusionGraph::readOutside(int node, int a, int b) const {

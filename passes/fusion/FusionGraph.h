@@ -100,8 +100,8 @@ mlir::Value lookThroughReshapes(mlir::Value value);
 /// Whether `value` is made inside of each kernel that reads it: splat constants and iotas.
 bool isMadeInKernels(mlir::Value value);
 
-/// The ops that read `value`, behind reshapes too.
-void forEachReader(mlir::Value value, llvm::function_ref<void(mlir::Operation *)> visit);
+/// Whether `holds` is true of an op that reads `value`, behind reshapes too.
+bool anyReader(mlir::Value value, llvm::function_ref<bool(mlir::Operation *)> holds);
 
 } // namespace dsc
 

@@ -133,3 +133,16 @@ int64_t EntryLiveness::last(Value root) const {
   auto it = lastUse.find(root);
   return it == lastUse.end() ? first(root) : it->second;
 }
+
+void EntryLiveness::addCopyOf(Value root, Operation *copy) {
+  int64_t at = root.getDefiningOp() ? positions.lookup(root.getDefiningOp()) : 0;
+  positions[copy] = at;
+  lastUse[copy->getResult(0)] = last(root);
+  lastUse[root] = at;
+}
+
+void EntryLiveness::addCopyBefore(Operation *store, Operation *copy) {
+  int64_t at = positions.lookup(store);
+  positions[copy] = at;
+  lastUse[copy->getResult(0)] = at;
+}

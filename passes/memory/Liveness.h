@@ -48,6 +48,11 @@ public:
   /// Position of the last op that reads `root` or a view of it; its own position where nothing
   /// does.
   int64_t last(mlir::Value root) const;
+  /// Tells that `copy`, of `root`, was put right behind the op of `root` and took all its other
+  /// uses. Positions stay those of before, the copy's is that of what it stands beside.
+  void addCopyOf(mlir::Value root, mlir::Operation *copy);
+  /// The same of a copy right before `store`, its only reader.
+  void addCopyBefore(mlir::Operation *store, mlir::Operation *copy);
   /// Position of the return.
   int64_t end() const { return endPosition; }
 

@@ -233,11 +233,13 @@ private:
       auto global = symbols.lookup<GlobalOp>(store.getName());
       keepOldValue(store);
       if (!canStoreInPlace(store)) {
-        store.getValueMutable().set(insertCopy(store.getValue(), store));
-        live = std::make_unique<EntryLiveness>(entry);
+        Value copy = insertCopy(store.getValue(), store);
+        store.getValueMutable().set(copy);
+        live->addCopyBefore(store, copy.getDefiningOp());
       }
       fixed[storageOf(store.getValue()).root] = global.getSlotAttr();
     }
+    live = std::make_unique<EntryLiveness>(entry); // copies have positions of their own from here on
   }
 
   /// Reads of a global before `store` whose value is used after it get a copy: the bytes will have
@@ -248,7 +250,7 @@ private:
           live->last(load.getResult()) > live->position(store)) {
         Value copy = insertCopy(load.getResult(), load->getNextNode());
         load.getResult().replaceAllUsesExcept(copy, copy.getDefiningOp());
-        live = std::make_unique<EntryLiveness>(entry);
+        live->addCopyOf(load.getResult(), copy.getDefiningOp());
       }
     }
   }

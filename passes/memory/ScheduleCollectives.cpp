@@ -63,7 +63,9 @@ public:
       }
     }
     sinkReaders();
+    countOrder();
     prefetch();
+    countOrder();
     for (Operation *op : inOrder()) {
       if (isCollective(op) && !leftTo(op)) {
         waitFor(op->getResult(0), idOf(op), op);
@@ -80,6 +82,17 @@ private:
   const llvm::DenseMap<Attribute, int64_t> &gathers;
   int64_t window;
   GradientsOp boundary; // null in entries without
+  /// Positions of ops when they were last counted. A block counts all of its ops anew when it is
+  /// asked for the order of two after any has moved, which waits and views do again and again.
+  llvm::DenseMap<Operation *, int64_t> order;
+
+  void countOrder() {
+    order.clear();
+    for (Operation &op : block) {
+      order[&op] = static_cast<int64_t>(order.size());
+    }
+  }
+  bool isBefore(Operation *a, Operation *b) const { return order.at(a) < order.at(b); }
 
   /// The ops as they stand now, for loops that move some.
   SmallVector<Operation *> inOrder() {
@@ -221,12 +234,12 @@ Operation *EntryScheduler::firstReader(Value value, Operation *starts,
         views.push_back(user);
         shown.push_back(user->getResult(0));
       } else if (!(isCollective(user) && isCollective(starts)) &&
-                 (!first || user->isBeforeInBlock(first))) {
+                 (!first || isBefore(user, first))) {
         first = user;
       }
     }
   }
-  llvm::sort(views, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  llvm::sort(views, [&](Operation *a, Operation *b) { return isBefore(a, b); });
   return first;
 }
 
@@ -247,8 +260,8 @@ void EntryScheduler::prefetch() {
       }
     }
   }
-  llvm::stable_sort(gathers, [](const Gather &a, const Gather &b) {
-    return a.reader != b.reader && a.reader->isBeforeInBlock(b.reader);
+  llvm::stable_sort(gathers, [&](const Gather &a, const Gather &b) {
+    return a.reader != b.reader && isBefore(a.reader, b.reader);
   });
   Operation *place = gathers.empty() ? nullptr : gathers.front().reader;
   for (Gather &gather : gathers) {
@@ -270,11 +283,10 @@ void EntryScheduler::waitFor(Value value, int64_t id, Operation *starts) {
   if (!first) {
     return; // a collective that follows on it is waited for
   }
-  if (boundary && starts->isBeforeInBlock(boundary) && boundary->isBeforeInBlock(first)) {
+  if (boundary && isBefore(starts, boundary) && isBefore(boundary, first)) {
     first = boundary;
   }
-  // Asked before anything moves: after a move the block's order is counted anew.
-  llvm::erase_if(views, [&](Operation *view) { return !view->isBeforeInBlock(first); });
+  llvm::erase_if(views, [&](Operation *view) { return !isBefore(view, first); });
   OpBuilder builder(first);
   auto wait = builder.create<WaitOp>(value.getLoc(), value, builder.getI64IntegerAttr(id));
   value.replaceUsesWithIf(wait.getY(), [&](OpOperand &use) {
@@ -282,8 +294,10 @@ void EntryScheduler::waitFor(Value value, int64_t id, Operation *starts) {
     return user != wait && !(isCollective(user) && isCollective(starts));
   });
   // Views that stand in front of the wait now show what it gives.
+  order[wait] = order[first];
   for (Operation *view : views) {
     view->moveBefore(first);
+    order[view] = order[first];
   }
 }
 

@@ -8,6 +8,7 @@
 #include "ir/Ownership.h"
 #include "ir/Phase.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace dsc {
@@ -204,17 +205,35 @@ void CollectiveInserter::keepGradients(GradientsOp boundary) {
 }
 
 /// Norms add the sums of all their chunks, in one order on all ranks. What is made of gathered sums
-/// is no value of own chunks any more.
+/// is no value of own chunks any more, so sums of such values are looked at again afterwards; norms
+/// of all buckets are found at once.
 void CollectiveInserter::gatherSums(func::FuncOp last) {
-  auto ownership = std::make_unique<Ownership>(last);
-  for (auto reduce : llvm::to_vector(last.getOps<ReduceOp>())) {
-    bool isOfRows = tensorType(reduce.getY()).getRank() == 2 && reduce.getAxes()[0] == 1;
-    if (isOfRows && ownership->chunksOf(reduce.getY())) {
+  llvm::DenseSet<Operation *> gathered;
+  while (true) {
+    Ownership ownership(last);
+    SmallVector<ReduceOp> sums;
+    llvm::DenseSet<Value> unknown; // made of sums found in this round
+    for (Operation &op : last.getBody().front()) {
+      bool depends = llvm::any_of(op.getOperands(), [&](Value v) { return unknown.contains(v); });
+      auto reduce = dyn_cast<ReduceOp>(op);
+      if (!depends && reduce && tensorType(reduce.getY()).getRank() == 2 &&
+          reduce.getAxes()[0] == 1 && ownership.chunksOf(reduce.getY()) &&
+          gathered.insert(reduce).second) {
+        sums.push_back(reduce);
+        depends = true;
+      }
+      if (depends) {
+        unknown.insert(op.result_begin(), op.result_end());
+      }
+    }
+    if (sums.empty()) {
+      return;
+    }
+    for (ReduceOp reduce : sums) {
       builder.setInsertionPointAfter(reduce);
       auto gather =
           builder.create<AllGatherOp>(reduce.getLoc(), reduce.getY(), IntegerAttr(), UnitAttr());
       reduce.getY().replaceAllUsesExcept(gather.getY(), gather);
-      ownership = std::make_unique<Ownership>(last);
     }
   }
 }

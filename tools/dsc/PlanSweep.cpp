@@ -250,9 +250,9 @@ private:
     }
   }
 
-  /// Plans what is wanted and not known yet. A micro-batch is a thread's, or, where there are fewer
-  /// than threads, a setting of recomputation, though both then import the model. Of those that do
-  /// not compile, the first error becomes their fault.
+  /// Plans what is wanted and not known yet. A micro-batch is a thread's; where there are fewer than
+  /// threads, equal parts of its plans are, though each part then imports the model. Of those that
+  /// do not compile, the first error becomes their fault.
   void planAll(const std::set<PlanKey> &keys) {
     std::map<int64_t, Wanted> byBatch;
     for (const PlanKey &key : keys) {
@@ -261,16 +261,15 @@ private:
       }
     }
     const size_t cores = std::min(std::max(1u, std::thread::hardware_concurrency()), kMostThreads);
+    const size_t parts = byBatch.empty() ? 1 : llvm::divideCeil(cores, byBatch.size());
     std::vector<std::pair<int64_t, Wanted>> jobs;
     for (const auto &[batch, wanted] : byBatch) {
-      std::string setting;
-      for (const auto &[recompute, zero] : wanted) {
-        bool isApart = byBatch.size() < cores && recompute != setting;
-        if (jobs.empty() || jobs.back().first != batch || isApart) {
+      size_t i = 0, inPart = llvm::divideCeil(wanted.size(), parts);
+      for (const auto &plan : wanted) {
+        if (i++ % inPart == 0) {
           jobs.push_back({batch, {}});
         }
-        jobs.back().second.insert({recompute, zero});
-        setting = recompute;
+        jobs.back().second.insert(plan);
       }
     }
     std::atomic<size_t> next{0};
