@@ -235,9 +235,11 @@ LogicalResult dsc::importCol2Im(NodeImport &n) {
   llvm::append_range(result, *image);
   llvm::append_range(kernel, *block);
   // Row c * taps + t of the weights has its one 1 at tap t.
-  SmallVector<int64_t> row = llvm::to_vector(llvm::seq<int64_t>(0, taps));
-  Value unit = n.e.compare(ComparePredicate::eq, n.e.intTensor(row, {1, taps, 1}),
-                           n.e.intTensor(row, {1, 1, taps}));
+  Value down = n.numbers(taps, {1, taps, 1}), across = n.numbers(taps, {1, 1, taps});
+  if (!down || !across) {
+    return failure();
+  }
+  Value unit = n.e.compare(ComparePredicate::eq, down, across);
   unit = n.e.convert(n.e.broadcast(unit, {channels, taps, taps}), Emitter::elementOf(x));
   Value y = n.e.op<ConvGradInputOp>({n.e.reshape(x, columns), n.e.reshape(unit, kernel)},
                                     convAttributes(n, windows, channels),
@@ -285,13 +287,12 @@ LogicalResult dsc::importMaxPool(NodeImport &n) {
     Value column = n.e.binary<ModOp>(index, n.e.like(index, static_cast<double>(shape[3])));
     index = n.e.add(n.e.mulScalar(column, static_cast<double>(shape[2])), row);
   }
-  SmallVector<int64_t> offsets, offsetShape(shape.size(), 1);
-  offsetShape[0] = shape[0];
-  offsetShape[1] = shape[1];
-  for (int64_t i = 0; i < shape[0] * shape[1]; ++i) {
-    offsets.push_back(i * plane);
-  }
-  return n.set(1, n.e.add(index, n.e.intTensor(offsets, offsetShape)));
+  SmallVector<int64_t> planeShape(shape.size(), 1);
+  planeShape[0] = shape[0];
+  planeShape[1] = shape[1];
+  Value planes = n.numbers(shape[0] * shape[1], planeShape);
+  return planes ? n.set(1, n.e.add(index, n.e.mulScalar(planes, static_cast<double>(plane))))
+                : failure();
 }
 
 LogicalResult dsc::importAveragePool(NodeImport &n) {

@@ -187,8 +187,8 @@ LogicalResult dsc::importLRN(NodeImport &n) {
     return n.error() << "needs an operand of rank 2 or more, and a positive size";
   }
   int64_t rank = Emitter::shapeOf(x).size(), channels = Emitter::shapeOf(x)[1];
-  if (size > 2 * channels + 1) {
-    return n.refuse("a window of more than twice the channels");
+  if (constexpr int64_t most = 1024; size > std::min(2 * channels + 1, most)) {
+    return n.refuse("a window of more than twice the channels, or of more than " + Twine(most));
   }
   SmallVector<int64_t> low(rank, 0), high(rank, 0);
   low[1] = (size - 1) / 2;

@@ -308,10 +308,13 @@ void dsc::multiply(ThreadTeam &team, const GemmKernels &kernels, const Gemm &gem
             threads == 1
                 ? 1
                 : std::min(panels, std::max<int64_t>(1, ceilDiv(int64_t(4) * threads, rowBlocks)));
+        int64_t atHand = -1; // the block of rows that this thread packed last
         for (int64_t item; (item = take()) < rowBlocks * columnBlocks;) {
           Piece rows(gemm.m, rowBlocks, item / columnBlocks);
           Piece columns(panels, columnBlocks, item % columnBlocks);
-          int64_t rowPanels = shareRows ? 0 : ceilDiv(rows.size(), kernels.rows);
+          bool isPacked = shareRows || item / columnBlocks == atHand;
+          atHand = item / columnBlocks;
+          int64_t rowPanels = isPacked ? 0 : ceilDiv(rows.size(), kernels.rows);
           for (int64_t panel = 0; panel < rowPanels; ++panel) {
             packRowPanel(kernels, gemm, rows, right.k, panel, rowPanels, packedA);
           }

@@ -124,19 +124,20 @@ template <int V, int Apart, int... R> struct TileRow {
   static constexpr TileFunction functions[] = {nullptr, tileOf<R, V, Apart>...};
 };
 
-/// Writes the transpose of 16 vectors as 16 rows `toStride` apart. Later rows overwrite the
-/// overhang of earlier ones.
-inline void storeTransposed(Vec (&t)[16], float *to, int64_t toStride) {
-  Vec u[16];
+/// Writes the transpose of `Lines` vectors, 8 or 16, as 16 rows of as many floats, `toStride`
+/// apart. Later rows overwrite the overhang of earlier ones.
+template <int Lines> inline void storeTransposed(Vec (&t)[Lines], float *to, int64_t toStride) {
+  static_assert(Lines == 8 || Lines == 16);
+  Vec u[Lines];
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i += 2) {
+  for (int i = 0; i < Lines; i += 2) {
     u[i] = __builtin_shufflevector(t[i], t[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28,
                                    13, 29);
     u[i + 1] = __builtin_shufflevector(t[i], t[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27,
                                        14, 30, 15, 31);
   }
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i += 4) {
+  for (int i = 0; i < Lines; i += 4) {
 #pragma clang loop unroll(full)
     for (int j = 0; j < 2; ++j) {
       t[i + 2 * j] = __builtin_shufflevector(u[i + j], u[i + j + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8,
@@ -146,47 +147,74 @@ inline void storeTransposed(Vec (&t)[16], float *to, int64_t toStride) {
     }
   }
   // t[4g + c] holds, in each of its four quarters q, column 4q + c of rows 4g .. 4g + 3.
+  if constexpr (Lines == 8) {
 #pragma clang loop unroll(full)
-  for (int c = 0; c < 4; ++c) {
-    Vec a = __builtin_shufflevector(t[c], t[4 + c], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24,
-                                    25, 26, 27);
-    Vec b = __builtin_shufflevector(t[8 + c], t[12 + c], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11,
-                                    24, 25, 26, 27);
-    Vec d = __builtin_shufflevector(t[c], t[4 + c], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28,
-                                    29, 30, 31);
-    Vec e = __builtin_shufflevector(t[8 + c], t[12 + c], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15,
-                                    28, 29, 30, 31);
-    u[c] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-    u[8 + c] =
-        __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-    u[4 + c] =
-        __builtin_shufflevector(d, e, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-    u[12 + c] =
-        __builtin_shufflevector(d, e, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  }
+    for (int c = 0; c < 4; ++c) {
+      float *at = to + c * toStride;
+      storeHalf(at, __builtin_shufflevector(t[c], t[4 + c], 0, 1, 2, 3, 16, 17, 18, 19));
+      u[c] = __builtin_shufflevector(t[c], t[4 + c], 4, 5, 6, 7, 20, 21, 22, 23, 8, 9, 10, 11, 24,
+                                     25, 26, 27);
+      u[4 + c] = __builtin_shufflevector(t[c], t[4 + c], 12, 13, 14, 15, 28, 29, 30, 31, 12, 13, 14,
+                                         15, 28, 29, 30, 31);
+    }
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 16; ++i) {
-    store(to + i * toStride, u[i]);
+    for (int c = 0; c < 4; ++c) {
+      storeHalf(to + (4 + c) * toStride, u[c].lo);
+    }
+#pragma clang loop unroll(full)
+    for (int c = 0; c < 4; ++c) {
+      storeHalf(to + (8 + c) * toStride, u[c].hi);
+    }
+#pragma clang loop unroll(full)
+    for (int c = 0; c < 4; ++c) {
+      storeHalf(to + (12 + c) * toStride, u[4 + c].lo);
+    }
+  } else {
+#pragma clang loop unroll(full)
+    for (int c = 0; c < 4; ++c) {
+      Vec a = __builtin_shufflevector(t[c], t[4 + c], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24,
+                                      25, 26, 27);
+      Vec b = __builtin_shufflevector(t[8 + c], t[12 + c], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11,
+                                      24, 25, 26, 27);
+      Vec d = __builtin_shufflevector(t[c], t[4 + c], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15,
+                                      28, 29, 30, 31);
+      Vec e = __builtin_shufflevector(t[8 + c], t[12 + c], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14,
+                                      15, 28, 29, 30, 31);
+      u[c] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+      u[8 + c] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
+                                         30, 31);
+      u[4 + c] =
+          __builtin_shufflevector(d, e, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+      u[12 + c] = __builtin_shufflevector(d, e, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28,
+                                          29, 30, 31);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; ++i) {
+      store(to + i * toStride, u[i]);
+    }
   }
 }
 
-/// Transposes the 16 x 16 block at `from`, whose rows are `stride` apart and of which `rows` exist.
+/// Transposes the block of `Lines` x 16 at `from`, whose rows are `stride` apart and of which
+/// `rows` exist.
+template <int Lines = 16>
 inline void transposeBlock(int rows, const float *from, int64_t stride, float *to,
                            int64_t toStride) {
-  Vec t[16];
+  Vec t[Lines];
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 16; ++i) {
+  for (int i = 0; i < Lines; ++i) {
     t[i] = i < rows ? load(from + i * stride) : splat(0.0f);
   }
   storeTransposed(t, to, toStride);
 }
 
-inline void packRowPointers(int rows, int64_t k, const float *const *from, float *packed) {
+template <int Lines>
+inline void packPointers(int rows, int64_t k, const float *const *from, float *packed) {
   int64_t p = 0;
   for (; p + 16 <= k; p += 16) {
-    Vec t[16];
+    Vec t[Lines];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 16; ++i) {
+    for (int i = 0; i < Lines; ++i) {
       t[i] = i < rows && from[i] ? load(from[i] + p) : splat(0.0f);
     }
     storeTransposed(t, packed + p * rows, rows);
@@ -196,6 +224,10 @@ inline void packRowPointers(int rows, int64_t k, const float *const *from, float
       packed[p * rows + r] = from[r] ? from[r][p] : 0.0f;
     }
   }
+}
+
+inline void packRowPointers(int rows, int64_t k, const float *const *from, float *packed) {
+  rows <= 8 ? packPointers<8>(rows, k, from, packed) : packPointers<16>(rows, k, from, packed);
 }
 
 inline void copyRowPointers(int64_t count, int length, const float *const *from, float *to,
@@ -216,6 +248,10 @@ inline void packRows(int rows, int64_t k, const float *a, int64_t rowStride, int
                      float *packed) {
   if (kStride == 1) {
     int64_t p = 0;
+    // Half the work where the tile is low (AVX2), and a block stays in the registers.
+    for (; rows <= 8 && p + 16 <= k; p += 16) {
+      transposeBlock<8>(rows, a + p, rowStride, packed + p * rows, rows);
+    }
     for (; p + 16 <= k; p += 16) {
       transposeBlock(rows, a + p, rowStride, packed + p * rows, rows);
     }
@@ -228,11 +264,14 @@ inline void packRows(int rows, int64_t k, const float *a, int64_t rowStride, int
   }
   if (rowStride == 1) {
     // Full vectors as far as what they read behind a row is still inside the operand.
-    int64_t full = kStride >= laneCount ? k - 1 : 0;
-    for (int64_t p = 0; p < full; ++p) {
+    int64_t full = kStride >= laneCount ? k - 1 : 0, p = 0;
+    for (; rows <= 8 && p < full; ++p) {
+      storeHalf(packed + p * rows, loadHalf(a + p * kStride));
+    }
+    for (; p < full; ++p) {
       store(packed + p * rows, load(a + p * kStride));
     }
-    for (int64_t p = full; p < k; ++p) {
+    for (p = full; p < k; ++p) {
       storeFirst(packed + p * rows, loadFirst(a + p * kStride, rows), rows);
     }
     return;

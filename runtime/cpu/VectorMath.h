@@ -16,11 +16,16 @@ using Vec = float __attribute__((ext_vector_type(16)));
 // A using-declaration would drop the alignment. NOLINTNEXTLINE(modernize-use-using)
 typedef float UnalignedVec __attribute__((ext_vector_type(16), aligned(4)));
 using IntVec = int32_t __attribute__((ext_vector_type(16)));
+using HalfVec = float __attribute__((ext_vector_type(8)));
+// NOLINTNEXTLINE(modernize-use-using)
+typedef float UnalignedHalfVec __attribute__((ext_vector_type(8), aligned(4)));
 
 constexpr int64_t laneCount = 16;
 
 inline Vec load(const float *p) { return *reinterpret_cast<const UnalignedVec *>(p); }
 inline void store(float *p, Vec v) { *reinterpret_cast<UnalignedVec *>(p) = v; }
+inline HalfVec loadHalf(const float *p) { return *reinterpret_cast<const UnalignedHalfVec *>(p); }
+inline void storeHalf(float *p, HalfVec v) { *reinterpret_cast<UnalignedHalfVec *>(p) = v; }
 inline Vec splat(float x) { return Vec(x); }
 inline Vec fma(Vec a, Vec b, Vec c) { return __builtin_elementwise_fma(a, b, c); }
 inline Vec select(IntVec mask, Vec a, Vec b) {
@@ -53,9 +58,8 @@ inline void storeFirst(float *p, Vec v, int count) {
 
 /// Sum in a fixed tree.
 inline float sumOf(Vec v) {
-  using V8 = float __attribute__((ext_vector_type(8)));
   using V4 = float __attribute__((ext_vector_type(4)));
-  V8 a = v.lo + v.hi;
+  HalfVec a = v.lo + v.hi;
   V4 b = a.lo + a.hi;
   return (b.x + b.z) + (b.y + b.w);
 }

@@ -129,6 +129,12 @@ def cases():
     ]), "a dimension of 2147483648"
     yield "huge Resize", model([node("Resize", ("x", "", "", "sizes"))], initializers=[
         constant("sizes", [4, 1 << 27])]), "dimension 1 of 8 elements would become 1.342177e+08"
+    yield "huge Resize of a huge axis", model([node("Resize", ("x", "", "", "sizes"), mode="linear")], inputs=[
+        value("x", [1, 1 << 33])], initializers=[constant("sizes", [1, 1 << 20])]), "very long axes"
+    planes = [value("x", [1, 1 << 33, 5, 5])]
+    yield "indices of huge MaxPool", model([node("MaxPool", ("x",), ("y", "i"), kernel_shape=[5, 5])],
+                                           inputs=planes), "a dimension of 8589934592"
+    yield "huge LRN", model([node("LRN", size=1 << 30)], inputs=planes), "a window of more than"
     yield "diagonal of a huge matrix", model([node("Einsum", equation="ii->i")], inputs=[
         value("x", [1 << 33, 1 << 33])]), "a dimension of 8589934592"
     yield "huge Split", model([node("Split", num_outputs=1 << 30)]), "num_outputs is 1073741824, but the node has 1 outputs"
