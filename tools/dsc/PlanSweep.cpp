@@ -250,9 +250,9 @@ private:
     }
   }
 
-  /// Plans what is wanted and not known yet. A micro-batch is a thread's; where there are fewer than
-  /// threads, equal parts of its plans are, though each part then imports the model. Of those that
-  /// do not compile, the first error becomes their fault.
+  /// Plans what is wanted and not known yet. A micro-batch is a thread's; where there are fewer
+  /// than threads, equal parts of its plans are, though each part then imports the model. Of those
+  /// that do not compile, the first error becomes their fault.
   void planAll(const std::set<PlanKey> &keys) {
     std::map<int64_t, Wanted> byBatch;
     for (const PlanKey &key : keys) {
