@@ -653,7 +653,8 @@ LogicalResult dsc::importPad(NodeImport &n) {
 /// start, start + delta, ...: known at compile time, since it is a shape.
 LogicalResult dsc::importRange(NodeImport &n) {
   SmallVector<double> numbers;
-  for (auto [i, what] : llvm::enumerate(ArrayRef<StringRef>{"start", "limit", "delta"})) {
+  const StringRef names[] = {"start", "limit", "delta"};
+  for (auto [i, what] : llvm::enumerate(names)) {
     FailureOr<SmallVector<double>> value = n.constantNumbers(i, what);
     if (failed(value) || value->size() != 1) {
       return failed(value) ? failure() : LogicalResult(n.error() << what << " must be one number");

@@ -2,6 +2,7 @@
 
 #include "runtime/Executable.h"
 
+#include "runtime/GeneratedCode.h"
 #include "runtime/Sha256.h"
 #include "runtime/StartTimes.h"
 
@@ -113,7 +114,7 @@ std::string Executable::hash() const {
   return text;
 }
 
-Status Executable::load() {
+DSC_CALLS_GENERATED_CODE Status Executable::load() {
   StartPhase phase("executable");
   int fd = memfd_create("program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {

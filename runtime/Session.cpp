@@ -2,6 +2,7 @@
 
 #include "runtime/Session.h"
 
+#include "runtime/GeneratedCode.h"
 #include "runtime/StridedRuns.h"
 #include "runtime/comm/Ranks.h"
 #include "runtime/cpu/ThreadTeam.h"
@@ -62,7 +63,7 @@ Result<std::unique_ptr<Session>> Session::create(Executable &executable, int thr
 
 Session::~Session() = default;
 
-Status Session::makePlans() {
+DSC_CALLS_GENERATED_CODE Status Session::makePlans() {
   DSC_RETURN_IF_FAILED(executable.load());
   DSC_RETURN_IF_FAILED(findEntries());
   auto *init = reinterpret_cast<int32_t (*)(dsc_context *)>(executable.symbol("dsc_program_init"));

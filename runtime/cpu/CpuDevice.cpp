@@ -2,6 +2,7 @@
 
 #include "runtime/cpu/CpuDevice.h"
 
+#include "runtime/GeneratedCode.h"
 #include "runtime/cpu/CpuPlans.h"
 #include "runtime/cpu/Gemm.h"
 
@@ -77,7 +78,7 @@ Status CpuDevice::read(const std::byte *source, int64_t bytes, int64_t, const Co
   return consume(source, 0, bytes);
 }
 
-Status CpuDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
+DSC_CALLS_GENERATED_CODE Status CpuDevice::run(dsc_context *ctx, const EntryFunctions &entry) {
   for (dsc_entry_fn part : {entry.main, entry.update}) {
     if (part &&
         (part(ctx, reinterpret_cast<void *const *>(bases.data())) != 0 || ctx->status.failed())) {
@@ -134,8 +135,9 @@ void CpuDevice::endOp(int32_t op) {
 
 Status CpuDevice::parallelForRange(dsc_kernel_fn kernel, void *const *args, int64_t first,
                                    int64_t last, int64_t grain) {
-  team.parallelFor(last - first, grain,
-                   [&](int64_t begin, int64_t end) { kernel(args, first + begin, first + end); });
+  team.parallelFor(last - first, grain, [&](int64_t begin, int64_t end) DSC_CALLS_GENERATED_CODE {
+    kernel(args, first + begin, first + end);
+  });
   return {};
 }
 

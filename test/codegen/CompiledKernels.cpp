@@ -8,6 +8,7 @@
 #include "codegen/HostProgram.h"
 #include "codegen/cpu/EmitObject.h"
 #include "codegen/cpu/LowerToLlvm.h"
+#include "runtime/GeneratedCode.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
@@ -95,8 +96,9 @@ dsc_kernel_fn CompiledKernels::functionOf(const KernelLaunch &launch) {
   return symbol.getAddress().toPtr<dsc_kernel_fn>();
 }
 
-std::vector<Buffer> CompiledKernels::run(const std::vector<Buffer> &operands, size_t index,
-                                         int pieces, std::vector<std::pair<int, int>> inPlace) {
+DSC_CALLS_GENERATED_CODE std::vector<Buffer>
+CompiledKernels::run(const std::vector<Buffer> &operands, size_t index, int pieces,
+                     std::vector<std::pair<int, int>> inPlace) {
   const Kernel &kernel = kernels_.at(index);
   if (!jit_) {
     return std::vector<Buffer>(kernel.resultBytes.begin(), kernel.resultBytes.end());

@@ -117,8 +117,9 @@ TEST_P(RandomGraph, ResultsStay) {
   OwningOpRef<ModuleOp> before = ModuleOp::create(loc);
   builder.setInsertionPointToEnd(before->getBody());
   SmallVector<Type> types;
-  for (ArrayRef<int64_t> shape :
-       {ArrayRef<int64_t>{2, 3, 4}, {6, 4}, {4}, {3, 4}, {2, 3, 1}, {}, {12}}) {
+  const std::vector<std::vector<int64_t>> shapes = {{2, 3, 4}, {6, 4}, {4}, {3, 4},
+                                                    {2, 3, 1}, {},     {12}};
+  for (const std::vector<int64_t> &shape : shapes) {
     types.push_back(RankedTensorType::get(shape, builder.getF64Type()));
   }
   auto function = builder.create<func::FuncOp>(loc, "graph", builder.getFunctionType(types, {}));
