@@ -311,7 +311,7 @@ AttentionOperands<T> operandsOf(const AttentionCall &call, const AttentionPlan &
   operands.dk = static_cast<T *>(call.dk);
   operands.dv = static_cast<T *>(call.dv);
   operands.delta = static_cast<T *>(call.workspace);
-  operands.share = operands.delta + plan.rows();
+  operands.share = operands.delta ? operands.delta + plan.rows() : nullptr;
   return operands;
 }
 

@@ -7,6 +7,8 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cstdlib>
+
 using namespace dsc;
 
 namespace {
@@ -67,7 +69,13 @@ int main(int argc, char **argv) {
                      << " comes in a later one\n";
         return kUserError;
       }
-      return command.run(arguments);
+      int code = command.run(arguments);
+      if (code == kInternal) {
+        // A pass that crashed has left what it held, and may have damaged more.
+        llvm::outs().flush();
+        std::_Exit(code);
+      }
+      return code;
     }
     if (unsigned distance = name.edit_distance(command.name, true, best); distance < best) {
       best = distance;
