@@ -44,11 +44,16 @@ public:
     return 0;
   }
 
-  // A bias and a cut below 0 cost nothing where the product is stored; other activations are
-  // cheaper in generated kernels, which the backward pass shares with the forward pass.
+  // A bias and a cut below 0 cost nothing where the product is stored.
   bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
     return activation == Epilogue::none ||
            (isa<MatmulOp>(contraction) && activation == Epilogue::relu);
+  }
+
+  llvm::StringRef whyNoEpilogue(Operation *contraction, Epilogue activation) const override {
+    return activation == Epilogue::gelu_erf || activation == Epilogue::gelu_tanh
+               ? "a generated kernel is cheaper, and the backward pass computes it in one, too"
+               : "";
   }
 
   bool takesAttention(Operation *) const override { return true; }

@@ -52,11 +52,24 @@ public:
     return 0;
   }
 
-  // cuBLASLt adds a bias and cuts off below 0 where it stores the product. Its GELU is of the sum
-  // before rounding, which nothing can compute again from what is stored.
+  // cuBLASLt adds a bias and cuts off below 0 where it stores the product.
   bool takesEpilogue(Operation *contraction, Epilogue activation) const override {
     return isa<MatmulOp>(contraction) &&
            (activation == Epilogue::none || activation == Epilogue::relu);
+  }
+
+  llvm::StringRef whyNoEpilogue(Operation *contraction, Epilogue activation) const override {
+    if (!isa<MatmulOp>(contraction)) {
+      return "";
+    }
+    switch (activation) {
+    case Epilogue::gelu_erf:
+      return "cuBLASLt has no GELU with erf";
+    case Epilogue::gelu_tanh:
+      return "cuBLASLt's GELU is of the sum before rounding, which backward cannot compute again";
+    default:
+      return "";
+    }
   }
 
   // cuDNN: half types, heads of up to 128 in steps of 8, masks that are added.

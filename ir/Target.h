@@ -26,6 +26,12 @@ public:
   /// memory.
   virtual bool takesEpilogue(mlir::Operation *contraction, Epilogue activation) const = 0;
 
+  /// Why an activation that a library could apply is left to a kernel, for the dump; empty where
+  /// there is no more to say than that the contraction is a library call.
+  virtual llvm::StringRef whyNoEpilogue(mlir::Operation *contraction, Epilogue activation) const {
+    return "";
+  }
+
   /// Whether a library computes this attention or attention_grad; where none does, it is expanded
   /// into products and a softmax.
   virtual bool takesAttention(mlir::Operation *attention) const = 0;

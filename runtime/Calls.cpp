@@ -84,7 +84,8 @@ int32_t dsc_rt_attention_plan(dsc_context *ctx, int32_t op, int32_t plan, int32_
   std::copy_n(k_strides, 3, shape.kStrides);
   std::copy_n(v_strides, 3, shape.vStrides);
   std::copy_n(o_strides, 3, shape.oStrides);
-  return finish(ctx, op, ctx->device->planAttention(plan, dtype, shape, workspace));
+  return finish(ctx, op,
+                ctx->device->planAttention(opName(ctx, op), plan, dtype, shape, workspace));
 }
 
 int32_t dsc_rt_attention(dsc_context *ctx, int32_t op, int32_t plan, const void *q, const void *k,

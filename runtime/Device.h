@@ -83,6 +83,7 @@ public:
   virtual Communicator *communicator() { return nullptr; }
   /// Around the program's start, in which plans are made: rank 0 makes them first and chooses their
   /// algorithms, and the others do as it did. All ranks call both, whatever happens in between.
+  /// What was put off when a plan was asked for is done when endPlans returns.
   virtual Status beginPlans() { return {}; }
   virtual Status endPlans() { return {}; }
 
@@ -170,8 +171,9 @@ public:
   virtual Status planConv(int32_t plan, const ConvDescription &shape, int64_t workspace) = 0;
   virtual Status conv(int32_t plan, const void *a, const void *b, const void *bias, void *c,
                       void *workspace) = 0;
-  virtual Status planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
-                               int64_t workspace) = 0;
+  /// `op` names the first one that the plan is for, in errors that only `endPlans` finds.
+  virtual Status planAttention(const std::string &op, int32_t plan, int32_t dtype,
+                               const AttentionShape &shape, int64_t workspace) = 0;
   virtual Status attention(int32_t plan, const AttentionCall &call) = 0;
   virtual Status attentionGrad(int32_t plan, const AttentionCall &call) = 0;
 

@@ -237,6 +237,7 @@ static std::string nameOf(Location loc) {
 /// For each group, why it and the kernels that make its operands are two.
 static SmallVector<SmallVector<std::string>> collectReasons(const FusionGraph &graph) {
   SmallVector<SmallVector<std::string>> reasons(graph.groups.size());
+  std::string answer;
   for (int consumer = 0, e = static_cast<int>(graph.nodes.size()); consumer < e; ++consumer) {
     const FusionNode &node = graph.nodes[consumer];
     for (const FusionLink &link : node.links) {
@@ -246,13 +247,18 @@ static SmallVector<SmallVector<std::string>> collectReasons(const FusionGraph &g
       const FusionNode &producer = graph.nodes[link.producer];
       bool isScalar =
           producer.fusable && producer.points == 1 && graph.groupOf(consumer).points > 1;
-      if (staysOutside(producer.op) || producer.segment != node.segment || isScalar) {
+      StringRef why = whyNoEpilogue(producer.op, node.op);
+      if ((staysOutside(producer.op) && why.empty()) || producer.segment != node.segment ||
+          isScalar) {
         continue; // needs no excuse
       }
-      FusionAnswer answer = mayJoinProducer(graph, consumer, link);
+      if (why.empty()) {
+        answer = mayJoinProducer(graph, consumer, link).reason;
+        why = answer;
+      }
       std::string from = producer.op->getName().getStringRef().str(),
                   name = nameOf(producer.op->getLoc());
-      std::string reason = from + (name.empty() ? "" : " (" + name + ")") + ": " + answer.reason;
+      std::string reason = from + (name.empty() ? "" : " (" + name + ")") + ": " + why.str();
       SmallVector<std::string> &own = reasons[node.group];
       if (!llvm::is_contained(own, reason)) {
         own.push_back(reason);

@@ -328,3 +328,15 @@ std::string dsc::whyAlone(Operation *op) {
   }
   return ("'" + name + "' reads or writes in an order of its own").str();
 }
+
+StringRef dsc::whyNoEpilogue(Operation *producer, Operation *consumer) {
+  std::optional<Epilogue> activation;
+  if (auto gelu = dyn_cast<GeluOp>(consumer)) {
+    activation = gelu.getKind() == GeluKind::erf ? Epilogue::gelu_erf : Epilogue::gelu_tanh;
+  } else if (isa<ReluOp>(consumer)) {
+    activation = Epilogue::relu;
+  }
+  return activation && isa<MatmulOp, ConvOp>(producer)
+             ? targetOf(producer)->whyNoEpilogue(producer, *activation)
+             : "";
+}

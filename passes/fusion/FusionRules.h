@@ -45,6 +45,10 @@ std::optional<SpaceDims> dimsOf(const FusionGraph &graph, llvm::ArrayRef<int> no
 /// Why `op` can be no part of a larger kernel; empty for fusable ops.
 std::string whyAlone(mlir::Operation *op);
 
+/// Why the activation `consumer` is not applied by the library call `producer`; empty for other ops
+/// and where the target has no reason of its own.
+llvm::StringRef whyNoEpilogue(mlir::Operation *producer, mlir::Operation *consumer);
+
 } // namespace dsc
 
 #endif // DSC_PASSES_FUSION_FUSIONRULES_H

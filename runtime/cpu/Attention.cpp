@@ -317,8 +317,8 @@ AttentionOperands<T> operandsOf(const AttentionCall &call, const AttentionPlan &
 
 } // namespace
 
-Status CpuDevice::planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
-                                int64_t workspace) {
+Status CpuDevice::planAttention(const std::string &, int32_t plan, int32_t dtype,
+                                const AttentionShape &shape, int64_t workspace) {
   Result<AttentionPlan> made = AttentionPlan::make(shape, dtype, workspace);
   return made.ok() ? attentions.store(plan, std::make_unique<AttentionPlan>(*made)) : made.status();
 }

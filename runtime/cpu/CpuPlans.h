@@ -56,8 +56,8 @@ public:
   Status planConv(int32_t plan, const ConvDescription &shape, int64_t workspace) override;
   Status conv(int32_t plan, const void *a, const void *b, const void *bias, void *c,
               void *workspace) override;
-  Status planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
-                       int64_t workspace) override;
+  Status planAttention(const std::string &op, int32_t plan, int32_t dtype,
+                       const AttentionShape &shape, int64_t workspace) override;
   Status attention(int32_t plan, const AttentionCall &call) override;
   Status attentionGrad(int32_t plan, const AttentionCall &call) override;
 

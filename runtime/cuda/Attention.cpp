@@ -133,8 +133,7 @@ std::string CudaAttention::text() const {
                 shape.maskType ? ", with a mask" : "");
 }
 
-Result<std::unique_ptr<CudaAttention>> CudaAttention::make(const Cudnn &library, Choices &choices,
-                                                           const AttentionShape &shape,
+Result<std::unique_ptr<CudaAttention>> CudaAttention::make(const AttentionShape &shape,
                                                            int32_t dtype, int64_t workspace) {
   auto plan = std::make_unique<CudaAttention>();
   plan->shape = shape;
@@ -148,29 +147,42 @@ Result<std::unique_ptr<CudaAttention>> CudaAttention::make(const Cudnn &library,
     return Status::internal(plan->text() +
                             ": cuDNN adds masks, and this one is bool; compile the model again");
   }
+  return plan;
+}
+
+CudnnGraph::Rules CudaAttention::rules() const {
   CudnnGraph::Rules rules;
-  rules.what = plan->text();
-  rules.workspace = workspace;
+  rules.what = text();
+  rules.workspace = workspaceBytes;
   rules.dtype = dtype;
+  return rules;
+}
+
+Status CudaAttention::buildForward(const Cudnn &library, Choices &choices) {
   try {
-    Result<std::shared_ptr<CudnnGraph::Graph>> graph = plan->forwardGraph();
-    Result<std::unique_ptr<CudnnGraph>> made = CudnnGraph::make(library, choices, *graph, rules);
-    if (made.failed()) {
-      return made.status();
-    }
-    plan->forwardPlan = std::move(*made);
-    rules.what += ", gradient";
-    graph = plan->backwardGraph(library.isDeterministic());
-    made = CudnnGraph::make(library, choices, *graph, rules);
+    Result<std::shared_ptr<CudnnGraph::Graph>> graph = forwardGraph();
+    Result<std::unique_ptr<CudnnGraph>> made = CudnnGraph::make(library, choices, *graph, rules());
+    DSC_RETURN_IF_FAILED(made.status());
+    forwardPlan = std::move(*made);
+  } catch (const std::exception &error) {
+    return Status::machine(text() + ": " + error.what());
+  }
+  return {};
+}
+
+void CudaAttention::buildBackward(const Cudnn &library, Choices &choices) {
+  CudnnGraph::Rules limits = rules();
+  limits.what += ", gradient";
+  try {
+    Result<std::shared_ptr<CudnnGraph::Graph>> graph = backwardGraph(library.isDeterministic());
+    Result<std::unique_ptr<CudnnGraph>> made = CudnnGraph::make(library, choices, *graph, limits);
+    backwardStatus = made.status();
     if (made.ok()) {
-      plan->backwardPlan = std::move(*made);
-    } else {
-      plan->backwardStatus = made.status();
+      backwardPlan = std::move(*made);
     }
   } catch (const std::exception &error) {
-    return Status::machine(rules.what + ": " + error.what());
+    backwardStatus = Status::machine(limits.what + ": " + error.what());
   }
-  return plan;
 }
 
 Status CudaAttention::forward(const AttentionCall &call) const {
@@ -199,13 +211,58 @@ Status CudaAttention::backward(const AttentionCall &call) const {
   return backwardPlan->run(operands, call.workspace);
 }
 
-Status CudaDevice::planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
-                                 int64_t workspace) {
-  DSC_RETURN_IF_FAILED(openCudnn());
-  StartPhase phase("attention");
-  Result<std::unique_ptr<CudaAttention>> made =
-      CudaAttention::make(*dnn, choices, shape, dtype, workspace);
-  return made.ok() ? attentions.store(plan, std::move(*made)) : made.status();
+Status CudaDevice::planAttention(const std::string &op, int32_t plan, int32_t dtype,
+                                 const AttentionShape &shape, int64_t workspace) {
+  Result<std::unique_ptr<CudaAttention>> made = CudaAttention::make(shape, dtype, workspace);
+  DSC_RETURN_IF_FAILED(made.status());
+  if (!builders.opened.valid()) {
+    // Libraries load one after the other, whoever asks: first the one that this thread needs.
+    DSC_RETURN_IF_FAILED(openBlas());
+    // Here, while no other thread reads the environment.
+    Cudnn::setEnvironment(*driver);
+    builders.opened = std::async([this]() -> Status {
+                        DSC_RETURN_IF_FAILED(driver->makeCurrent());
+                        DSC_RETURN_IF_FAILED(openCudnn(dnn));
+                        return openCudnn(dnnOfGradients);
+                      }).share();
+  }
+  CudaAttention *planned = made->get();
+  builders.forward = std::async([this, op, planned, opened = builders.opened,
+                                 earlier = std::move(builders.forward)]() mutable -> Status {
+    DSC_RETURN_IF_FAILED(earlier.valid() ? earlier.get() : opened.get());
+    DSC_RETURN_IF_FAILED(driver->makeCurrent());
+    return planned->buildForward(*dnn, choices).in(op);
+  });
+  builders.backward = std::async([this, planned, opened = builders.opened,
+                                  earlier = std::move(builders.backward)]() mutable -> Status {
+    DSC_RETURN_IF_FAILED(earlier.valid() ? earlier.get() : opened.get());
+    DSC_RETURN_IF_FAILED(driver->makeCurrent());
+    planned->buildBackward(*dnnOfGradients, choices);
+    return {};
+  });
+  return attentions.store(plan, std::move(*made));
+}
+
+void CudaDevice::Builders::wait() const {
+  if (opened.valid()) {
+    opened.wait();
+  }
+  for (const std::future<Status> *last : {&forward, &backward}) {
+    if (last->valid()) {
+      last->wait();
+    }
+  }
+}
+
+Status CudaDevice::Builders::finish() {
+  Status status;
+  for (std::future<Status> *last : {&forward, &backward}) {
+    if (last->valid()) {
+      Status ended = last->get();
+      status = status.ok() ? ended : status;
+    }
+  }
+  return status;
 }
 
 Status CudaDevice::attention(int32_t plan, const AttentionCall &call) {

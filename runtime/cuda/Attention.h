@@ -13,10 +13,14 @@ namespace dsc {
 
 class CudaAttention {
 public:
-  /// Error: cuDNN does not take the type or shape.
-  static Result<std::unique_ptr<CudaAttention>> make(const Cudnn &library, Choices &choices,
-                                                     const AttentionShape &shape, int32_t dtype,
+  /// A plan that is to be built. Error: of a type that cuDNN's attention never takes.
+  static Result<std::unique_ptr<CudaAttention>> make(const AttentionShape &shape, int32_t dtype,
                                                      int64_t workspace);
+  /// Lets cuDNN compile its kernels, which takes a second where they are not in the driver's cache;
+  /// on two threads if each has a handle of its own. Error: this cuDNN does not take the shape.
+  Status buildForward(const Cudnn &library, Choices &choices);
+  /// Where this fails, `backward` says why: many programs only need the forward one.
+  void buildBackward(const Cudnn &library, Choices &choices);
 
   bool hasMask() const { return shape.maskType != 0; }
   Status forward(const AttentionCall &call) const;
@@ -30,9 +34,10 @@ private:
   AttentionShape shape = {};
   int32_t dtype = 0;
   int64_t workspaceBytes = 0;
+  CudnnGraph::Rules rules() const;
+
   std::unique_ptr<CudnnGraph> forwardPlan, backwardPlan;
-  /// Why there is no backward plan: many programs only need the forward one.
-  Status backwardStatus;
+  Status backwardStatus; ///< why there is no backward plan
 };
 
 } // namespace dsc

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,7 +105,7 @@ Status Choices::fill(Operand &operand) const {
   // Random, since zeros draw less power and run faster: a block made here, then doubled there.
   const Dtype dtype = static_cast<Dtype>(operand.dtype);
   const int64_t size = dtypeSize(dtype);
-  std::vector<std::byte> block(static_cast<size_t>(std::min(operand.bytes, int64_t(1) << 20)));
+  std::vector<std::byte> block(static_cast<size_t>(std::min(operand.bytes, int64_t(1) << 17)));
   uint64_t state = 1;
   for (int64_t i = 0, end = static_cast<int64_t>(block.size()) / size; i < end; ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -164,42 +165,37 @@ Result<double> Choices::secondsOf(const std::function<Status()> &enqueue, int re
 
 std::optional<size_t> Choices::fastest(size_t count, const std::function<Status(size_t)> &enqueue) {
   StartPhase phase("timing of algorithms");
-  constexpr double budget = 2e-3; // seconds a variant and round
-  constexpr int rounds = 3;
-  std::vector<double> best(count, 0);
-  std::vector<bool> fails(count, false);
+  // Each round takes longer for a variant, and leaves out those that are further behind the best.
+  struct Round {
+    double behind, seconds;
+  };
+  constexpr Round rounds[] = {{1.3, 0.5e-3}, {1.1, 1e-3}, {1.05, 2e-3}};
+  constexpr double latency = 5e-6; // of a launch, which a single run of a small product shows
+  constexpr double never = std::numeric_limits<double>::infinity();
+  std::vector<double> best(count, never);
   for (size_t i = 0; i < count; ++i) {
     auto once = [&] { return enqueue(i); };
     // The first run loads the kernel.
     Result<double> first = time(once, 1);
     Result<double> second = first.ok() ? time(once, 1) : first;
-    fails[i] = second.failed();
-    best[i] = second.ok() ? *second : 0;
+    best[i] = second.ok() ? *second : never;
   }
-  double fastestSoFar = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (!fails[i] && (fastestSoFar == 0 || best[i] < fastestSoFar)) {
-      fastestSoFar = best[i];
-    }
+  if (count == 0 || *std::min_element(best.begin(), best.end()) == never) {
+    return std::nullopt;
   }
-  for (int round = 0; round < rounds; ++round) {
+  for (const Round &round : rounds) {
+    const double most = *std::min_element(best.begin(), best.end()) * round.behind + latency;
     for (size_t i = 0; i < count; ++i) {
-      // What is far behind after one run does not come back.
-      if (fails[i] || best[i] > 1.5 * fastestSoFar) {
+      if (best[i] > most) {
         continue;
       }
-      const int repetitions = std::clamp(static_cast<int>(budget / std::max(best[i], 1e-6)), 1, 20);
+      const int repetitions =
+          std::clamp(static_cast<int>(round.seconds / std::max(best[i], 1e-6)), 1, 20);
       Result<double> seconds = time([&] { return enqueue(i); }, repetitions);
       if (seconds.ok()) {
         best[i] = std::min(best[i], *seconds);
       }
     }
   }
-  std::optional<size_t> fastest;
-  for (size_t i = 0; i < count; ++i) {
-    if (!fails[i] && (!fastest || best[i] < best[*fastest])) {
-      fastest = i;
-    }
-  }
-  return fastest;
+  return static_cast<size_t>(std::min_element(best.begin(), best.end()) - best.begin());
 }

@@ -185,7 +185,8 @@ Status CudaConvolution::run(const void *a, const void *b, const void *bias, void
 }
 
 Status CudaDevice::planConv(int32_t plan, const ConvDescription &shape, int64_t workspace) {
-  DSC_RETURN_IF_FAILED(openCudnn());
+  builders.wait();
+  DSC_RETURN_IF_FAILED(openCudnn(dnn));
   StartPhase phase("convolutions");
   Result<std::unique_ptr<CudaConvolution>> made =
       CudaConvolution::make(*dnn, choices, shape, workspace, allowTf32);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 using namespace dsc;
 
@@ -64,6 +65,7 @@ CudaDevice::CudaDevice(std::unique_ptr<CudaDriver> opened, const Manifest &manif
 }
 
 CudaDevice::~CudaDevice() {
+  builders.wait();
   driver->api().cuStreamSynchronize(driver->compute);
   // NCCL waits for the graphs that hold its kernels.
   graphs.clear();
@@ -116,7 +118,7 @@ std::vector<std::pair<std::string, std::string>> CudaDevice::facts() {
   // Also those that this program does not call.
   Status status = openBlas();
   list.emplace_back("cuBLASLt", status.ok() ? blas->versionText() : status.message());
-  status = openCudnn();
+  status = openCudnn(dnn);
   list.emplace_back("cuDNN", status.ok() ? dnn->versionText() : status.message());
   Result<const NcclTable *> library = loadNccl(version);
   list.emplace_back("NCCL", library.ok() ? (*library)->versionText() : library.status().message());
@@ -133,11 +135,26 @@ Status CudaDevice::beginPlans() {
   return {};
 }
 
+Status CudaDevice::finishPlans() {
+  {
+    StartPhase phase("products");
+    for (CudaMatmul *plan : std::exchange(undecided, {})) {
+      DSC_RETURN_IF_FAILED(plan->decide(choices));
+    }
+  }
+  StartPhase phase("attention");
+  return builders.finish();
+}
+
 Status CudaDevice::endPlans() {
-  return nccl && ranksOfRun->isFirst() ? ranksOfRun->exchange(choices.text()).status() : Status();
+  Status finished = finishPlans();
+  Status told =
+      nccl && ranksOfRun->isFirst() ? ranksOfRun->exchange(choices.text()).status() : Status();
+  return finished.ok() ? told : finished;
 }
 
 Status CudaDevice::allocate(const Manifest &manifest, const std::byte *constants) {
+  DSC_RETURN_IF_FAILED(finishPlans());
   StartPhase phase("memory");
   DSC_RETURN_IF_FAILED(choices.save());
   std::byte *spaces[DSC_SPACE_COUNT];
@@ -283,9 +300,8 @@ Result<DeviceRates> CudaDevice::measureRates(const Manifest &manifest) {
   DSC_RETURN_IF_FAILED(openBlas());
   Result<std::unique_ptr<CudaMatmul>> product =
       CudaMatmul::make({*driver, *blas, choices, allowTf32}, shape, workspace);
-  if (product.failed()) {
-    return product.status();
-  }
+  DSC_RETURN_IF_FAILED(product.status());
+  DSC_RETURN_IF_FAILED((*product)->decide(choices));
   const int64_t matrix = size * size * dtypeSize(static_cast<Dtype>(dtype));
   void *a = choices.operand(0, matrix, dtype), *b = choices.operand(1, matrix, dtype);
   void *c = choices.operand(2, matrix, dtype), *space = choices.operand(4, workspace, DSC_F32);

@@ -78,7 +78,7 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::open(int localRank, int localRan
   // The primary context is the one that the CUDA runtime inside NVIDIA's libraries uses too.
   DSC_RETURN_IF_FAILED(driver->check(api.cuDevicePrimaryCtxRetain(&driver->context, driver->device),
                                      "make a context"));
-  DSC_RETURN_IF_FAILED(driver->check(api.cuCtxSetCurrent(driver->context), "make a context"));
+  DSC_RETURN_IF_FAILED(driver->makeCurrent());
   for (CUstream *stream : {&driver->compute, &driver->copies}) {
     DSC_RETURN_IF_FAILED(
         driver->check(api.cuStreamCreate(stream, CU_STREAM_NON_BLOCKING), "make a stream"));
@@ -95,6 +95,10 @@ CudaDriver::~CudaDriver() {
   if (context) {
     table->cuDevicePrimaryCtxRelease(device);
   }
+}
+
+Status CudaDriver::makeCurrent() const {
+  return check(table->cuCtxSetCurrent(context), "make a context");
 }
 
 Result<std::string> CudaDriver::identity() const {

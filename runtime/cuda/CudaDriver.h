@@ -37,6 +37,8 @@ public:
   int architecture() const { return major * 10 + minor; }
   int multiprocessors() const { return processors; }
   Status memory(int64_t &free, int64_t &total) const;
+  /// Lets the calling thread use the GPU; the thread that opened it may already.
+  Status makeCurrent() const;
   /// A stream whose kernels come before those of `compute` where both could start.
   Result<CUstream> makeUrgentStream() const;
 

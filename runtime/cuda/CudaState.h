@@ -16,6 +16,7 @@
 #include "runtime/cuda/StepGraph.h"
 
 #include <chrono>
+#include <future>
 
 namespace dsc {
 
@@ -78,8 +79,8 @@ public:
   Status planConv(int32_t plan, const ConvDescription &shape, int64_t workspace) override;
   Status conv(int32_t plan, const void *a, const void *b, const void *bias, void *c,
               void *workspace) override;
-  Status planAttention(int32_t plan, int32_t dtype, const AttentionShape &shape,
-                       int64_t workspace) override;
+  Status planAttention(const std::string &op, int32_t plan, int32_t dtype,
+                       const AttentionShape &shape, int64_t workspace) override;
   Status attention(int32_t plan, const AttentionCall &call) override;
   Status attentionGrad(int32_t plan, const AttentionCall &call) override;
 
@@ -91,8 +92,11 @@ private:
   };
   using GraphKey = std::pair<dsc_entry_fn, dsc_entry_fn>;
   Status enqueue(dsc_context *ctx, const EntryFunctions &entry);
+  /// Does what was put off: times products, while attention's kernels are compiled, and waits for
+  /// both.
+  Status finishPlans();
   Status openBlas();
-  Status openCudnn();
+  Status openCudnn(std::unique_ptr<Cudnn> &library);
   Result<StepGraph *> graphOf(dsc_context *ctx, const EntryFunctions &entry);
   Status launch(StepGraph &graph);
   /// A wait for the GPU that ended so: where a rank is lost, that is the reason.
@@ -120,9 +124,23 @@ private:
   Choices choices;
   std::unique_ptr<CublasLt> blas; ///< opened by the first plan
   std::unique_ptr<Cudnn> dnn;
+  std::unique_ptr<Cudnn> dnnOfGradients; ///< of attention: their plans are built beside the others
   PlanList<CudaMatmul> matmuls;
+  std::vector<CudaMatmul *> undecided; ///< until finishPlans
   PlanList<CudaAttention> attentions;
   PlanList<CudaConvolution> convolutions;
+
+  /// The threads that build attention's plans, until finishPlans: the last one of each kind, which
+  /// waits for those before it. cuDNN's handles are theirs alone.
+  struct Builders {
+    std::shared_future<Status> opened; ///< cuDNN
+    std::future<Status> forward, backward;
+
+    void wait() const;
+    /// Waits, and returns the first failure.
+    Status finish();
+  };
+  Builders builders;
 
   std::map<GraphKey, std::unique_ptr<StepGraph>> graphs, timedGraphs;
   /// While a profile is taken: the events of the entry that is captured, and the sums so far.

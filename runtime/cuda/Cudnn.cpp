@@ -16,16 +16,19 @@ void *cudnn_frontend::cudnn_dlhandle = nullptr;
 
 static constexpr size_t oldestVersion = 90000;
 
+void Cudnn::setEnvironment(const CudaDriver &driver) {
+  // The frontend asks the CUDA runtime for a few things, and should take the one that was loaded.
+  if (std::string runtime = loadCudart(driver.version()); !runtime.empty()) {
+    setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", runtime.c_str(), 0);
+  }
+}
+
 Result<std::unique_ptr<Cudnn>> Cudnn::open(const CudaDriver &driver, bool deterministic) {
   Result<void *> handle = loadCudnn(driver.version());
   if (handle.failed()) {
     return handle.status();
   }
   fe::cudnn_dlhandle = *handle;
-  // The frontend asks the CUDA runtime for a few things, and should take the one that was loaded.
-  if (std::string runtime = loadedLibrary("libcudart"); !runtime.empty()) {
-    setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", runtime.c_str(), 0);
-  }
   std::unique_ptr<Cudnn> library(new Cudnn);
   library->deterministic = deterministic;
   try {
@@ -174,15 +177,14 @@ Status CudnnGraph::runPlan(int64_t plan, CudnnOperands &operands, void *space) c
   }
 }
 
-Status CudaDevice::openCudnn() {
-  if (dnn) {
+Status CudaDevice::openCudnn(std::unique_ptr<Cudnn> &library) {
+  if (library) {
     return {};
   }
   StartPhase phase("cuDNN");
+  Cudnn::setEnvironment(*driver);
   Result<std::unique_ptr<Cudnn>> opened = Cudnn::open(*driver, deterministic);
-  if (opened.failed()) {
-    return opened.status();
-  }
-  dnn = std::move(*opened);
+  DSC_RETURN_IF_FAILED(opened.status());
+  library = std::move(*opened);
   return {};
 }

@@ -24,6 +24,8 @@ public:
   /// With `deterministic`, plans that may give other bits in another run are left out.
   static Result<std::unique_ptr<Cudnn>> open(const CudaDriver &driver, bool deterministic);
   ~Cudnn();
+  /// What `open` needs in the process's environment, where it is not there yet.
+  static void setEnvironment(const CudaDriver &driver);
 
   cudnnContext *handle() const { return library; }
   /// 91900 for 9.19.0.

@@ -340,29 +340,45 @@ int64_t CudaMatmul::span(int64_t rows, int64_t columns, const Lie &lie, int64_t 
   return std::max<int64_t>(batch.size - 1, 0) * batchStride + (lines - 1) * lie.leading + length;
 }
 
-Status CudaMatmul::choose(Choices &choices) {
+/// Takes what was chosen before, if it is still possible.
+bool CudaMatmul::takeStored(const Choices &choices) {
+  std::optional<std::string> stored = choices.find(key());
+  cublasLtMatmulAlgo_t parsed = {};
+  cublasLtMatmulHeuristicResult_t checked = {};
+  if (!stored || !parseHex(*stored, parsed) ||
+      library.api().cublasLtMatmulAlgoCheck(library.handle(), operation, bLayout, aLayout, cLayout,
+                                            cLayout, &parsed, &checked) != CUBLAS_STATUS_SUCCESS ||
+      checked.workspaceSize > static_cast<size_t>(workspaceBytes)) {
+    return false;
+  }
+  algorithm = parsed;
+  return true;
+}
+
+Status CudaMatmul::findAlgorithms(const Choices &choices) {
   auto element = static_cast<uint32_t>(dtypeSize(static_cast<Dtype>(dtype)));
   if (Result<std::vector<cublasLtMatmulHeuristicResult_t>> loose = candidates(element, 1);
       loose.ok()) {
     unaligned = loose->front().algo;
     hasUnaligned = true;
   }
-  const std::string name = key();
-  if (std::optional<std::string> stored = choices.find(name)) {
-    cublasLtMatmulHeuristicResult_t checked = {};
-    if (parseHex(*stored, algorithm) &&
-        library.api().cublasLtMatmulAlgoCheck(library.handle(), operation, bLayout, aLayout,
-                                              cLayout, cLayout, &algorithm,
-                                              &checked) == CUBLAS_STATUS_SUCCESS &&
-        checked.workspaceSize <= static_cast<size_t>(workspaceBytes)) {
-      return {};
-    }
+  if (takeStored(choices)) {
+    return {};
   }
   Result<std::vector<cublasLtMatmulHeuristicResult_t>> found = candidates(wantedAlignment, 12);
-  if (found.failed()) {
-    return found.status();
-  }
+  DSC_RETURN_IF_FAILED(found.status());
   algorithm = found->front().algo;
+  undecided = std::move(*found);
+  return {};
+}
+
+Status CudaMatmul::decide(Choices &choices) {
+  const std::vector<cublasLtMatmulHeuristicResult_t> found = std::exchange(undecided, {});
+  // Another plan may have had the same product.
+  if (found.empty() || takeStored(choices)) {
+    return {};
+  }
+  auto element = dtypeSize(static_cast<Dtype>(dtype));
   const void *a = choices.operand(0, span(m, k, aLie, batch.a) * element, dtype);
   const void *b = choices.operand(1, span(k, n, bLie, batch.b) * element, dtype);
   void *c = choices.operand(2, span(m, n, cLie, batch.c) * element, dtype);
@@ -373,10 +389,10 @@ Status CudaMatmul::choose(Choices &choices) {
   }
   DSC_RETURN_IF_FAILED(setBias(bias));
   std::optional<size_t> fastest = choices.fastest(
-      found->size(), [&](size_t i) { return runOne((*found)[i].algo, a, b, c, workspace); });
+      found.size(), [&](size_t i) { return runOne(found[i].algo, a, b, c, workspace); });
   if (fastest) {
-    algorithm = (*found)[*fastest].algo;
-    choices.store(name, hexText(algorithm));
+    algorithm = found[*fastest].algo;
+    choices.store(key(), hexText(algorithm));
   }
   return {};
 }
@@ -396,7 +412,7 @@ Result<std::unique_ptr<CudaMatmul>> CudaMatmul::make(const Makers &makers, const
                : Result<std::unique_ptr<CudaMatmul>>(std::move(plan));
   }
   DSC_RETURN_IF_FAILED(plan->describe(makers.allowTf32));
-  DSC_RETURN_IF_FAILED(plan->choose(makers.choices));
+  DSC_RETURN_IF_FAILED(plan->findAlgorithms(makers.choices));
   return plan;
 }
 
@@ -507,7 +523,9 @@ Status CudaDevice::planMatmul(int32_t plan, const MatmulShape &shape, int64_t wo
   StartPhase phase("products");
   Result<std::unique_ptr<CudaMatmul>> made =
       CudaMatmul::make({*driver, *blas, choices, allowTf32}, shape, workspace);
-  return made.ok() ? matmuls.store(plan, std::move(*made)) : made.status();
+  DSC_RETURN_IF_FAILED(made.status());
+  undecided.push_back(made->get());
+  return matmuls.store(plan, std::move(*made));
 }
 
 Status CudaDevice::matmul(int32_t plan, const void *a, const void *b, const void *bias, void *c,

@@ -1,7 +1,7 @@
 // Plans of dsc_rt_matmul by cuBLASLt.
-// A plan checks the shapes once, brings the product into cuBLASLt's form and chooses its algorithm:
-// timed once for each shape, type and chip, then taken from the file of choices. All accumulate in
-// f32 (f64 in f64); f32 is true f32 unless tf32 was allowed.
+// A plan checks the shapes once and brings the product into cuBLASLt's form; its algorithm is the
+// one of the file of choices, else it is timed: once for each shape, type and chip. All accumulate
+// in f32 (f64 in f64); f32 is true f32 unless tf32 was allowed.
 
 #ifndef DSC_RUNTIME_CUDA_MATMUL_H
 #define DSC_RUNTIME_CUDA_MATMUL_H
@@ -39,11 +39,15 @@ public:
     bool allowTf32;
   };
 
+  /// With the algorithm that was chosen before, else with the library's first one until `decide`.
   /// Error: the operands disagree, cuBLASLt has no form for their strides or epilogue, or no
   /// algorithm fits `workspace` bytes.
   static Result<std::unique_ptr<CudaMatmul>> make(const Makers &makers, const MatmulShape &shape,
                                                   int64_t workspace);
   ~CudaMatmul();
+
+  /// Times the algorithms, where there is none of before, and keeps the fastest.
+  Status decide(Choices &choices);
 
   bool hasBias() const { return withBias; }
   Status run(const void *a, const void *b, const void *bias, void *c, void *workspace) const;
@@ -65,7 +69,8 @@ private:
   Status describe(bool allowTf32);
   Status describeOperand(cublasLtMatrixLayout_t &layout, int64_t rows, int64_t columns,
                          const Lie &lie, int64_t batchStride);
-  Status choose(Choices &choices);
+  Status findAlgorithms(const Choices &choices);
+  bool takeStored(const Choices &choices);
   Result<std::vector<cublasLtMatmulHeuristicResult_t>> candidates(uint32_t alignment,
                                                                   int most) const;
   std::string key() const;
@@ -89,6 +94,8 @@ private:
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t aLayout = nullptr, bLayout = nullptr, cLayout = nullptr;
   cublasLtMatmulAlgo_t algorithm = {};
+  /// Those to be timed; none once it is decided.
+  std::vector<cublasLtMatmulHeuristicResult_t> undecided;
   /// For operands that do not start on 16 bytes.
   cublasLtMatmulAlgo_t unaligned = {};
   bool hasUnaligned = false;

@@ -247,6 +247,11 @@ Result<const NcclTable *> dsc::loadNccl(int driverVersion) {
   return &table;
 }
 
+std::string dsc::loadCudart(int driverVersion) {
+  (void)open({"libcudart", versions("libcudart", driverVersion), ""});
+  return loadedLibrary("libcudart");
+}
+
 Result<void *> dsc::loadCudnn(int driverVersion) {
   // cuDNN opens these by name; once they are loaded from wherever they are, it finds them. Where
   // one is missing, cuDNN says so if it needs it.

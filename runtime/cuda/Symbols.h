@@ -104,6 +104,9 @@ Result<const DriverTable *> loadDriver();
 /// Loads cuBLASLt for a driver of this CUDA version (13000 for 13.0), newest first.
 Result<const CublasLtTable *> loadCublasLt(int driverVersion);
 
+/// Loads the CUDA runtime and returns its file; empty where there is none.
+std::string loadCudart(int driverVersion);
+
 /// Loads cuDNN and what it loads by name itself (the CUDA runtime, NVRTC, cuBLAS); returns the
 /// handle that symbols are looked up in.
 Result<void *> loadCudnn(int driverVersion);

@@ -1,11 +1,22 @@
 """Mixed precision trains like fp32: bf16 and fp16 loss curves beside the fp32 one, and what holds for any program of theirs.
 
-Curves. The same weights, data and steps in three precisions. What is compared is the loss smoothed over 20 steps, since single
-batches of a training run that has drifted apart by rounding see different noise. The bound on the largest distance over the run,
-relative to the fp32 loss, is 2% for bf16 and 1% for fp16: unit roundoff is 2^-8 = 0.4% and 2^-11 = 0.05%, a loss is
-a mean over hundreds of positions of logits that carry some ten such errors with independent signs (sqrt(10) 0.4% = 1.2%), and what
-remains is the drift of two trainings, the same for both. In the first step, whose weights are equal, the losses differ
-by no more than the written formula for the logits' dtype. A precision that skipped or lost updates fails: fp32 moves by more than 20%.
+Curves. The same weights, data and steps in three precisions. What is compared is the loss smoothed over 20 steps, since what two trainings
+make of a single batch differs by more. Its largest distance from fp32's over the run, relative to it, is at most the unit roundoff of
+the type: 2^-8 = 0.39% for bf16, 2^-11 = 0.049% for fp16. A loss is a smooth function of weights that are off by a roundoff each in random directions,
+so the distance is proportional to the roundoff and smaller than it, as long as the training does not amplify it: the schedule is
+one that one would train with, 20 steps of warm-up and a cosine down to 0. With --full it is the mean distance of three orders of the data:
+drift has another sign in each, a bias has not.
+
+Measured with the GPT example, 200 steps: the largest distance from fp32 in a single run and in a mean of three, of six orders on an H100 and three on a CPU:
+
+    fp32 --disable=raise   0.0001%  0.0001%      updates 5% shorter                 0.4 to 0.8%
+    tf32 (H100)            0.032%   0.015%       updates 20% shorter                1.6 to 2.7%
+    fp16                   0.032%   0.011%       fp16 at a fixed scale of 2^-4      0.6 to 1.0%, underflow
+    bf16                   0.120%   0.050%       fp16 at a fixed scale of 2^-6      1.6 to 3.9%
+
+Distances follow the roundoff of the type (tf32 has that of fp16, and no scale), and what does not train like fp32 is outside; the last one is a case
+here. Without warm-up and decay norms jump in the first steps, and then two trainings measure that: fp32 0.2%, tf32 1.7%, fp16 1.7%, bf16 1.1%.
+In the first step, whose weights are equal, the losses differ by no more than the written formula for the logits' dtype.
 
 Programs. Weights files hold fp32 masters, whose precision training uses. A step that overflows changes nothing. At the smallest
 loss scale the run ends with exit code 1, the op and the weights. `gradients` are unscaled f32.
@@ -20,13 +31,20 @@ import sys
 
 from suite import Suite, bound
 
-CURVE_BOUND = {"bf16": 0.02, "fp16": 0.01}
+ROUNDOFF = {"bf16": 2.0**-8, "fp16": 2.0**-11}
 DTYPE = {"bf16": "bf16", "fp16": "f16"}
 WINDOW = 20
+SCHEDULE = "--schedule=cosine,warmup=20"
 
 
 def smoothed(losses):
     return [sum(losses[i : i + WINDOW]) / WINDOW for i in range(len(losses) - WINDOW + 1)]
+
+
+def distance(curves, right):
+    """The largest mean distance of several curves from those of the same seeds, relative to them."""
+    relative = [[(a - b) / b for a, b in zip(*pair, strict=True)] for pair in zip(curves, right, strict=True)]
+    return max(abs(sum(each) / len(each)) for each in zip(*relative, strict=True))
 
 
 class Precision:
@@ -67,35 +85,48 @@ class Precision:
     def floats(self, name):
         return {key: struct.unpack(f"<{len(data) // 4}f", data) for key, (_, data) in self.tensors(name).items()}
 
-    def curves(self, name, model, data, steps, flags=(), train=()):
-        losses = {}
-        for precision in ("fp32", "bf16", "fp16"):
-            program = f"{name}-{precision}"
-            self.compile(model, program, f"--{precision}", *flags)
-            events = self.train(program, data, steps, *train)
-            losses[precision] = [event["loss"] for event in events if not event["skipped"]]
-            skipped = sum(event["skipped"] for event in events)
-            # The dynamic scale starts at 2^16 and finds its place in a few steps.
-            assert skipped <= (8 if precision == "fp16" else 0), f"{skipped} steps of {precision} were skipped"
-        right = losses["fp32"]
-        assert smoothed(right)[-1] < 0.8 * right[0], f"fp32 falls from {right[0]} to {smoothed(right)[-1]} only"
-        for precision, allowed in CURVE_BOUND.items():
-            first = abs(losses[precision][0] - right[0])
-            assert first <= bound(DTYPE[precision], 1, right[0]), f"first loss of {precision} differs by {first}"
-            # A skipped step leaves the batch unused: compare by number of updates.
-            pairs = list(zip(smoothed(losses[precision]), smoothed(right), strict=False))
-            worst = max(abs(value - other) / other for value, other in pairs)
-            print(f"{name} {precision}: smoothed loss within {worst:.2%} of fp32's over {len(pairs) + WINDOW - 1} steps", flush=True)
-            assert worst <= allowed, f"{precision} is {worst:.2%} away from fp32, {allowed:.0%} are allowed"
+    def curve(self, program, data, steps, seed, *flags):
+        """The first loss of a run and the smoothed ones."""
+        events = self.train(program, data, steps, SCHEDULE, "--seed", seed, *flags)
+        # A step that is skipped leaves its batch unused, and the losses behind it are of other batches than fp32's.
+        skipped = sum(event["skipped"] for event in events)
+        assert skipped == 0, f"{skipped} steps of {program} were skipped"
+        losses = [event["loss"] for event in events]
+        return losses[0], smoothed(losses)
+
+    def curves(self, name, model, data, steps, seeds, flags=(), train=()):
+        """Compiles NAME-PRECISION and compares their curves; returns fp32's of seed 0."""
+        right = {}
+        for precision in ("fp32", *ROUNDOFF):
+            self.compile(model, f"{name}-{precision}", f"--{precision}", *flags)
+            ours = {seed: self.curve(f"{name}-{precision}", data, steps, seed, *train) for seed in seeds}
+            if precision == "fp32":
+                right = ours
+                for first, curve in right.values():
+                    assert curve[-1] < 0.8 * first, f"fp32 falls from {first} to {curve[-1]} only"
+                continue
+            for seed in seeds:
+                first, expected = ours[seed][0], right[seed][0]
+                assert abs(first - expected) <= bound(DTYPE[precision], 1, expected), f"first loss of {precision} is {first}, of fp32 {expected}"
+            worst = distance([ours[seed][1] for seed in seeds], [right[seed][1] for seed in seeds])
+            print(f"{name} {precision}: smoothed loss within {worst:.4%} of fp32's over {steps} steps, {len(seeds)} orders", flush=True)
+            assert worst <= ROUNDOFF[precision], f"{precision} is {worst:.3%} away from fp32, {ROUNDOFF[precision]:.3%} are allowed"
+        return right[0][1]
 
     def shakespeare(self):
         steps = 200 if self.suite.full else 60
-        self.curves("shakespeare", self.examples / "shakespeare/model.onnx", self.examples / "shakespeare/train.bin", steps,
-                    ["--lr=3e-3", "--clip=1"])  # fmt: skip
+        data = self.examples / "shakespeare/train.bin"
+        right = self.curves("shakespeare", self.examples / "shakespeare/model.onnx", data, steps, range(3) if self.suite.full else [0],
+                            ["--lr=3e-3", "--clip=1"])  # fmt: skip
+        # Gradients below 2^-18 are lost, and the comparison sees it.
+        _, lost = self.curve("shakespeare-fp16", data, steps, 0, "--loss-scale", 2.0**-6)
+        off = distance([lost], [right])
+        print(f"shakespeare fp16 at a fixed scale of 2^-6: {off:.4%} away", flush=True)
+        assert off > 4 * ROUNDOFF["fp16"], f"fp16 without small gradients is only {off:.3%} away from fp32: the comparison is blind"
 
     def exported(self, model, data):
         """A tiny export over and over its ten batches: real text is what shakespeare has."""
-        self.curves(model, self.models / f"{model}.onnx", self.models / f"{data}.data.npz", 200 if self.suite.full else 60,
+        self.curves(model, self.models / f"{model}.onnx", self.models / f"{data}.data.npz", 200 if self.suite.full else 60, [0],
                     ["--lr=3e-3", "--loss=cross-entropy"], ["--no-shuffle"])  # fmt: skip
 
     def masters(self):

@@ -105,6 +105,15 @@ func.func @refused(%x: tensor<4x8xf32>) -> tensor<8x4xf32> {
   return %y : tensor<8x4xf32>
 }
 
+// A GELU behind a product says why it is no epilogue of it.
+// CHECK-LABEL: func.func @gelu
+// CHECK: refused = ["dsc.matmul: a generated kernel is cheaper, and the backward pass computes it in one, too"]
+func.func @gelu(%x: tensor<8x4xf32>, %w: tensor<4x16xf32>) -> tensor<8x16xf32> {
+  %p = dsc.matmul %x, %w : (tensor<8x4xf32>, tensor<4x16xf32>) -> tensor<8x16xf32>
+  %y = dsc.gelu %p {kind = #dsc.gelu_kind<tanh>} : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  return %y : tensor<8x16xf32>
+}
+
 // Reductions over rows of different lengths are two kernels.
 // CHECK-LABEL: func.func @two_splits
 // CHECK: dsc.kernel({{.+}}) attributes {domain = array<i64: 6, 4>, kind = #dsc.kernel_kind<row>
