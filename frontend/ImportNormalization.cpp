@@ -104,12 +104,12 @@ static Value perChannel(NodeImport &n, Value vector, int64_t rank) {
   return n.e.reshape(vector, shape);
 }
 
-/// Normalizes each of `groups` groups of channels: a layer norm of [N, groups, the rest], then
-/// scale and bias a channel.
+/// Normalizes each of `groups` groups of channels of [N, C, spatial..], where spatial dimensions
+/// may be none: a layer norm of [N, groups, the rest], then scale and bias a channel.
 static LogicalResult importGroups(NodeImport &n, int64_t groups) {
   Value x = n.input(0), gamma = n.input(1), beta = n.input(2);
-  if (!x || !gamma || !beta || Emitter::shapeOf(x).size() < 3 || !Emitter::isFloat(x)) {
-    return n.error() << "needs an image of floats, scale and bias";
+  if (!x || !gamma || !beta || Emitter::shapeOf(x).size() < 2 || !Emitter::isFloat(x)) {
+    return n.error() << "needs floats of [N, C, spatial..], scale and bias";
   }
   ArrayRef<int64_t> shape = Emitter::shapeOf(x);
   int64_t channels = shape[1];

@@ -62,10 +62,11 @@ struct Entry {
   bool poisoned = false; // comes from an unsupported node
 };
 
-/// Values by name in the main graph or in one function body.
+/// Values by name in the main graph, in one function body, or in one branch of an If.
 struct Scope {
   llvm::StringMap<Entry> entries;
   bool isMain = false;
+  const Scope *outer = nullptr; // whose values a branch reads as well
 };
 
 class FunctionImporter {
@@ -87,7 +88,9 @@ private:
   LogicalResult importNode(const Node &node, int64_t position, Scope &scope, int depth);
   void keep(StringRef name, const Entry &entry);
   LogicalResult expandNode(const Node &node, NodeImport &import, int depth);
-  Entry operand(const Node &node, int64_t position, unsigned slot, Scope &scope);
+  LogicalResult takeBranch(const Node &node, NodeImport &import, const Scope &scope, int depth);
+  Entry lookUp(const Node &node, StringRef name, int64_t position, unsigned slot,
+               const Scope &scope);
   Value initializer(const ParameterUse &use);
   void recordUnsupported(const Node &node, StringRef why);
   Location locate(const Node &node);
@@ -164,8 +167,8 @@ Value FunctionImporter::initializer(const ParameterUse &use) {
   return use.transposed ? emitter.transpose(value, {1, 0}) : value;
 }
 
-Entry FunctionImporter::operand(const Node &node, int64_t position, unsigned slot, Scope &scope) {
-  const std::string &name = node.inputs[slot];
+Entry FunctionImporter::lookUp(const Node &node, StringRef name, int64_t position, unsigned slot,
+                               const Scope &scope) {
   if (scope.isMain) {
     ParameterUse use = shared.parameters.use(name, position, slot);
     if (use.tensor) {
@@ -174,15 +177,18 @@ Entry FunctionImporter::operand(const Node &node, int64_t position, unsigned slo
         return {{}, false, true};
       }
       if (!value) {
-        recordUnsupported(node,
-                          "its operand '" + name + "' is of type " + nameOf(use.tensor->type));
+        recordUnsupported(node, "its operand '" + name.str() + "' is of type " +
+                                    nameOf(use.tensor->type));
         return {{}, false, true};
       }
       return {{value}, false, false};
     }
   }
   auto it = scope.entries.find(name);
-  return it == scope.entries.end() ? Entry() : it->second;
+  if (it != scope.entries.end()) {
+    return it->second;
+  }
+  return scope.outer ? lookUp(node, name, -1, slot, *scope.outer) : Entry();
 }
 
 LogicalResult FunctionImporter::importNode(const Node &node, int64_t position, Scope &scope,
@@ -201,7 +207,7 @@ LogicalResult FunctionImporter::importNode(const Node &node, int64_t position, S
     if (node.inputs[i].empty()) {
       continue;
     }
-    Entry entry = operand(node, position, i, scope);
+    Entry entry = lookUp(node, node.inputs[i], position, i, scope);
     inputs[i] = entry.values;
     sequences[i] = entry.isSequence;
     poisoned |= entry.poisoned;
@@ -215,15 +221,18 @@ LogicalResult FunctionImporter::importNode(const Node &node, int64_t position, S
   ImportFunction function = findImport(node.domain, node.op);
   LogicalResult status = success();
   NodeImport import(node, emitter, state, inputs, sequences);
+  bool isBranch = node.op == "If" && node.domain.empty();
   if (!poisoned) {
-    status = function ? function(import) : expandNode(node, import, depth);
+    status = isBranch   ? takeBranch(node, import, scope, depth)
+             : function ? function(import)
+                        : expandNode(node, import, depth);
     if (import.wantsBody) {
       status = expandNode(node, import, depth);
     }
     if (failed(status) && import.refused.empty()) {
       return failure();
     }
-  } else if (!function && !hasFunctionBody(node.op, node.domain)) {
+  } else if (!function && !isBranch && !hasFunctionBody(node.op, node.domain)) {
     import.refused = "no such operator is known here";
     status = failure();
   }
@@ -307,6 +316,47 @@ LogicalResult FunctionImporter::expandNode(const Node &node, NodeImport &import,
     } else if (it != scope.entries.end()) {
       return import.refuse("its function body holds an operator that is not supported");
     }
+  }
+  return success();
+}
+
+/// An If whose condition is known once shapes are: the nodes of the branch that it takes. Exporters
+/// write one where the rank of a tensor was not known to them.
+LogicalResult FunctionImporter::takeBranch(const Node &node, NodeImport &import, const Scope &scope,
+                                           int depth) {
+  FailureOr<SmallVector<int64_t>> condition = import.constantInts(0, "the condition");
+  if (failed(condition)) {
+    return failure();
+  }
+  bool isTaken = condition->size() == 1 && condition->front() != 0;
+  const onnx_model::NodeAttribute *branch = node.attribute(isTaken ? "then_branch" : "else_branch");
+  if (condition->size() != 1 || !branch || !branch->graph ||
+      branch->graph->outputs.size() != node.outputs.size()) {
+    return import.error() << "needs a condition of one element, and two branches with "
+                          << node.outputs.size() << " outputs";
+  }
+  Scope inner; // The reader bounds how deep branches nest.
+  inner.outer = &scope;
+  for (const Tensor &tensor : branch->graph->initializers) {
+    DenseElementsAttr elements = toElements(&shared.context, tensor);
+    if (!elements) {
+      return import.refuse("its branch holds a tensor of type " + Twine(nameOf(tensor.type)));
+    }
+    inner.entries[tensor.name].values = {emitter.constant(elements)};
+  }
+  size_t before = shared.unsupported.size();
+  for (const Node &innerNode : branch->graph->nodes) {
+    if (failed(importNode(innerNode, -1, inner, depth + 1))) {
+      return failure();
+    }
+  }
+  for (auto [i, output] : llvm::enumerate(branch->graph->outputs)) {
+    Entry entry = lookUp(node, output.name, -1, 0, inner);
+    if (entry.poisoned || shared.unsupported.size() != before) {
+      return import.refuse("its branch holds an operator that is not supported");
+    }
+    import.outputs[i] = entry.values;
+    import.outputSequences[i] = entry.isSequence;
   }
   return success();
 }
@@ -725,6 +775,7 @@ FailureOr<ImportResult> dsc::importGraph(MLIRContext &context, const Model &mode
     for (const std::string &name : node.inputs) {
       shared.read.insert(name);
     }
+    onnx_model::forEachInnerRead(node, [&](const std::string &name) { shared.read.insert(name); });
   }
   for (const ValueInfo &output : model.graph.outputs) {
     shared.read.insert(output.name);

@@ -93,3 +93,21 @@ bool Tensor::read(uint64_t from, llvm::MutableArrayRef<char> out) const {
   }
   return true;
 }
+
+void dsc::onnx_model::forEachInnerRead(const Node &node,
+                                       llvm::function_ref<void(const std::string &)> read) {
+  for (const auto &entry : node.attributes) {
+    if (!entry.second.graph) {
+      continue;
+    }
+    for (const Node &inner : entry.second.graph->nodes) {
+      for (const std::string &name : inner.inputs) {
+        read(name);
+      }
+      forEachInnerRead(inner, read);
+    }
+    for (const ValueInfo &output : entry.second.graph->outputs) {
+      read(output.name);
+    }
+  }
+}

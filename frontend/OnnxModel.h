@@ -6,6 +6,7 @@
 #define DSC_FRONTEND_ONNXMODEL_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -126,6 +127,10 @@ struct Graph {
   std::vector<Node> nodes;
   std::vector<Tensor> initializers;
 };
+
+/// Calls `read` with each name that a node in a subgraph of `node` reads: its own values and those
+/// of the graphs around it.
+void forEachInnerRead(const Node &node, llvm::function_ref<void(const std::string &name)> read);
 
 struct Model {
   std::string path;   // as the user wrote it

@@ -6,6 +6,7 @@
 
 #include "frontend/InitialValues.h"
 #include "frontend/NodeImport.h"
+#include "frontend/ParameterNames.h"
 #include "frontend/WeightTies.h"
 #include "ir/Diagnostic.h"
 
@@ -44,6 +45,9 @@ private:
   LogicalResult classifyByName(Candidate &candidate);
   bool isAttributeOperand(const Candidate &candidate) const;
   bool isStatistic(const Candidate &candidate) const;
+  bool isReadBy(const Candidate &candidate,
+                llvm::function_ref<bool(const Node &, unsigned)> reads) const;
+  bool isFoldedWeight(const Candidate &candidate) const;
   LogicalResult classifyFolded(Candidate &candidate, StringRef list);
   void restoreShape(Candidate &candidate);
   void splitMerged(Candidate &candidate);
@@ -61,7 +65,9 @@ private:
   std::vector<Candidate> candidates;
   llvm::StringMap<size_t> byValue;
   llvm::StringSet<> names;
-  int64_t splitCount = 0, restoredCount = 0, foldedNorms = 0;
+  llvm::StringSet<> computed;      // values of the graph that are no initializers
+  std::vector<std::string> unsure; // constants that may be weights: name and shape
+  int64_t splitCount = 0, restoredCount = 0, foldedNorms = 0, madeKernels = 0;
 };
 
 } // namespace dsc
@@ -77,151 +83,46 @@ static bool isFloatType(DataType type) {
 
 static bool matches(StringRef text, StringRef pattern) { return llvm::Regex(pattern).match(text); }
 
-/// Names that PyTorch's modules give to buffers.
-static bool isBufferName(StringRef name) {
-  for (StringRef ending : {"running_mean", "running_var", "inv_freq", "position_ids",
-                           "relative_position_index", "num_batches_tracked"}) {
-    if (name == ending || name.ends_with(("." + ending).str()) ||
-        name.ends_with(("_" + ending).str())) {
-      return true;
-    }
-  }
-  return false;
+/// A vector in the shape that broadcasts it along one dimension of a larger tensor: [C, 1, 1].
+static bool isReshapedVector(const Tensor &tensor) {
+  return tensor.dims.size() >= 3 &&
+         llvm::count_if(tensor.dims, [](int64_t dim) { return dim != 1; }) <= 1;
 }
 
-/// Names that PyTorch's exporter gives to intermediate values: "val_12", or the ATen operator's,
-/// numbered.
-static bool isIntermediateName(StringRef name) {
-  static const llvm::StringSet<> operators = {"abs",
-                                              "add",
-                                              "alias",
-                                              "all",
-                                              "any",
-                                              "arange",
-                                              "as_strided",
-                                              "bitwise_and",
-                                              "bitwise_not",
-                                              "bitwise_or",
-                                              "bmm",
-                                              "cat",
-                                              "ceil",
-                                              "clamp",
-                                              "clone",
-                                              "copy",
-                                              "cos",
-                                              "cumsum",
-                                              "detach",
-                                              "diff",
-                                              "div",
-                                              "embedding",
-                                              "empty",
-                                              "eq",
-                                              "exp",
-                                              "expand",
-                                              "eye",
-                                              "fill",
-                                              "flip",
-                                              "floor",
-                                              "full",
-                                              "gather",
-                                              "ge",
-                                              "getitem",
-                                              "gt",
-                                              "index",
-                                              "le",
-                                              "lift_fresh",
-                                              "lift_fresh_copy",
-                                              "linspace",
-                                              "log",
-                                              "logical_and",
-                                              "logical_not",
-                                              "logical_or",
-                                              "lt",
-                                              "masked_fill",
-                                              "matmul",
-                                              "max",
-                                              "mean",
-                                              "min",
-                                              "mm",
-                                              "mul",
-                                              "ne",
-                                              "neg",
-                                              "new_ones",
-                                              "new_zeros",
-                                              "ones",
-                                              "ones_like",
-                                              "permute",
-                                              "pow",
-                                              "reciprocal",
-                                              "remainder",
-                                              "repeat",
-                                              "reshape",
-                                              "roll",
-                                              "round",
-                                              "rsqrt",
-                                              "rsub",
-                                              "scalar_tensor",
-                                              "select",
-                                              "sin",
-                                              "slice",
-                                              "sqrt",
-                                              "squeeze",
-                                              "stack",
-                                              "sub",
-                                              "sum",
-                                              "t",
-                                              "to",
-                                              "transpose",
-                                              "tril",
-                                              "triu",
-                                              "unflatten",
-                                              "unsqueeze",
-                                              "view",
-                                              "where",
-                                              "zeros",
-                                              "zeros_like",
-                                              "_to_copy",
-                                              "convert_element_type",
-                                              "convert_element_type_default",
-                                              "scalar_tensor_default",
-                                              "val",
-                                              "tmp"};
-  StringRef stem = name.rtrim("0123456789");
-  stem = stem.size() == name.size() ? name : stem.rtrim('_');
-  return operators.contains(name) || operators.contains(stem);
+/// Whether the values look like a weight's: hardly a number twice, no sines and cosines.
+static bool looksLearned(const Tensor &tensor) {
+  ValueFacts facts = factsOf(tensor);
+  return !facts.isMask && !facts.isSinusoid && facts.distinct * 2 > facts.elements;
 }
 
-static bool looksLikeParameter(StringRef name) {
-  return (name.contains('.') || !isIntermediateName(name)) && !isBufferName(name) &&
-         !name.contains('/');
+/// Whether nodes read the candidate, and all so.
+bool ParameterRule::isReadBy(const Candidate &candidate,
+                             llvm::function_ref<bool(const Node &, unsigned)> reads) const {
+  return !candidate.uses.empty() &&
+         llvm::all_of(candidate.uses, [&](std::pair<int64_t, unsigned> use) {
+           return reads(model.graph.nodes[use.first], use.second);
+         });
 }
 
-/// Entries of a Python list of strings, as the exporter prints it.
-static SmallVector<std::string> pythonStrings(StringRef text) {
-  SmallVector<std::string> entries;
-  while (true) {
-    size_t open = text.find_first_of("'\"");
-    if (open == StringRef::npos) {
-      return entries;
-    }
-    char quote = text[open];
-    size_t close = text.find(quote, open + 1);
-    if (close == StringRef::npos) {
-      return entries;
-    }
-    entries.push_back(text.slice(open + 1, close).str());
-    text = text.drop_front(close + 1);
-  }
+/// What an optimizer made of a weight by moving its numbers, without a note about it: the matrix of
+/// a product or the kernel of a convolution, the slopes of a PRelu, a norm's vector for images.
+bool ParameterRule::isFoldedWeight(const Candidate &candidate) const {
+  bool isSlope = isReadBy(
+      candidate, [](const Node &node, unsigned slot) { return node.op == "PRelu" && slot == 1; });
+  bool isMatrix = isReadBy(candidate, [&](const Node &node, unsigned slot) {
+    return slot == 1 && ((node.op == "MatMul" && candidate.tensor->dims.size() == 2) ||
+                         node.op == "Gemm" || node.op == "Conv" || node.op == "ConvTranspose");
+  });
+  bool isChannelVector = isReadBy(candidate, [&](const Node &node, unsigned slot) {
+    return isReshapedVector(*candidate.tensor) && candidate.tensor->dims.back() == 1 &&
+           (node.op == "Mul" || node.op == "Add" || (node.op == "CastLike" && slot == 0));
+  });
+  return isSlope || isChannelVector || (isMatrix && looksLearned(*candidate.tensor));
 }
 
 /// Operands that are settings rather than weights, though they may be floats.
 bool ParameterRule::isAttributeOperand(const Candidate &candidate) const {
-  if (candidate.uses.empty()) {
-    return false;
-  }
-  return llvm::all_of(candidate.uses, [&](std::pair<int64_t, unsigned> use) {
-    const Node &node = model.graph.nodes[use.first];
-    unsigned slot = use.second;
+  return isReadBy(candidate, [](const Node &node, unsigned slot) {
     if (node.op == "Resize" || node.op == "Upsample" || node.op == "Clip" || node.op == "Dropout") {
       return slot >= 1;
     }
@@ -287,7 +188,13 @@ void ParameterRule::collect() {
     auto it = byValue.find(node.inputs[0]);
     return it != byValue.end() && isFloatType(candidates[it->second].tensor->type);
   };
+  for (const ValueInfo &input : model.graph.inputs) {
+    computed.insert(input.name);
+  }
   for (auto [position, node] : llvm::enumerate(model.graph.nodes)) {
+    for (const std::string &output : node.outputs) {
+      computed.insert(output);
+    }
     // TorchScript's exporter keeps one of several equal tensors; Identity gives the others back
     // their names.
     if (isIdentityOfWeight(node)) {
@@ -325,17 +232,27 @@ void ParameterRule::collect() {
         candidates[it->second].uses.emplace_back(position, slot);
       }
     }
+    // Reads in branches count as one of the If, in no slot that says anything.
+    forEachInnerRead(node, [&, position = position](const std::string &name) {
+      auto it = byValue.find(name);
+      if (it != byValue.end()) {
+        candidates[it->second].uses.emplace_back(position, ~0U);
+      }
+    });
   }
 }
 
 LogicalResult ParameterRule::classifyFolded(Candidate &candidate, StringRef list) {
   SmallVector<std::string> sources;
+  bool isComputed = false;
   for (const std::string &source : pythonStrings(list)) {
     // A lone number without a module's path is a setting of an operator ("beta", "threshold").
     bool setting = candidate.tensor->elements() == 1 && !StringRef(source).contains('.');
-    if (looksLikeParameter(source) && !setting) {
+    // Of a value that the graph computes only the shape can have been folded.
+    if (looksLikeParameter(source) && !setting && !computed.contains(source)) {
       sources.push_back(source);
     }
+    isComputed |= isArithmeticName(source);
   }
   ValueFacts facts = factsOf(*candidate.tensor);
   if (sources.empty() || facts.isMask) {
@@ -358,15 +275,27 @@ LogicalResult ParameterRule::classifyFolded(Candidate &candidate, StringRef list
     restoreShape(candidate);
   }
   candidate.reason = "rule 2: folded by the exporter from " + sources[0];
+  bool isJoined = isReadBy(candidate, [](const Node &node, unsigned) {
+    return node.op == "LSTM" || node.op == "GRU" || node.op == "RNN";
+  });
+  if ((sources.size() > 1 && !isJoined) || isComputed) {
+    SmallVector<std::string> named; // values on the way have no module's path
+    llvm::copy_if(sources, std::back_inserter(named),
+                  [](const std::string &source) { return source.find('.') != std::string::npos; });
+    result->notices.push_back("the exporter computed '" + candidate.value + "' from '" +
+                              llvm::join(named.empty() ? sources : named, "', '") +
+                              "': it is trained in place of what it was computed from (export with "
+                              "optimize=False keeps that)");
+  }
   return success();
 }
 
 LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
   StringRef name = candidate.value;
-  size_t rank = candidate.tensor->dims.size();
-  bool channelVector =
-      rank == 3 && candidate.tensor->dims[1] == 1 && candidate.tensor->dims[2] == 1;
-  if (matches(name, "^onnx::Add_[0-9]+$") && rank == 4 && candidate.tensor->dims[0] == 1) {
+  const Tensor &tensor = *candidate.tensor;
+  size_t rank = tensor.dims.size();
+  bool isVector = isReshapedVector(tensor);
+  if (matches(name, "^onnx::Add_[0-9]+$") && rank == 4 && tensor.dims[0] == 1 && !isVector) {
     return dsc::emitError(loc, ErrorId::ImportCopies)
            << "initializer \"" << name
            << "\" of rank 4 holds copies of a table of position biases, made "
@@ -374,10 +303,13 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
               "do_constant_folding=False "
            << "(or dynamo=True, optimize=False)";
   }
-  if (matches(name, "^onnx::(MatMul|Gemm|Conv|ConvTranspose|LSTM|GRU|RNN)_[0-9]+$") ||
-      (matches(name, "^onnx::(Mul|Add)_[0-9]+$") && channelVector)) {
+  bool isRenamed =
+      matches(name, "^onnx::(MatMul|Gemm|Conv|ConvTranspose|PRelu|LSTM|GRU|RNN)_[0-9]+$") ||
+      (matches(name, "^onnx::(Mul|Add)_[0-9]+$") && isVector);
+  if (isRenamed || (matches(name, "^val_[0-9]+$") && isFoldedWeight(candidate))) {
     candidate.role = GlobalRole::trained;
-    candidate.reason = "rule 3: a weight that the exporter renamed";
+    candidate.reason = isRenamed ? "rule 3: a weight that the exporter renamed"
+                                 : "rule 3: read as a weight, with numbers like a weight's";
     for (auto [position, slot] : candidate.uses) {
       const Node &node = model.graph.nodes[position];
       std::string scope = scopeOf(node);
@@ -385,19 +317,20 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
         candidate.name = scope + (slot == 2 ? ".bias" : ".weight");
       }
     }
+    // A convolution's kernel is renamed only where something was computed from it.
+    madeKernels += isReadBy(candidate, [](const Node &node, unsigned slot) {
+      return slot == 1 && (node.op == "Conv" || node.op == "ConvTranspose");
+    });
     restoreShape(candidate);
     return success();
   }
   // TorchScript's exporter folds the rows of a position table that a fixed sequence reads.
-  bool table = rank == 2 || (rank == 3 && candidate.tensor->dims[0] == 1);
-  if (matches(name, "^onnx::Add_[0-9]+$") && table &&
-      candidate.tensor->elements() > candidate.tensor->dims[rank - 1]) {
-    ValueFacts facts = factsOf(*candidate.tensor);
-    if (!facts.isMask && !facts.isSinusoid && facts.distinct * 2 > facts.elements) {
-      candidate.role = GlobalRole::trained;
-      candidate.reason = "rule 3: a position table that the exporter cut and renamed";
-      return success();
-    }
+  bool table = rank == 2 || (rank == 3 && tensor.dims[0] == 1);
+  if (matches(name, "^onnx::Add_[0-9]+$") && table && tensor.elements() > tensor.dims[rank - 1] &&
+      looksLearned(tensor)) {
+    candidate.role = GlobalRole::trained;
+    candidate.reason = "rule 3: a position table that the exporter cut and renamed";
+    return success();
   }
   if (matches(name,
               "^(val_[0-9]+|.*_cast(_[0-9]+)?|zeros|ones|unsqueeze_[0-9]+|expand(_[0-9]+)?)$") ||
@@ -407,9 +340,12 @@ LogicalResult ParameterRule::classifyByName(Candidate &candidate) {
   }
   if (name.starts_with("onnx::")) {
     candidate.reason = "rule 3: an operand of arithmetic that the exporter folded";
+    if (tensor.elements() > 1 && looksLearned(tensor)) {
+      unsure.push_back("'" + name.str() + "'");
+    }
     return success();
   }
-  if (isMask(*candidate.tensor)) {
+  if (isMask(tensor)) {
     candidate.reason = "rule 3: a mask: it holds two values";
     return success();
   }
@@ -488,8 +424,8 @@ void ParameterRule::restoreShape(Candidate &candidate) {
   while (kept.size() > 1 && kept.front() == 1) {
     kept = kept.drop_front();
   }
-  if (dims.size() == 3 && dims[1] == 1 && dims[2] == 1) {
-    kept = llvm::ArrayRef<int64_t>(dims).take_front(1);
+  while (isReshapedVector(*candidate.tensor) && kept.size() > 1) {
+    kept = kept.drop_back();
   }
   candidate.dims.assign(kept.begin(), kept.end());
 }
@@ -762,9 +698,23 @@ FailureOr<std::unique_ptr<ParameterTable>> ParameterRule::run() {
   }
   if (foldedNorms > 0) {
     result->notices.push_back(
-        "the exporter folded " + std::to_string(foldedNorms) +
-        " batch norms into the layers before them: training goes on without them (export with "
+        "the exporter folded " + std::to_string(foldedNorms) + " batch norm" +
+        (foldedNorms == 1 ? "" : "s") +
+        " into the layers before them: training goes on without them (export with "
         "optimize=False keeps them)");
+  }
+  if (madeKernels > 0) {
+    result->notices.push_back(
+        "the exporter folded batch norms, or what else kernels were computed with, into " +
+        std::to_string(madeKernels) + " convolution" + (madeKernels == 1 ? "" : "s") +
+        ": they are trained as they are now (export with training=TrainingMode.TRAINING and "
+        "do_constant_folding=False, or with dynamo=True and optimize=False)");
+  }
+  if (!unsure.empty()) {
+    result->notices.push_back("the exporter folded " + llvm::join(unsure, ", ") +
+                              ", which are constants here: if they hold parameters, export with "
+                              "do_constant_folding=False "
+                              "(or dynamo=True, optimize=False), or give their names to --train");
   }
   if (restoredCount > 0) {
     result->notices.push_back(std::to_string(restoredCount) +

@@ -42,12 +42,16 @@ MODELS = {
     "packed_projection": (nets.PackedProjection, 3, (6, 12)),
     "gpt2_left_padding": (functools.partial(nets.Gpt2, "eager", nets.SEQ), 2, "padded tokens"),
     "mlp_two_norms": (nets.mlp_two_norms, 6, (13,)),
+    "cnn_lrn": (nets.cnn_lrn, 3, (3, 9, 8)),
+    "shaped_constants": (nets.ShapedConstants, 4, (12,)),
 }
 
 # What stands here cannot be seen from the PyTorch module: what the exporter did to the parameters.
 COPIES = {"expect": "error", "why": "the file holds copies of a parameter's elements, which would be trained apart"}
 FOLDED = {"folded": True}
 CUT = {"file_shapes": {"m.transformer.wpe.weight": [nets.SEQ, 32]}}  # positions that the sequence does not reach are gone
+# ONNX Runtime folds the transposes of weights into tensors with the exporter's numbers.
+ORT_NAMES = {"up.weight": ["val_5"], "left.weight": ["val_6"], "down.weight": ["val_8"], "tokens.weight": ["val_10"], "gate.weight": ["val_2"]}
 CASES = [  # (model, exporter, opset, options)
     ("mlp", "D", 20, {"fresh": True}), ("mlp", "R", 20, {}), ("mlp", "T", 20, {}), ("mlp", "Tt", 20, {}),
     ("mlp", "R", 20, {"dynamic": True}), ("mlp", "T", 13, {"unnamed": True}), ("mlp", "Tt", 9, {"fresh": True}), ("mlp", "D", 18, {}),
@@ -83,6 +87,8 @@ CASES = [  # (model, exporter, opset, options)
     ("packed_projection", "D", 20, {}), ("packed_projection", "R", 20, {}), ("packed_projection", "Tt", 17, {}),
     ("gpt2_left_padding", "T", 20, {}), ("gpt2_left_padding", "R", 20, {}),
     ("mlp_two_norms", "R", 20, {}), ("mlp_two_norms", "T", 17, {}),
+    ("mlp_mixer", "R", 20, {"ort": True, "file_names": ORT_NAMES}), ("cnn_lrn", "R", 20, {}), ("cnn_lrn", "T", 17, {}), ("cnn_lrn", "Tt", 13, {}),
+    ("shaped_constants", "D", 20, {}), ("shaped_constants", "R", 23, {}), ("shaped_constants", "D", 23, {}),
 ]
 
 
@@ -114,7 +120,7 @@ def make_data(model):
     rng, n = np.random.default_rng(seed_of(model)), STEPS * batch
     if isinstance(kind, tuple):
         x = rng.standard_normal((n, *kind)).astype(np.float32)
-        classes = 7 if len(kind) == 3 or model in ("relative_bias", "packed_projection") else 11
+        classes = 7 if len(kind) == 3 or model in ("relative_bias", "packed_projection", "shaped_constants") else 11
         return {"x": x, "labels": rng.integers(0, classes, n)}
     tokens = np.zeros((n, nets.SEQ + 1), np.int64)
     tokens[:, 0] = rng.integers(0, nets.VOCAB, n)
@@ -238,6 +244,11 @@ def export(path, model, exporter, opset, options):
             module.train()
             arguments |= dict(training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
     torch.onnx.export(copy.deepcopy(module), args, path, **arguments)
+    if options.get("ort"):
+        session = onnxruntime.SessionOptions()
+        session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        session.optimized_model_filepath = path
+        onnxruntime.InferenceSession(open(path, "rb").read(), session, providers=["CPUExecutionProvider"])
     return without_bulk(path), module, args
 
 
@@ -276,7 +287,7 @@ def main(only):
         data = make_data(model)
         np.savez(f"{model}.data.npz", **data)
     for model, exporter, opset, options in CASES:
-        flags = [flag for flag in ("fresh", "dynamic", "unnamed", "external") if options.get(flag)]
+        flags = [flag for flag in ("fresh", "dynamic", "unnamed", "external", "ort") if options.get(flag)]
         path = "-".join([model, f"{exporter}{opset}", *flags]) + ".onnx"
         if only and not path.startswith(tuple(only)):
             continue
@@ -310,6 +321,7 @@ def main(only):
         references["models"][path] = entry
         inventory[path] = [p for p in kept if p["name"] not in entry.get("lost", ())]
         for p in inventory[path]:
+            p["aliases"] += options.get("file_names", {}).get(p["name"], [])
             if p["name"] in options.get("file_shapes", ()):
                 p["file_shape"] = options["file_shapes"][p["name"]]
         print(f"{path:40} {os.path.getsize(path):7} bytes, {len(proto.graph.node):4} nodes, opset {written}, {by} off by {error:.1e}", flush=True)

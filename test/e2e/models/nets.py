@@ -79,6 +79,26 @@ def cnn():
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 7))
 
 
+def cnn_lrn():
+    """Slopes that the TorchScript exporter reshapes, and a norm that it writes with an If on a tensor's rank."""
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.PReLU(8), nn.LocalResponseNorm(5, 1e-2), nn.Conv2d(8, 6, 3, groups=2), nn.PReLU(),
+                         nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(6, 7))
+
+
+class ShapedConstants(nn.Module):
+    """Zeros and fills in the shape of an activation, and norms without parameters: an optimising exporter notes that it folded
+    them from the activation. A group norm over channels that have no further dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.head = nn.Linear(12, 12), nn.GroupNorm(3, 12), nn.Linear(12, 7)
+
+    def forward(self, x):
+        h = self.norm(self.first(x))
+        h = torch.where(h > 0.1, h.sin(), torch.zeros_like(h)) + torch.full_like(h, 0.3) + torch.ones_like(h) * 0.5
+        return self.head(F.layer_norm(h, (12,)) + F.group_norm(h, 2))
+
+
 class GroupedCnn(nn.Module):
     """Depthwise, grouped, dilated, same-padded and one-sided convolutions; three kinds of pooling; a squeeze-and-excite gate."""
 
