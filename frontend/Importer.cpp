@@ -6,6 +6,7 @@
 #include "frontend/FunctionExpander.h"
 #include "frontend/InitialValues.h"
 #include "frontend/OpTable.h"
+#include "frontend/ParameterNames.h"
 #include "ir/Diagnostic.h"
 #include "ir/Phase.h"
 
@@ -726,7 +727,7 @@ void ModuleBuilder::moveConstants(ModuleOp module) {
       auto origin = known.find(elements);
       std::string name =
           origin != known.end() ? origin->second.str() : "constant." + std::to_string(number++);
-      while (!taken.insert(name).second) {
+      while (isFunctionName(name) || !taken.insert(name).second) {
         name = "constant." + std::to_string(number++);
       }
       OpBuilder at(&shared.context);

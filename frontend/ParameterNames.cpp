@@ -74,6 +74,19 @@ bool dsc::isArithmeticName(StringRef name) {
   return operators.contains(withoutNumber(name));
 }
 
+bool dsc::isFunctionName(StringRef name) {
+  // Entries and their sources; functions of libm, for f32 with an f behind; what lowering calls.
+  static const StringSet<> names = {"forward", "inference",    "micro",  "last",  "eval", "gather",
+                                    "kernels", "wide_kernels", "acos",   "acosh", "asin", "asinh",
+                                    "atan",    "atanh",        "cos",    "cosh",  "erf",  "exp",
+                                    "expm1",   "log",          "log1p",  "pow",   "sin",  "sinh",
+                                    "sqrt",    "tan",          "tanh",   "free",  "main", "malloc",
+                                    "memcpy",  "memset",       "memmove"};
+  StringRef single = name.ends_with("f") ? name.drop_back() : name;
+  bool isKernel = name.starts_with("kernel_") && withoutNumber(name) == "kernel";
+  return names.contains(name) || names.contains(single) || isKernel || name.starts_with("dsc_");
+}
+
 SmallVector<std::string> dsc::pythonStrings(StringRef text) {
   SmallVector<std::string> entries;
   while (true) {

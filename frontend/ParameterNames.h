@@ -21,6 +21,10 @@ bool looksLikeParameter(llvm::StringRef name);
 /// "permute").
 bool isArithmeticName(llvm::StringRef name);
 
+/// Whether later phases give this name to a function of the module: no parameter or constant can
+/// have it.
+bool isFunctionName(llvm::StringRef name);
+
 /// Entries of a Python list of strings, as PyTorch's exporter prints it.
 llvm::SmallVector<std::string> pythonStrings(llvm::StringRef text);
 

@@ -159,9 +159,7 @@ std::string ParameterRule::scopeOf(const Node &node) const {
 }
 
 std::string ParameterRule::uniqueName(std::string name) {
-  static const llvm::StringSet<> reserved = {"forward", "inference", "micro",
-                                             "last",    "eval",      "gather"};
-  if (name.empty() || reserved.contains(name)) {
+  if (name.empty() || isFunctionName(name)) {
     name += ".parameter";
   }
   std::string unique = name;
