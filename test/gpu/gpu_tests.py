@@ -95,17 +95,18 @@ def steps_of(log):
 
 
 def gpu():
-    """The GPU's name and the driver's version, or why there is none."""
+    """How many GPUs there are of which name and the driver's version, or why there is none."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as problem:
         return None, f"no CUDA driver: {problem}"
-    version, device, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(128)
+    version, device, name, count = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(128), ctypes.c_int()
     if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), 0):
         return None, "the CUDA driver finds no GPU"
     driver.cuDriverGetVersion(ctypes.byref(version))
     driver.cuDeviceGetName(name, 128, device)
-    return f"{name.value.decode()}, driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}", ""
+    driver.cuDeviceGetCount(ctypes.byref(count))
+    return f"{f'{count.value} ' if count.value > 1 else ''}{name.value.decode()}, driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}", ""
 
 
 class Pack:
