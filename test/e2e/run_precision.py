@@ -25,6 +25,7 @@ loss scale the run ends with exit code 1, the op and the weights. `gradients` ar
 import json
 import math
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -147,10 +148,7 @@ class Precision:
 
     def empty(self, name):
         folder = self.folder / name
-        for file in folder.glob("*") if folder.exists() else []:
-            file.unlink()
-        if folder.exists():
-            folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
         return folder
 
     def skipped_step(self):
