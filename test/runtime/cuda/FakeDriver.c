@@ -109,9 +109,23 @@ NOTHING(cuModuleLoadDataEx)
 NOTHING(cuModuleUnload)
 NOTHING(cuFuncSetAttribute)
 
-/* Kernels for the start (runtime/abi.h) in C. A function is its name. */
+/* Kernels for the start (runtime/abi.h) in C. A function is its name, kept as long as the driver.
+ */
+static struct Function {
+  struct Function *next;
+  char name[256];
+} *functions;
+
 int cuModuleGetFunction(const char **function, void *module, const char *name) {
-  *function = strdup(name);
+  struct Function *made = calloc(1, sizeof *made);
+  if (!made || strlen(name) >= sizeof made->name) {
+    free(made);
+    return 1;
+  }
+  strcpy(made->name, name);
+  made->next = functions;
+  functions = made;
+  *function = made->name;
   return 0;
 }
 
