@@ -239,8 +239,8 @@ private:
       }
       fixed[storageOf(store.getValue()).root] = global.getSlotAttr();
     }
-    live =
-        std::make_unique<EntryLiveness>(entry); // copies have positions of their own from here on
+    // Copies have positions of their own from here on.
+    live = std::make_unique<EntryLiveness>(entry);
   }
 
   /// Reads of a global before `store` whose value is used after it get a copy: the bytes will have
