@@ -16,7 +16,7 @@ config.test_exec_root = os.path.join(config.dsc_build, "test")
 
 tools = [os.path.join(config.dsc_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join([*tools, config.environment["PATH"]])
-for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "OMP_NUM_THREADS"):
+for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "OMP_NUM_THREADS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 
