@@ -2,13 +2,14 @@
 
 #include "codegen/ExecutableWriter.h"
 
+#include "ir/ContentHash.h"
+
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -82,11 +83,11 @@ public:
   }
   void startHash() { hashing = true; }
   uint64_t at() const { return position; }
-  std::array<uint8_t, 32> digest() { return hash.final(); }
+  std::array<uint8_t, 32> digest() { return hash.digest(); }
 
 private:
   llvm::raw_fd_ostream &file;
-  llvm::SHA256 hash;
+  dsc::ContentHash hash;
   uint64_t position = 0;
   bool hashing = false;
 };

@@ -4,12 +4,11 @@
 #include "frontend/WeightsWriter.h"
 
 #include "frontend/AsideFile.h"
+#include "ir/ContentHash.h"
 #include "ir/Diagnostic.h"
 
 #include "mlir/IR/BuiltinOps.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/SHA256.h"
 
 #include <cerrno>
 #include <cstring>
@@ -62,24 +61,19 @@ public:
 
   bool isOpen() const { return file.isOpen(); }
   bool write(ArrayRef<char> data) {
-    hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(data.data()), data.size()));
+    hash.update({data.data(), data.size()});
     return file.write(data);
   }
   bool finish() { return file.finish(); }
   uint64_t bytes() const { return file.position(); }
 
-  llvm::SHA256 hash;
+  dsc::ContentHash hash;
 
 private:
   AsideFile file;
 };
 
 } // namespace
-
-static std::string hex(llvm::SHA256 &hash) {
-  auto digest = hash.final();
-  return llvm::toHex(digest, /*LowerCase=*/true);
-}
 
 /// The JSON header of safetensors with its length in front, padded to 8 bytes.
 static std::string makeHeader(ArrayRef<const Parameter *> parameters) {
@@ -152,7 +146,7 @@ FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Locati
   }
   std::vector<char> buffer(size_t(4) << 20), whole;
   for (const Parameter *parameter : parameters) {
-    llvm::SHA256 hash;
+    dsc::ContentHash hash;
     const Tensor &tensor = *parameter->tensor;
     whole.clear();
     if (parameter->transposed && !readTransposed(tensor, whole)) {
@@ -167,18 +161,18 @@ FailureOr<WrittenWeights> dsc::writeWeights(const WeightsWriter &weights, Locati
         return dsc::emitError(loc, ErrorId::ModelWeights)
                << "weights of '" << parameter->name << "' cannot be read: their file has changed";
       }
-      hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(piece.data()), piece.size()));
+      hash.update({piece.data(), piece.size()});
       if (!file.write(piece)) {
         return fail("written");
       }
       from += piece.size();
     }
-    weights.hashes[parameter->name] = hex(hash).substr(0, 16);
+    weights.hashes[parameter->name] = hash.hex(8);
   }
   if (!file.finish()) {
     return fail("completed");
   }
-  return WrittenWeights{hex(file.hash), file.bytes()};
+  return WrittenWeights{file.hash.hex(), file.bytes()};
 }
 
 void dsc::setWeightsSource(ModuleOp module, const WeightsWriter &weights, StringRef file) {

@@ -20,6 +20,7 @@ FOREIGN = {
     "onnx/": {"frontend"},
     "google/protobuf/": {"frontend"},
     "lld/": {"codegen"},
+    "openssl/": {"ir"},
     "mlir/": {"frontend", "ir", "passes", "codegen", "tools"},
     "mlir-c/": set(),
     "llvm/": {"frontend", "ir", "passes", "codegen", "tools"},

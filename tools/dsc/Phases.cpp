@@ -3,19 +3,18 @@
 #include "tools/dsc/Phases.h"
 
 #include "codegen/Pipeline.h"
+#include "ir/ContentHash.h"
 #include "tools/dsc/ArenaLimit.h"
 
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -57,9 +56,9 @@ static std::string rawBytes(DenseElementsAttr value) {
 }
 
 static std::string shortHash(StringRef bytes) {
-  std::array<uint8_t, 32> digest = llvm::SHA256::hash(
-      ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
-  return llvm::toHex(ArrayRef<uint8_t>(digest).take_front(8), /*LowerCase=*/true);
+  dsc::ContentHash hash;
+  hash.update(bytes);
+  return hash.hex(8);
 }
 
 LogicalResult PhaseDumper::writeConstants(ModuleOp module) const {
