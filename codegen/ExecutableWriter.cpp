@@ -120,7 +120,7 @@ static FailureOr<std::string> constantsOf(ModuleOp module) {
         std::memcpy(at, value.getRawData().data(), element);
       }
     } else {
-      std::memcpy(at, value.getRawData().data(), value.getRawData().size());
+      llvm::copy(value.getRawData(), at); // may be none at all
     }
   }
   return bytes;
