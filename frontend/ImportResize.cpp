@@ -156,6 +156,17 @@ static Value resizeAxis(NodeImport &n, Value x, int64_t dim, const Axis &axis, c
   return y;
 }
 
+/// Sets how long `dim` becomes; what is made for each place of it has to fit.
+static LogicalResult setLength(NodeImport &n, Axis &axis, int64_t dim, double length) {
+  constexpr auto most = static_cast<double>(1 << 24);
+  if (!(axis.scale > 0) || !(length >= 0 && length < most) || axis.from < 1) {
+    return n.error() << "dimension " << dim << " of " << axis.from << " elements would become "
+                     << length;
+  }
+  axis.to = static_cast<int64_t>(length);
+  return success();
+}
+
 LogicalResult dsc::importResize(NodeImport &n) {
   Value x = n.input(0);
   if (!x) {
@@ -202,12 +213,9 @@ LogicalResult dsc::importResize(NodeImport &n) {
     axis.from = Emitter::shapeOf(x)[dim];
     axis.scale = bySizes ? (*given)[i] / static_cast<double>(axis.from) : (*given)[i];
     double length = bySizes ? (*given)[i] : std::floor(axis.scale * static_cast<double>(axis.from));
-    if (!(axis.scale > 0) || !(length >= 0 && length < static_cast<double>(1 << 24)) ||
-        axis.from < 1) {
-      return n.error() << "dimension " << dim << " of " << axis.from << " elements would become "
-                       << length;
+    if (failed(setLength(n, axis, dim, length))) {
+      return failure();
     }
-    axis.to = static_cast<int64_t>(length);
     if (!roi->empty()) {
       axis.roiStart = (*roi)[i];
       axis.roiEnd = (*roi)[i + axes.size()];
@@ -220,7 +228,10 @@ LogicalResult dsc::importResize(NodeImport &n) {
   for (auto [axis, dim] : llvm::zip_equal(settings, axes)) {
     if (bySizes && policy != "stretch") {
       axis.scale = common;
-      axis.to = static_cast<int64_t>(common * static_cast<double>(axis.from) + 0.5);
+      double length = std::floor(common * static_cast<double>(axis.from) + 0.5);
+      if (failed(setLength(n, axis, dim, length))) {
+        return failure();
+      }
     }
     if (axis.scale == 1 && axis.to == axis.from && axis.roiStart == 0 && axis.roiEnd == 1) {
       continue;
