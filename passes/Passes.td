@@ -638,7 +638,8 @@ def ScheduleCollectives : Pass<"dsc-schedule-collectives", "::mlir::ModuleOp"> {
     Assumes: entries after fusion. Guarantees: each collective has its `id`, counted over all entries; it stands right
     behind what makes its operand, and dsc.wait before the first op that reads its result. What depends on results
     stands, in its old order, behind what does not: at stages 2 and 3, where a bucket's bytes are wanted back, only
-    until `window` further reductions have started. A gather into a global is waited for where the next entry first
+    until `window` further reductions have started. There, a gather of what is sharded starts where the one `window`
+    before it is first read. A gather into a global is waited for where the next entry first
     reads the global. An operand that others read too, or that is no value of its own, is copied.
 
     Before:
@@ -656,7 +657,7 @@ def ScheduleCollectives : Pass<"dsc-schedule-collectives", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"window", "window", "int64_t", "2",
-                        "stages 2 and 3: reductions that may start before one's result is used">];
+                        "stages 2 and 3: reductions, and gathers of parameters, that may start before one's result is used">];
 }
 
 def PlanMemory : Pass<"dsc-plan-memory", "::mlir::ModuleOp"> {

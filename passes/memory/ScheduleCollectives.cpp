@@ -243,8 +243,9 @@ Operation *EntryScheduler::firstReader(Value value, Operation *starts,
   return first;
 }
 
-/// A gather of a sharded global starts where the one before it is first read: it runs under what
-/// the other one is for, and takes no memory earlier.
+/// A gather of a sharded global starts where the one `window` before it is first read: it runs
+/// under what those between are for, and takes no memory earlier. One alone would hide badly:
+/// buckets are alike in bytes, but not in the work that reads them.
 void EntryScheduler::prefetch() {
   struct Gather {
     Operation *op, *reader;
@@ -263,15 +264,14 @@ void EntryScheduler::prefetch() {
   llvm::stable_sort(gathers, [&](const Gather &a, const Gather &b) {
     return a.reader != b.reader && isBefore(a.reader, b.reader);
   });
-  Operation *place = gathers.empty() ? nullptr : gathers.front().reader;
-  for (Gather &gather : gathers) {
-    gather.op->moveBefore(place);
+  for (auto [i, gather] : llvm::enumerate(gathers)) {
+    int64_t before = std::max<int64_t>(int64_t(i) - window, 0);
+    gather.op->moveBefore(gathers[before].reader);
     Operation *behind = gather.op;
     for (Operation *view : gather.views) {
       view->moveAfter(behind);
       behind = view;
     }
-    place = gather.reader;
   }
 }
 

@@ -99,31 +99,38 @@ func.func @micro(%x: tensor<4x4xf32> {dsc.name = "x"}) {
 
 // -----
 
-// Stage 3: weights are gathered while what the ones before are for is computed, into places that are free again.
+// Stage 3: weights are gathered while what the two before them are for is computed, into places that are free again.
 // CHECK-LABEL: func.func @eval
 // CHECK: %[[A:.+]] = dsc.all_gather %{{.+}} {apart, {{.*}}id = 0 : i64}
 // CHECK: %[[B:.+]] = dsc.all_gather %{{.+}} {apart, {{.*}}id = 1 : i64}
+// CHECK: %[[C:.+]] = dsc.all_gather %{{.+}} {apart, {{.*}}id = 2 : i64}
 // CHECK-NEXT: %[[A1:.+]] = dsc.wait %[[A]] {{{.*}}id = 0 : i64}
 // CHECK-NEXT: dsc.matmul %{{.+}}, %[[A1]]
-// CHECK: %[[C:.+]] = dsc.all_gather %{{.+}} {apart, {{.*}}id = 2 : i64}
+// CHECK: %[[D:.+]] = dsc.all_gather %{{.+}} {apart, {{.*}}id = 3 : i64}
 // CHECK-NEXT: %[[B1:.+]] = dsc.wait %[[B]] {{{.*}}id = 1 : i64}
 // CHECK-NEXT: dsc.matmul %{{.+}}, %[[B1]]
 // CHECK-NEXT: %[[C1:.+]] = dsc.wait %[[C]] {{{.*}}id = 2 : i64}
 // CHECK-NEXT: dsc.matmul %{{.+}}, %[[C1]]
+// CHECK-NEXT: %[[D1:.+]] = dsc.wait %[[D]] {{{.*}}id = 3 : i64}
+// CHECK-NEXT: dsc.matmul %{{.+}}, %[[D1]]
 module attributes {dsc.options = {zero = 3 : i64}} {
 dsc.global @a : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "a", "">, sharded}
 dsc.global @b : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "b", "">, sharded}
 dsc.global @c : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "c", "">, sharded}
+dsc.global @d : tensor<4x4xf32> {role = #dsc.role<trained>, source = #dsc.source<"m", "d", "">, sharded}
 func.func @eval(%x: tensor<4x4xf32> {dsc.name = "x"}) -> (tensor<4x4xf32> {dsc.name = "y"}) {
   %a = dsc.get_global @a : tensor<4x4xf32>
   %b = dsc.get_global @b : tensor<4x4xf32>
   %c = dsc.get_global @c : tensor<4x4xf32>
+  %d = dsc.get_global @d : tensor<4x4xf32>
   %wa = dsc.all_gather %a {apart} : tensor<4x4xf32>
   %wb = dsc.all_gather %b {apart} : tensor<4x4xf32>
   %wc = dsc.all_gather %c {apart} : tensor<4x4xf32>
+  %wd = dsc.all_gather %d {apart} : tensor<4x4xf32>
   %1 = dsc.matmul %x, %wa : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
   %2 = dsc.matmul %1, %wb : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
   %3 = dsc.matmul %2, %wc : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-  return %3 : tensor<4x4xf32>
+  %4 = dsc.matmul %3, %wd : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %4 : tensor<4x4xf32>
 }
 }
