@@ -385,18 +385,18 @@ FailureOr<SmallVector<Value>> FunctionImporter::outputs() {
   SmallVector<Value> results;
   for (const ValueInfo &output : shared.model.graph.outputs) {
     ParameterUse use = shared.parameters.use(output.name, -1, 0);
-    if (use.tensor) {
-      results.push_back(initializer(use));
-      continue;
+    Entry entry = main.entries.lookup(output.name);
+    bool isOne = !entry.isSequence && entry.values.size() == 1;
+    results.push_back(use.tensor ? initializer(use) : isOne ? entry.values[0] : Value());
+    if (!results.back() && shared.isMissingData) {
+      return failure(); // said already
     }
-    auto it = main.entries.find(output.name);
-    if (it == main.entries.end() || it->second.isSequence || it->second.values.size() != 1) {
+    if (!results.back()) {
       emitter.loc =
           FileLineColLoc::get(&shared.context, llvm::sys::path::filename(shared.model.path), 0, 0);
-      return emitter.error() << "output \"" << output.name
-                             << "\" is not a tensor that dsc computes";
+      return emitter.error() << "output \"" << output.name << "\" is not a tensor that dsc computes"
+                             << (use.tensor ? ", but of type " + nameOf(use.tensor->type) : "");
     }
-    results.push_back(it->second.values.front());
   }
   return results;
 }
