@@ -131,7 +131,7 @@ def cases():
         constant("sizes", [4, 1 << 27])]), "dimension 1 of 8 elements would become 1.342177e+08"
     yield "huge Resize of a huge axis", model([node("Resize", ("x", "", "", "sizes"), mode="linear")], inputs=[
         value("x", [1, 1 << 33])], initializers=[constant("sizes", [1, 1 << 20])]), "very long axes"
-    yield "int4 output", model([], outputs=[value("w", None)], initializers=[
+    yield "int4 output", model([], outputs=[value("w", [], TensorProto.INT4)], initializers=[
         TensorProto(name="w", data_type=TensorProto.INT4, raw_data=b"1")]), 'output "w" is not a tensor that dsc computes, but of type'
     yield "huge Resize by aspect ratio", model([node("Resize", ("x", "", "", "sizes"), keep_aspect_ratio_policy="not_smaller")], inputs=[
         value("x", [(1 << 31) - 1, 2])], initializers=[constant("sizes", [7, 8])]), "dimension 0 of 2147483647 elements would become"
