@@ -1,6 +1,6 @@
 // SHA-256 of what the compiler writes.
 // Ties an executable to its weights file and dumps to their constants; the runtime computes the
-// same with code of its own, since it links little. LLVM's SHA256 counts bytes in 32 bits, so that
+// same with code of its own, since it links little. LLVM's SHA256 counts bits in 32 bits, so that
 // its digest of 512 MiB and more is none.
 
 #ifndef DSC_IR_CONTENTHASH_H
