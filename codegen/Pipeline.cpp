@@ -10,7 +10,6 @@
 #include "codegen/cuda/CudaToolkit.h"
 #include "codegen/cuda/DeviceProgram.h"
 #include "codegen/cuda/EmitPtx.h"
-#include "codegen/cuda/LinkCubin.h"
 #include "codegen/cuda/LowerToNvvm.h"
 #include "codegen/cuda/StartKernels.h"
 #include "ir/Options.h"
@@ -18,7 +17,6 @@
 #include "ir/Target.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "llvm/Support/Error.h"
 
 using namespace mlir;
 using namespace dsc;
@@ -123,22 +121,21 @@ FailureOr<std::string> dsc::emitDeviceText(ModuleOp module) {
 
 /// Compiles the kernels of a program for CUDA and puts their images into it.
 static LogicalResult addImages(ModuleOp module) {
-  FailureOr<std::string> ptx = emitDeviceText(module);
-  if (failed(ptx)) {
+  FailureOr<CompileOptions> options = CompileOptions::from(module);
+  if (failed(options)) {
     return failure();
   }
-  std::string arch = CompileOptions::from(module)->arch;
-  llvm::Expected<cuda::Cubin> cubin = cuda::linkCubin(*ptx, arch);
-  if (!cubin) {
-    return module.emitError() << llvm::toString(cubin.takeError());
+  FailureOr<std::vector<cuda::Image>> images = cuda::compileImages(module, options->arch);
+  if (failed(images)) {
+    return failure();
   }
-  if (cubin->bytes.empty()) {
+  if (llvm::any_of(*images, [](const cuda::Image &image) { return image.cubin.bytes.empty(); })) {
     emitWarning(module.getLoc())
         << "neither nvJitLink nor ptxas is found; the driver will compile the kernels at each "
            "start ("
         << cuda::toolkitHint() << ")";
   }
-  cuda::defineImages(module, cubin->bytes, *ptx);
+  cuda::defineImages(module, *images);
   return success();
 }
 

@@ -230,10 +230,10 @@ typedef int32_t (*dsc_entry_fn)(dsc_context *, void *const *spaces);
  * when it is done; at once where it is not out.
  *
  * Programs for CUDA use these instead of dsc_rt_parallel_for; all addresses are device addresses.
- * dsc_rt_device_module: once, first thing in dsc_program_init. `cubin` is machine code for the
- *   chip of the manifest's target, `ptx` the same kernels as text for newer chips; either may be
- *   null with 0 bytes.
- * dsc_rt_device_kernel: once for each kernel function, dense from 0: its name in the module, the
+ * dsc_rt_device_module: once for each image, first thing in dsc_program_init. `cubin` is machine
+ *   code for the chip of the manifest's target, `ptx` the same kernels as text for newer chips;
+ *   either may be null with 0 bytes.
+ * dsc_rt_device_kernel: once for each kernel function, dense from 0: its name in its image, the
  *   threads of a block and the bytes of dynamic shared memory that each launch has.
  * dsc_rt_launch: launches kernel `kernel` over grid_x * grid_y blocks; `args` are its parameters,
  *   64-bit addresses of the operands, then of the results, then of the scratch.

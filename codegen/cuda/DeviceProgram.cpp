@@ -10,9 +10,8 @@
 using namespace mlir;
 using namespace dsc;
 
-static constexpr llvm::StringLiteral kCubin = "dsc_device_cubin", kPtx = "dsc_device_ptx";
-
-static std::string sizeName(StringRef image) { return (image + "_bytes").str(); }
+// Makes the images known to the runtime.
+static constexpr llvm::StringLiteral kLoadImages = "dsc_load_images";
 
 SmallVector<cuda::DeviceKernel> cuda::deviceKernels(ModuleOp module) {
   SmallVector<DeviceKernel> kernels;
@@ -33,22 +32,14 @@ Value cuda::emitDeviceInit(OpBuilder &b, Location loc, ModuleOp module, RuntimeC
   auto constant = [&](int64_t value) -> Value {
     return b.create<LLVM::ConstantOp>(loc, calls.i32(), b.getI32IntegerAttr(value));
   };
-  auto declare = [&](StringRef name, Type type) -> Value {
+  LLVM::LLVMFuncOp load;
+  {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    b.create<LLVM::GlobalOp>(loc, type, /*isConstant=*/true, LLVM::Linkage::External, name,
-                             Attribute());
-    return {};
-  };
-  SmallVector<Value> images{context};
-  for (StringRef image : {kCubin, kPtx}) {
-    declare(image, LLVM::LLVMArrayType::get(b.getI8Type(), 0));
-    declare(sizeName(image), b.getI64Type());
-    images.push_back(b.create<LLVM::AddressOfOp>(loc, calls.ptr(), image));
-    Value size = b.create<LLVM::AddressOfOp>(loc, calls.ptr(), sizeName(image));
-    images.push_back(b.create<LLVM::LoadOp>(loc, b.getI64Type(), size));
+    load = b.create<LLVM::LLVMFuncOp>(loc, kLoadImages,
+                                      LLVM::LLVMFunctionType::get(calls.i32(), {calls.ptr()}));
   }
-  Value status = calls.call(b, loc, "dsc_rt_device_module", images);
+  Value status = b.create<LLVM::CallOp>(loc, load, context).getResult();
   for (auto [number, kernel] : llvm::enumerate(kernels)) {
     std::string symbol = "dsc_name_" + kernel.name;
     {
@@ -68,20 +59,34 @@ Value cuda::emitDeviceInit(OpBuilder &b, Location loc, ModuleOp module, RuntimeC
   return status;
 }
 
-void cuda::defineImages(ModuleOp module, StringRef cubin, StringRef ptx) {
+void cuda::defineImages(ModuleOp module, ArrayRef<Image> images) {
+  auto load = module.lookupSymbol<LLVM::LLVMFuncOp>(kLoadImages);
+  Location loc = load.getLoc();
+  RuntimeCalls calls(module);
   OpBuilder b(module.getContext());
-  auto define = [&](StringRef name, Type type, Attribute value, unsigned alignment) {
-    auto declared = module.lookupSymbol<LLVM::GlobalOp>(name);
-    b.setInsertionPoint(declared);
-    b.create<LLVM::GlobalOp>(declared.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
-                             name, value, alignment);
-    declared.erase();
-  };
-  for (auto [name, bytes] :
-       {std::pair(StringRef(kCubin), cubin), std::pair(StringRef(kPtx), ptx)}) {
-    // The text ends with a 0 that its size does not count.
-    std::string image = bytes.str() + '\0';
-    define(name, LLVM::LLVMArrayType::get(b.getI8Type(), image.size()), b.getStringAttr(image), 64);
-    define(sizeName(name), b.getI64Type(), b.getI64IntegerAttr(bytes.size()), 8);
+  load.setLinkage(LLVM::Linkage::Internal);
+  Block *block = load.addEntryBlock(b);
+  b.setInsertionPointToStart(block);
+  Value status = b.create<LLVM::ConstantOp>(loc, calls.i32(), b.getI32IntegerAttr(0));
+  for (auto [number, image] : llvm::enumerate(images)) {
+    SmallVector<Value> operands{block->getArgument(0)};
+    for (auto [name, bytes] : {std::pair("cubin", StringRef(image.cubin.bytes)),
+                               std::pair("ptx", StringRef(image.ptx))}) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(load);
+      // The text ends with a 0 that its size does not count.
+      std::string content = bytes.str() + '\0';
+      auto global = b.create<LLVM::GlobalOp>(
+          loc, LLVM::LLVMArrayType::get(b.getI8Type(), content.size()), /*isConstant=*/true,
+          LLVM::Linkage::Internal, ("dsc_device_" + Twine(name) + "_" + Twine(number)).str(),
+          b.getStringAttr(content), /*alignment=*/64);
+      b.setInsertionPointToEnd(block);
+      operands.push_back(b.create<LLVM::AddressOfOp>(loc, global));
+      operands.push_back(
+          b.create<LLVM::ConstantOp>(loc, calls.i64(), b.getI64IntegerAttr(bytes.size())));
+    }
+    Value each = calls.call(b, loc, "dsc_rt_device_module", operands);
+    status = b.create<LLVM::OrOp>(loc, status, each);
   }
+  b.create<LLVM::ReturnOp>(loc, status);
 }

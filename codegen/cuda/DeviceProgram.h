@@ -4,6 +4,7 @@
 #define DSC_CODEGEN_CUDA_DEVICEPROGRAM_H
 
 #include "codegen/RuntimeCalls.h"
+#include "codegen/cuda/EmitPtx.h"
 #include "ir/Dialect.h"
 
 #include <string>
@@ -20,13 +21,14 @@ struct DeviceKernel {
 llvm::SmallVector<DeviceKernel> deviceKernels(mlir::ModuleOp module);
 
 /// Calls that make images and kernels known to the runtime, for the start of dsc_program_init.
-/// Returns what is not 0 where one of them fails. The images are declared; defineImages fills them.
+/// Returns what is not 0 where one of them fails. The function that loads images is declared;
+/// defineImages fills it.
 mlir::Value emitDeviceInit(mlir::OpBuilder &b, mlir::Location loc, mlir::ModuleOp module,
                            RuntimeCalls &calls, mlir::Value context,
                            llvm::ArrayRef<DeviceKernel> kernels);
 
-/// Gives the images that emitDeviceInit declared their bytes; `cubin` may be empty.
-void defineImages(mlir::ModuleOp module, llvm::StringRef cubin, llvm::StringRef ptx);
+/// Puts `images` into the program and defines the function that loads them.
+void defineImages(mlir::ModuleOp module, llvm::ArrayRef<Image> images);
 
 } // namespace dsc::cuda
 

@@ -1,5 +1,5 @@
-// Translation to LLVM IR, libdevice, optimisation and PTX. Kernels are dealt to parts of their own,
-// and the parts' texts joined.
+// Translation to LLVM IR, libdevice, optimisation, PTX and machine code. Kernels are dealt to
+// parts, each compiled on a thread from LLVM IR to the end.
 
 #include "codegen/cuda/EmitPtx.h"
 
@@ -27,8 +27,8 @@
 using namespace mlir;
 using namespace dsc;
 
-// LLVM modules that kernels are dealt to: the same everywhere, so that an executable's bytes do not
-// depend on the machine that made it.
+// Parts that kernels are dealt to: the same everywhere, so that an executable's bytes do not depend
+// on the machine that made it.
 static constexpr size_t kParts = 8;
 
 static constexpr const char *kTriple = "nvptx64-nvidia-cuda";
@@ -39,7 +39,8 @@ namespace {
 struct Part {
   OwningOpRef<gpu::GPUModuleOp> kernels;
   size_t size = 0;
-  std::string ptx, error;
+  cuda::Image image;
+  std::string error;
 };
 } // namespace
 
@@ -122,8 +123,8 @@ static void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
 }
 
-static void compile(Part &part, size_t number, StringRef arch,
-                    std::optional<llvm::MemoryBufferRef> libdevice) {
+static void compileToPtx(Part &part, size_t number, StringRef arch,
+                         std::optional<llvm::MemoryBufferRef> libdevice) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(*part.kernels, context, "kernels");
   if (!module) {
@@ -155,7 +156,7 @@ static void compile(Part &part, size_t number, StringRef arch,
     // A flag that libdevice's functions read: subnormal numbers are kept.
     module->addModuleFlag(llvm::Module::Override, "nvvm-reflect-ftz", 0u);
   }
-  // Kernels come from one text in the end: what is private to a part has its number.
+  // Parts' texts can be joined: what is private to a part has its number.
   for (llvm::GlobalValue &value : module->global_values()) {
     if (value.hasLocalLinkage() && value.hasName()) {
       value.setName(value.getName() + "_part" + std::to_string(number));
@@ -170,7 +171,7 @@ static void compile(Part &part, size_t number, StringRef arch,
     return;
   }
   passes.run(*module);
-  part.ptx = text.str().str();
+  part.image.ptx = text.str().str();
 }
 
 /// The text behind a module's header, whose last line gives the size of addresses.
@@ -179,12 +180,13 @@ static StringRef behindHeader(StringRef ptx) {
   return at == StringRef::npos ? ptx : ptx.substr(ptx.find('\n', at) + 1);
 }
 
-FailureOr<std::string> cuda::emitPtx(ModuleOp module, StringRef arch) {
+/// Compiles the kernels of `module`, to machine code if `links`.
+static FailureOr<std::vector<Part>> compileParts(ModuleOp module, StringRef arch, bool links) {
   LLVMInitializeNVPTXTargetInfo();
   LLVMInitializeNVPTXTarget();
   LLVMInitializeNVPTXTargetMC();
   LLVMInitializeNVPTXAsmPrinter();
-  std::string path = findToolkitFile({"nvvm/libdevice/libdevice.10.bc"});
+  std::string path = cuda::findToolkitFile({"nvvm/libdevice/libdevice.10.bc"});
   std::unique_ptr<llvm::MemoryBuffer> libdevice;
   if (auto file = llvm::MemoryBuffer::getFile(path); !path.empty() && file) {
     libdevice = std::move(*file);
@@ -194,18 +196,49 @@ FailureOr<std::string> cuda::emitPtx(ModuleOp module, StringRef arch) {
   for (auto [i, each] : llvm::enumerate(parts)) {
     Part &part = each;
     size_t number = i;
-    pool.async([&part, number, arch, &libdevice] {
-      compile(part, number, arch,
-              libdevice ? std::optional(libdevice->getMemBufferRef()) : std::nullopt);
+    pool.async([&part, number, arch, links, &libdevice] {
+      compileToPtx(part, number, arch,
+                   libdevice ? std::optional(libdevice->getMemBufferRef()) : std::nullopt);
+      if (!links || !part.error.empty()) {
+        return;
+      }
+      if (llvm::Expected<cuda::Cubin> cubin = cuda::linkCubin(part.image.ptx, arch)) {
+        part.image.cubin = std::move(*cubin);
+      } else {
+        part.error = llvm::toString(cubin.takeError());
+      }
     });
   }
   pool.wait();
-  std::string ptx;
   for (const Part &part : parts) {
     if (!part.error.empty()) {
       return module.emitError("generating kernels failed: ") << part.error;
     }
-    ptx += ptx.empty() ? StringRef(part.ptx) : behindHeader(part.ptx);
+  }
+  return parts;
+}
+
+FailureOr<std::string> cuda::emitPtx(ModuleOp module, StringRef arch) {
+  FailureOr<std::vector<Part>> parts = compileParts(module, arch, /*links=*/false);
+  if (failed(parts)) {
+    return failure();
+  }
+  std::string ptx;
+  for (const Part &part : *parts) {
+    StringRef text = part.image.ptx;
+    ptx += ptx.empty() ? text : behindHeader(text);
   }
   return ptx;
+}
+
+FailureOr<std::vector<cuda::Image>> cuda::compileImages(ModuleOp module, StringRef arch) {
+  FailureOr<std::vector<Part>> parts = compileParts(module, arch, /*links=*/true);
+  if (failed(parts)) {
+    return failure();
+  }
+  std::vector<Image> images;
+  for (Part &part : *parts) {
+    images.push_back(std::move(part.image));
+  }
+  return images;
 }

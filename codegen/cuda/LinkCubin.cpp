@@ -64,8 +64,7 @@ struct JitLink {
 
 static Expected<Cubin> linkInProcess(const JitLink &link, StringRef ptx, StringRef arch) {
   std::string architecture = "-arch=" + arch.str();
-  // All threads that the machine has; the code does not depend on them.
-  const char *options[] = {architecture.c_str(), "-O3", "-verbose", "-split-compile=0"};
+  const char *options[] = {architecture.c_str(), "-O3", "-verbose"};
   JitLink::Handle handle = nullptr;
   if (link.create(&handle, std::size(options), options) != 0) {
     return createStringError("nvJitLink does not take %s", architecture.c_str());

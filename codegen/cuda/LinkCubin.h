@@ -14,7 +14,8 @@ struct Cubin {
   std::string log;   // what the assembler says of registers, spills and shared memory
 };
 
-/// Machine code of `ptx` for `arch`. Error: the assembler refuses the text.
+/// Machine code of `ptx` for `arch`; may be called from several threads. Error: the assembler
+/// refuses the text.
 llvm::Expected<Cubin> linkCubin(llvm::StringRef ptx, llvm::StringRef arch);
 
 } // namespace dsc::cuda
