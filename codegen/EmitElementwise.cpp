@@ -321,9 +321,11 @@ static Value emitOne(VectorBuilder &b, Operation *op, ValueRange v) {
 FailureOr<SmallVector<Value>> dsc::emitElementwise(VectorBuilder &b, Operation *op,
                                                    ValueRange operands, ValueRange invariants) {
   SmallVector<Value> results;
-  b.setApproximate(llvm::all_of(op->getResults(), [](Value result) {
-    return elementOf(result).isF16() || elementOf(result).isBF16();
-  }));
+  auto exp = dyn_cast<ExpOp>(op);
+  b.setApproximate((exp && exp.getApproximate()) ||
+                   llvm::all_of(op->getResults(), [](Value result) {
+                     return elementOf(result).isF16() || elementOf(result).isBF16();
+                   }));
   if (op->hasTrait<Update>()) {
     results = emitOptimizer(b, op, operands, invariants);
   } else if (Value result = emitOne(b, op, operands)) {

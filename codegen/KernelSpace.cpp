@@ -106,6 +106,24 @@ KernelSpace::IotaPlace KernelSpace::placeOf(IotaOp iota) const {
   return {overColumns, overColumns ? inner : inner / columns_, size};
 }
 
+static bool isZero(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto splat = constant ? dyn_cast<SplatElementsAttr>(constant.getValue()) : SplatElementsAttr();
+  return splat && (isa<FloatType>(splat.getElementType()) ? splat.getSplatValue<APFloat>().isZero()
+                                                          : splat.getSplatValue<APInt>().isZero());
+}
+
+std::optional<KernelSpace::Pick> KernelSpace::pickOf(ReduceOp reduce) const {
+  auto select = reduce.getX().getDefiningOp<SelectOp>();
+  auto compare = select ? select.getCondition().getDefiningOp<CompareOp>() : CompareOp();
+  auto iota = compare ? compare.getLhs().getDefiningOp<IotaOp>() : IotaOp();
+  bool picks = reduce.getKind() == ReduceKind::sum && llvm::is_contained(rowReductions_, reduce) &&
+               iota && isColumnNumber(iota) && compare.getPredicate() == ComparePredicate::eq &&
+               level(compare.getRhs()) != Level::element &&
+               level(select.getX()) == Level::element && isZero(select.getY());
+  return picks ? std::optional<Pick>({select.getX(), compare.getRhs()}) : std::nullopt;
+}
+
 /// Whether a reduction runs over rows: its axes are dimensions of the domain before the columns.
 static bool reducesRows(KernelOp kernel, ReduceOp reduce) {
   int64_t offset = kernel.getDomain().size() - shapeOf(reduce.getX()).size();

@@ -47,6 +47,19 @@ public:
   };
   IotaPlace placeOf(IotaOp iota) const;
 
+  /// Whether an iota is the number of the column.
+  bool isColumnNumber(IotaOp iota) const {
+    IotaPlace place = placeOf(iota);
+    return columns_ > 1 && place.overColumns && place.inner == 1 && place.size == columns_;
+  }
+
+  /// A row reduction that is x in column `index`, and 0 where no column has this number:
+  /// sum(select(column == index, x, 0)).
+  struct Pick {
+    mlir::Value x, index;
+  };
+  std::optional<Pick> pickOf(ReduceOp reduce) const;
+
   Level level(mlir::Value value) const { return levels_.lookup(value); }
   /// Number of row reductions (column reductions) that must be finished, one after the other,
   /// before `value` is known.

@@ -290,7 +290,9 @@ static llvm::json::Array opsOf(ModuleOp module) {
       onnx.push_back(name.getValue().str());
     }
     std::string kind = op->getName().stripDialect().str(), title = kind;
+    int64_t launches = 1;
     if (auto launch = dyn_cast<LaunchOp>(op)) {
+      launches = static_cast<int64_t>(launch.getKernels().size());
       kind = title = cast<FlatSymbolRefAttr>(launch.getKernels()[0]).getValue().str();
     }
     if (!names.empty()) {
@@ -310,6 +312,7 @@ static llvm::json::Array opsOf(ModuleOp module) {
                            {"kind", kind},
                            {"entry", op->getParentOfType<func::FuncOp>().getName().str()},
                            {"onnx", std::move(onnx)},
+                           {"launches", launches},
                            {"flops", cost.flops},
                            {"bytes", cost.bytes},
                            {"results", std::move(results)}});

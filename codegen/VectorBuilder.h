@@ -42,7 +42,8 @@ public:
   mlir::VectorType vectorOf(mlir::Type element) const;
 
   /// While set, the target may compute with the few digits more than a half type has: what is
-  /// emitted is rounded to one. A property of the op, not of its kernel.
+  /// emitted is rounded to one, or belongs to an op on them. A property of the op, not of its
+  /// kernel.
   bool isApproximate() const { return approximate_; }
   void setApproximate(bool approximate) { approximate_ = approximate; }
 
@@ -126,7 +127,7 @@ public:
 
   /// `value`, scalar or vector of f32, rounded to the half type `element`; unchanged for other
   /// types.
-  mlir::Value roundTo(mlir::Type element, mlir::Value value);
+  virtual mlir::Value roundTo(mlir::Type element, mlir::Value value);
 
   /// The bits that `value`, of compute type, has as an element `from`, as an element `to`.
   mlir::Value bitcast(mlir::Type from, mlir::Type to, mlir::Value value);

@@ -78,7 +78,17 @@ let opDocGroup = Dsc_ElementwiseGroup in {
 def Dsc_NegOp : Dsc_UnaryOp<"neg", Dsc_Tensor, "-x">;
 def Dsc_AbsOp : Dsc_UnaryOp<"abs", Dsc_Tensor, "|x|">;
 def Dsc_SignOp : Dsc_UnaryOp<"sign", Dsc_Tensor, "-1, 0 or 1 by the sign of x (NaN stays NaN)">;
-def Dsc_ExpOp : Dsc_UnaryOp<"exp", Dsc_FloatTensor, "e^x">;
+def Dsc_ExpOp : Dsc_UnaryOp<"exp", Dsc_FloatTensor, "e^x"> {
+  let description = [{
+    Elementwise e^x. `approximate`: a part of an op on half types; the target's own exponential serves, as for a half result.
+
+    Example:
+    ```mlir
+    %y = dsc.exp %x {approximate} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins Dsc_FloatTensor:$x, UnitAttr:$approximate);
+}
 def Dsc_Expm1Op : Dsc_UnaryOp<"expm1", Dsc_FloatTensor, "e^x - 1, accurate near 0">;
 def Dsc_LogOp : Dsc_UnaryOp<"log", Dsc_FloatTensor, "natural logarithm">;
 def Dsc_Log1pOp : Dsc_UnaryOp<"log1p", Dsc_FloatTensor, "log(1 + x), accurate near 0">;

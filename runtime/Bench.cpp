@@ -225,14 +225,13 @@ void Bench::printKernels() const {
     }
     const double ms = perStep(static_cast<double>(entry.nanoseconds) * 1e-6);
     const double calls = perStep(static_cast<double>(entry.calls));
-    const double nsPerCall =
-        static_cast<double>(entry.nanoseconds) / static_cast<double>(entry.calls);
+    const double runs = calls / static_cast<double>(op.launches), nsPerRun = ms * 1e6 / runs;
     const double bound = boundSeconds(op, rates);
     sum += ms;
-    bounds += bound * calls * 1e3;
-    std::string flops = op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerCall) : "-";
-    std::string rate = op.bytes ? format("%.1f", static_cast<double>(op.bytes) / nsPerCall) : "-";
-    std::string share = bound > 0 ? format("%.0f%%", bound * 1e11 / nsPerCall) : "-";
+    bounds += bound * runs * 1e3;
+    std::string flops = op.flops ? format("%.1f", static_cast<double>(op.flops) / nsPerRun) : "-";
+    std::string rate = op.bytes ? format("%.1f", static_cast<double>(op.bytes) / nsPerRun) : "-";
+    std::string share = bound > 0 ? format("%.0f%%", bound * 1e11 / nsPerRun) : "-";
     std::string nodes;
     for (const std::string &node : op.onnxNames) {
       nodes += (nodes.empty() ? " [" : ", ") + node;
@@ -320,8 +319,9 @@ OrderedJson Bench::json() const {
          {"onnx", op.onnxNames},
          {"calls", perStep(static_cast<double>(times.ops[i].calls))},
          {"ms", perStep(static_cast<double>(times.ops[i].nanoseconds) * 1e-6)},
-         {"bound_ms",
-          boundSeconds(op, rates) * 1e3 * perStep(static_cast<double>(times.ops[i].calls))},
+         {"bound_ms", boundSeconds(op, rates) * 1e3 *
+                          perStep(static_cast<double>(times.ops[i].calls)) /
+                          static_cast<double>(op.launches)},
          {"flops", op.flops},
          {"bytes", op.bytes}});
   }

@@ -464,6 +464,7 @@ Result<Manifest> dsc::readManifest(std::string_view json) {
     op.name = fields.string("name");
     op.kind = fields.string("kind", "");
     op.onnxNames = fields.strings("onnx");
+    op.launches = std::max<int64_t>(fields.integer("launches", 1), 1);
     op.flops = fields.integer("flops", 0);
     op.bytes = fields.integer("bytes", 0);
     op.results = readTensors(fields, "results", manifest, DSC_SPACE_ARENA);

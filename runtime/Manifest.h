@@ -100,7 +100,8 @@ struct CollectiveSpec {
 struct OpSpec {
   std::string name, kind;
   std::vector<std::string> onnxNames;
-  int64_t flops = 0, bytes = 0;
+  int64_t flops = 0, bytes = 0; ///< of all its launches
+  int64_t launches = 1;
   /// Where its float results lie, for finding what is not finite.
   std::vector<PlannedTensor> results;
 };

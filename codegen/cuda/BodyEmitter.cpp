@@ -131,8 +131,9 @@ LogicalResult BodyEmitter::emitRowStage(int64_t stage, int64_t columnStage) {
   return success();
 }
 
-void BodyEmitter::useVector(unsigned slot, Value column) {
+void BodyEmitter::useVector(unsigned slot, Value column, int64_t below) {
   Vector &vector = vectors_[slot];
+  vector.below = below;
   if (vector.column != column) {
     vector.column = column;
     vector.values.clear();
@@ -233,6 +234,12 @@ LogicalResult BodyEmitter::emitOp(Operation *op) {
   if (values.contains(op->getResult(0))) {
     return success();
   }
+  if (auto compare = dyn_cast<CompareOp>(op); compare && level == Level::element) {
+    FailureOr<Value> known = compareColumns(compare);
+    if (failed(known) || *known) {
+      return failed(known) ? failure() : (values[op->getResult(0)] = *known, success());
+    }
+  }
   SmallVector<Value> operands;
   for (Value operand : op->getOperands()) {
     FailureOr<Value> value = level == Level::element ? get(operand) : getSingle(operand);
@@ -301,6 +308,32 @@ Value BodyEmitter::emitIota(IotaOp iota) {
   return element.isInteger(64) ? index : b.create<arith::TruncIOp>(type, index).getResult();
 }
 
+FailureOr<Value> BodyEmitter::compareColumns(CompareOp compare) {
+  auto iota = compare.getLhs().getDefiningOp<IotaOp>();
+  Value y = compare.getRhs();
+  if (!iota || !space_.isColumnNumber(iota) || space_.level(y) == Level::element) {
+    return Value();
+  }
+  FailureOr<Value> number = getSingle(y);
+  if (failed(number)) {
+    return failure();
+  }
+  VectorType type = b.vectorOf(computeType(elementOf(y)));
+  if (auto bound = y.getDefiningOp<ConstantOp>();
+      bound && compare.getPredicate() == ComparePredicate::lt &&
+      current_->below <=
+          cast<SplatElementsAttr>(bound.getValue()).getSplatValue<APInt>().getSExtValue()) {
+    return b.constantInt(b.vectorOf(b.getI1Type()), 1);
+  }
+  if (compare.getPredicate() != ComparePredicate::eq) {
+    return Value();
+  }
+  // One subtraction for all lanes, which are then compared with constants.
+  Value column = b.create<arith::IndexCastOp>(type.getElementType(), this->column());
+  Value lane = b.sub(b.extractLane(*number, 0), column);
+  return b.cmpi(arith::CmpIPredicate::eq, b.splat(lane), b.lanes(type));
+}
+
 void BodyEmitter::setElementValue(Value value, Value vector) { current_->values[value] = vector; }
 
 FailureOr<Value> BodyEmitter::getSingle(Value value) {
@@ -341,6 +374,27 @@ FailureOr<Value> BodyEmitter::get(Value value) {
     return failure();
   }
   return current_->values.lookup(value);
+}
+
+FailureOr<Value> BodyEmitter::getAt(Value value, Value column) {
+  Vector alone;
+  alone.column = column;
+  alone.below = space_.columns();
+  // What other vectors have, in registers or in shared memory, is of no use here.
+  auto restore = llvm::make_scope_exit(
+      [&, current = current_, lanes = lanes_, fills = fillsShared_, filled = filled_] {
+        current_ = current;
+        lanes_ = lanes;
+        fillsShared_ = fills;
+        filled_ = filled;
+        b.setLaneCount(lanes_);
+      });
+  current_ = &alone;
+  lanes_ = 1;
+  fillsShared_ = false;
+  filled_.clear();
+  b.setLaneCount(1);
+  return get(value);
 }
 
 FailureOr<Value> BodyEmitter::getArgument(BlockArgument argument) {

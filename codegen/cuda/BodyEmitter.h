@@ -49,9 +49,10 @@ public:
   /// Emits the row's values that are known after `stage` row reductions, in the launch that comes
   /// after `columnStage` column reductions.
   mlir::LogicalResult emitRowStage(int64_t stage, int64_t columnStage);
-  /// Goes to vector `slot` of the thread, whose first column is `column`. What is known of it is
-  /// kept where `slot` was used at the same column before.
-  void useVector(unsigned slot, mlir::Value column);
+  /// Goes to vector `slot` of the thread, whose first column is `column`; whatever the thread, its
+  /// columns are less than `below`. What is known of it is kept where `slot` was used at the same
+  /// column before.
+  void useVector(unsigned slot, mlir::Value column, int64_t below);
   /// Between two passes over a row: of each vector only what was loaded of the row itself stays, as
   /// it is stored, and where `keepDear` results of ops that cost more than a register.
   void endPass(bool keepDear);
@@ -65,6 +66,8 @@ public:
   mlir::FailureOr<mlir::Value> get(mlir::Value value);
   /// The same for a value that is one for the row or the kernel, as one lane.
   mlir::FailureOr<mlir::Value> getSingle(mlir::Value value);
+  /// `value` of the row's column `column` alone, as one lane, from what the row has in memory.
+  mlir::FailureOr<mlir::Value> getAt(mlir::Value value, mlir::Value column);
   /// Makes a reduction's result known: for the row (one lane), or for the current vector.
   void setRowValue(mlir::Value value, mlir::Value single) { rowValues_[value] = single; }
   void setElementValue(mlir::Value value, mlir::Value vector);
@@ -84,6 +87,7 @@ public:
 private:
   struct Vector {
     mlir::Value column;
+    int64_t below = 0;
     llvm::DenseMap<mlir::Value, mlir::Value> values;
     /// Arguments that vary over rows and columns, as they are stored.
     llvm::MapVector<mlir::Value, mlir::Value> stored;
@@ -91,6 +95,8 @@ private:
 
   mlir::LogicalResult emitOp(mlir::Operation *op);
   mlir::Value emitIota(IotaOp iota);
+  /// A comparison of the column's number with one number for all columns; null where it is another.
+  mlir::FailureOr<mlir::Value> compareColumns(CompareOp compare);
   mlir::FailureOr<mlir::Value> getArgument(mlir::BlockArgument argument);
   mlir::Value rowOffset(mlir::Value tensor);
   mlir::Value offsetOfRow(mlir::Value tensor, mlir::ArrayRef<mlir::Value> coordinates);

@@ -212,10 +212,9 @@ Value CudaBuilder::native(Native function, ValueRange operands) {
 
 // Halves are rounded two at a time: one instruction, and a register that is stored as it is.
 Value CudaBuilder::toStorage(Type element, Value value) {
-  // What was rounded a moment ago is there already.
-  if (auto widened = value.getDefiningOp<arith::ExtFOp>();
-      widened && getElementTypeOrSelf(widened.getIn().getType()) == element) {
-    return widened.getIn();
+  if (Value stored = stored_.lookup(value);
+      stored && getElementTypeOrSelf(stored.getType()) == element) {
+    return stored;
   }
   auto type = dyn_cast<VectorType>(value.getType());
   if (!(element.isF16() || element.isBF16()) || !type || type.getNumElements() % 2 != 0) {
@@ -223,16 +222,19 @@ Value CudaBuilder::toStorage(Type element, Value value) {
   }
   StringRef name = element.isBF16() ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
   auto pair = VectorType::get({2}, element);
-  Value result = create<LLVM::UndefOp>(VectorType::get(type.getShape(), element));
+  Value words = create<LLVM::UndefOp>(VectorType::get({type.getNumElements() / 2}, getI32Type()));
   for (int64_t lane = 0; lane < type.getNumElements(); lane += 2) {
     Value low = extractLane(value, lane), high = extractLane(value, lane + 1);
     Value packed = intrinsic(name, pair, {high, low});
-    for (int64_t i = 0; i < 2; ++i) {
-      result =
-          create<vector::InsertOp>(extractLane(packed, i), result, ArrayRef<int64_t>{lane + i});
-    }
+    words = create<vector::InsertOp>(create<LLVM::BitcastOp>(getI32Type(), packed), words,
+                                     ArrayRef<int64_t>{lane / 2});
   }
-  return result;
+  return fromWords(VectorType::get(type.getShape(), element), words);
+}
+
+Value CudaBuilder::roundTo(Type element, Value value) {
+  return element.isF16() || element.isBF16() ? fromStored(element, toStorage(element, value))
+                                             : value;
 }
 
 Value CudaBuilder::address(Type stored, Value memory, Value offset) {
@@ -268,6 +270,10 @@ void CudaBuilder::storeStored(Value value, Value memory, Value offset) {
 }
 
 Value CudaBuilder::toWords(Value stored) {
+  if (auto cast = stored.getDefiningOp<LLVM::BitcastOp>();
+      cast && getElementTypeOrSelf(cast.getArg().getType()).isInteger(32)) {
+    return cast.getArg();
+  }
   auto type = cast<VectorType>(stored.getType());
   int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
   return bits % 32 == 0
@@ -312,8 +318,30 @@ Value CudaBuilder::pin(Value stored) {
   return create<LLVM::BitcastOp>(type, again);
 }
 
+// A bf16 is the upper half of its f32: of two in a word, one is a shift and one a mask away.
+Value CudaBuilder::fromStored(Type element, Value stored) {
+  auto type = dyn_cast<VectorType>(stored.getType());
+  if (!element.isBF16() || !type || type.getNumElements() % 2 != 0) {
+    Value value = fromStorage(element, stored);
+    stored_[value] = stored;
+    return value;
+  }
+  Value words = toWords(stored);
+  Type wordType = words.getType();
+  Value low = create<arith::ShLIOp>(words, constantInt(wordType, 16));
+  Value high = create<arith::AndIOp>(words, constantInt(wordType, 0xffff0000));
+  Value result = create<LLVM::UndefOp>(type.clone(getF32Type()));
+  for (int64_t lane = 0; lane < type.getNumElements(); ++lane) {
+    Value word = extractLane(lane % 2 == 0 ? low : high, lane / 2);
+    result = create<vector::InsertOp>(create<arith::BitcastOp>(getF32Type(), word), result,
+                                      ArrayRef<int64_t>{lane});
+  }
+  stored_[result] = stored;
+  return result;
+}
+
 Value CudaBuilder::loadVector(Type element, Value memory, Value offset, Value) {
-  return fromStorage(element, loadStored(vectorOf(storageType(element)), memory, offset));
+  return fromStored(element, loadStored(vectorOf(storageType(element)), memory, offset));
 }
 
 Value CudaBuilder::loadScalar(Type element, Value memory, Value offset) {

@@ -78,10 +78,9 @@ public:
   /// that width. And back to `type`.
   mlir::Value toWords(mlir::Value stored);
   mlir::Value fromWords(mlir::Type type, mlir::Value words);
-  /// What loads and stores do beside memory.
-  mlir::Value fromStored(mlir::Type element, mlir::Value stored) {
-    return fromStorage(element, stored);
-  }
+  mlir::Value roundTo(mlir::Type element, mlir::Value value) override;
+  /// What a load of `element` does beside memory.
+  mlir::Value fromStored(mlir::Type element, mlir::Value stored);
 
   /// Elements as they are stored, for copies: scalars or vectors of `type`.
   mlir::Value loadStored(mlir::Type type, mlir::Value memory, mlir::Value offset);
@@ -103,6 +102,8 @@ private:
 
   mlir::Value thread_, block_;
   llvm::DenseMap<mlir::Value, int64_t> alignments_;
+  /// Of values that were half a moment ago, what is stored of them.
+  llvm::DenseMap<mlir::Value, mlir::Value> stored_;
   int64_t buffers_ = 0;
 };
 

@@ -43,12 +43,28 @@ RowEmitter::RowEmitter(cuda::BodyEmitter &body, const RowLayout &layout, const C
   for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
     dear += isExpensive(&op) && space_.level(op.getResult(0)) == Level::element;
   }
-  keepDear_ = dear * span.steps * layout.lanes <= RowLayout::keptRegisters / 2;
+  int64_t registers = span.steps * layout.lanes;
+  keepDear_ = dear * registers <= RowLayout::keptRegisters / 2;
+  keepAll_ = valuesOfSeveralPasses() * registers <= RowLayout::keptRegisters / 2;
   if (storeResults) {
     for (Value yielded : space_.kernel().getBody().front().getTerminator()->getOperands()) {
       lastPass_ = std::max(lastPass_, space_.rowStage(yielded));
     }
   }
+}
+
+int64_t RowEmitter::valuesOfSeveralPasses() const {
+  int64_t count = 0;
+  for (Operation &op : space_.kernel().getBody().front().without_terminator()) {
+    for (Value value : op.getResults()) {
+      auto isLater = [&](Operation *user) {
+        return user->getNumResults() == 1 && space_.level(user->getResult(0)) == Level::element &&
+               space_.rowStage(user->getResult(0)) > space_.rowStage(value);
+      };
+      count += space_.level(value) == Level::element && llvm::any_of(value.getUsers(), isLater);
+    }
+  }
+  return count;
 }
 
 SmallVector<ReduceOp> RowEmitter::reductionsOf(int64_t pass) const {
@@ -80,6 +96,11 @@ Value RowEmitter::both(Value a, Value c) {
 // Vectors of a thread
 //===----------------------------------------------------------------------===//
 
+int64_t RowEmitter::columnsBelow(int64_t steps) const {
+  int64_t columns = space_.columns();
+  return span_.isWhole ? std::min(steps * span_.stride * layout_.lanes, columns) : columns;
+}
+
 Value RowEmitter::useStep(int64_t step) {
   Value vector = b.addIndex(span_.first, b.index(step * span_.stride)), inside;
   if (span_.isRagged && step + 1 == span_.steps) {
@@ -92,7 +113,7 @@ Value RowEmitter::useStep(int64_t step) {
     column = b.mulIndex(vector, layout_.lanes);
     inside_[step] = inside;
   }
-  body_.useVector(static_cast<unsigned>(step), column);
+  body_.useVector(static_cast<unsigned>(step), column, columnsBelow(step + 1));
   return inside_[step];
 }
 
@@ -114,13 +135,14 @@ FailureOr<SmallVector<Value>> RowEmitter::forSteps(
   bool failed = false;
   int64_t whole = span_.isRagged ? span_.steps - 1 : span_.steps, unroll = layout_.unroll,
           groups = whole / unroll;
-  auto emitAt = [&](Value vector, int64_t slot, bool mayLieBehind) {
+  auto emitAt = [&](Value vector, int64_t slot, bool mayLieBehind, int64_t steps) {
     Value inside;
     if (mayLieBehind) {
       inside = b.cmpi(CmpIPredicate::ult, vector, b.index(layout_.vectors));
       vector = b.create<arith::MinUIOp>(vector, b.index(layout_.vectors - 1));
     }
-    body_.useVector(static_cast<unsigned>(slot), b.mulIndex(vector, layout_.lanes));
+    body_.useVector(static_cast<unsigned>(slot), b.mulIndex(vector, layout_.lanes),
+                    columnsBelow(steps));
     FailureOr<SmallVector<Value>> next = body(inside, carried);
     failed |= mlir::failed(next);
     carried = mlir::failed(next) ? carried : *next;
@@ -132,14 +154,14 @@ FailureOr<SmallVector<Value>> RowEmitter::forSteps(
       body_.forgetVectors();
       Value first = b.addIndex(span_.first, b.mulIndex(group, unroll * span_.stride));
       for (int64_t i = 0; i < unroll; ++i) {
-        emitAt(b.addIndex(first, b.index(i * span_.stride)), i, false);
+        emitAt(b.addIndex(first, b.index(i * span_.stride)), i, false, groups * unroll);
       }
       return carried;
     });
   }
   body_.forgetVectors();
   for (int64_t step = groups * unroll; step < span_.steps; ++step) {
-    emitAt(b.addIndex(span_.first, b.index(step * span_.stride)), step, step >= whole);
+    emitAt(b.addIndex(span_.first, b.index(step * span_.stride)), step, step >= whole, step + 1);
   }
   body_.forgetVectors();
   if (failed) {
@@ -167,14 +189,17 @@ SmallVector<Value> RowEmitter::combine(ArrayRef<ReduceOp> reductions, ArrayRef<V
     int64_t warps = layout_.threads / kWarp;
     Value warp = b.divIndex(b.threadIndex(), kWarp), lane = b.remIndex(b.threadIndex(), kWarp);
     SmallVector<Value> buffers;
+    Value base = turn_ ? b.mulIndex(turn_, warps) : b.index(0);
     for (auto [i, each] : llvm::enumerate(reductions)) {
       ReduceOp reduce = each;
-      buffers.push_back(b.sharedBuffer(computeType(elementOf(reduce.getX())), warps));
+      buffers.push_back(
+          b.sharedBuffer(computeType(elementOf(reduce.getX())), turn_ ? 2 * warps : warps));
     }
     b.ifThen(b.cmpi(CmpIPredicate::eq, lane, b.index(0)), [&] {
       for (auto [i, sum] : llvm::enumerate(sums)) {
         ReduceOp reduce = reductions[i];
-        b.storeScalar(computeType(elementOf(reduce.getX())), sum, buffers[i], warp);
+        b.storeScalar(computeType(elementOf(reduce.getX())), sum, buffers[i],
+                      b.addIndex(base, warp));
       }
     });
     b.barrier();
@@ -182,7 +207,7 @@ SmallVector<Value> RowEmitter::combine(ArrayRef<ReduceOp> reductions, ArrayRef<V
       ReduceOp reduce = each;
       Type element = elementOf(reduce.getX()), type = computeType(element);
       Value mine = b.create<arith::MinUIOp>(lane, b.index(warps - 1));
-      Value sum = b.loadScalar(type, buffers[i], mine);
+      Value sum = b.loadScalar(type, buffers[i], b.addIndex(base, mine));
       Value isWarp = b.cmpi(CmpIPredicate::ult, lane, b.index(warps));
       sum = b.select(isWarp, sum, neutralElement(b, reduce.getKind(), element, type));
       int64_t width = static_cast<int64_t>(llvm::PowerOf2Ceil(warps));
@@ -253,24 +278,61 @@ LogicalResult RowEmitter::emitRow(Value row, Value valid, SmallVector<Value> &su
     if (failed(body_.emitRowStage(pass + 1, columnStage_))) {
       return failure();
     }
-    if (layout_.inRegisters) {
+    if (layout_.inRegisters && !keepAll_) {
       body_.endPass(keepDear_);
-    } else {
+    } else if (!layout_.inRegisters) {
       body_.endSharedPass(/*isLast=*/pass + 1 == lastPass_);
     }
   }
   return storeRowResults(valid);
 }
 
+// -0 and not 0: it leaves every number as it is, so that the first addition is none.
+Value RowEmitter::startOf(ReduceOp reduce) {
+  Type element = elementOf(reduce.getX()), type = b.vectorOf(computeType(element));
+  return reduce.getKind() == ReduceKind::sum && isa<FloatType>(element)
+             ? b.constant(type, -0.0)
+             : neutralElement(b, reduce.getKind(), element, type);
+}
+
+FailureOr<Value> RowEmitter::pickTerm(const KernelSpace::Pick &pick, Value zero) {
+  FailureOr<Value> single = body_.getSingle(pick.index);
+  if (failed(single)) {
+    return failure();
+  }
+  Value number = b.extractLane(*single, 0), none = b.index(0);
+  Value isColumn =
+      b.cmpi(CmpIPredicate::ult, number, b.constantInt(number.getType(), space_.columns()));
+  Value column = b.select(isColumn, b.create<arith::IndexCastUIOp>(b.getIndexType(), number), none);
+  // The thread that has the element reads it: in place, another might have stored a result there.
+  Value owner = b.remIndex(b.divIndex(column, layout_.lanes), span_.stride);
+  Value isOwn = both(isColumn, b.cmpi(CmpIPredicate::eq, owner, span_.first));
+  FailureOr<Value> value = body_.getAt(pick.x, b.select(isOwn, column, none));
+  if (failed(value)) {
+    return failure();
+  }
+  Value own = b.extractLane(*value, 0), nothing = b.extractLane(zero, 0);
+  return b.create<vector::InsertOp>(b.select(isOwn, own, nothing), zero, ArrayRef<int64_t>{0})
+      .getResult();
+}
+
 LogicalResult RowEmitter::emitPass(int64_t pass, Value valid, SmallVector<Value> &sums) {
-  SmallVector<ReduceOp> reductions = reductionsOf(pass);
-  if (!reductions.empty()) {
-    SmallVector<Value> start;
-    for (ReduceOp reduce : reductions) {
-      Type element = elementOf(reduce.getX());
-      start.push_back(
-          neutralElement(b, reduce.getKind(), element, b.vectorOf(computeType(element))));
+  SmallVector<ReduceOp> reductions = reductionsOf(pass), picks;
+  SmallVector<Value> picked;
+  for (ReduceOp reduce : reductions) {
+    if (std::optional<KernelSpace::Pick> pick = space_.pickOf(reduce); pick && span_.isWhole) {
+      FailureOr<Value> term = pickTerm(*pick, startOf(reduce));
+      if (failed(term)) {
+        return failure();
+      }
+      picks.push_back(reduce);
+      picked.push_back(*term);
     }
+  }
+  llvm::erase_if(reductions, [&](ReduceOp reduce) { return llvm::is_contained(picks, reduce); });
+  if (!reductions.empty() || !picks.empty()) {
+    SmallVector<Value> start =
+        llvm::map_to_vector(reductions, [&](ReduceOp reduce) { return startOf(reduce); });
     FailureOr<SmallVector<Value>> vectors = forSteps(
         start, [&](Value inside, ArrayRef<Value> carried) -> FailureOr<SmallVector<Value>> {
           SmallVector<Value> next;
@@ -289,6 +351,8 @@ LogicalResult RowEmitter::emitPass(int64_t pass, Value valid, SmallVector<Value>
     if (failed(vectors)) {
       return failure();
     }
+    reductions.append(picks);
+    vectors->append(picked);
     for (auto [reduce, sum] : llvm::zip_equal(reductions, combine(reductions, *vectors))) {
       body_.setRowValue(reduce, sum);
     }
@@ -319,7 +383,8 @@ LogicalResult RowEmitter::emitLastSteps(Value valid, SmallVector<Value> &sums) {
       Type element = elementOf(reduce.getX());
       Value neutral =
           neutralElement(b, reduce.getKind(), element, b.vectorOf(computeType(element)));
-      terms.push_back(counts ? b.select(counts, *term, neutral) : *term);
+      // What a thread sums behind the row is stored nowhere.
+      terms.push_back(valid ? b.select(valid, *term, neutral) : *term);
     }
     for (unsigned i : full) {
       FailureOr<Value> value = body_.get(yield->getOperand(i));
@@ -431,5 +496,5 @@ LogicalResult cuda::emitBlockRows(cuda::BodyEmitter &body, const RowLayout &layo
 
 ColumnSpan ColumnSpan::of(CudaBuilder &b, const RowLayout &layout) {
   return {layout.rows == 1 ? b.threadIndex() : b.remIndex(b.threadIndex(), layout.threads),
-          layout.threads, layout.steps, layout.isRagged()};
+          layout.threads, layout.steps, layout.isRagged(), /*isWhole=*/true};
 }

@@ -21,6 +21,8 @@ struct ColumnSpan {
   /// Vectors of the thread, and whether some lie behind the row (for any thread).
   int64_t steps = 1;
   bool isRagged = false;
+  /// Whether the threads have all of the row, the first `stride` vectors one each.
+  bool isWhole = false;
 };
 
 class RowEmitter {
@@ -30,8 +32,6 @@ public:
   RowEmitter(BodyEmitter &body, const RowLayout &layout, const ColumnSpan &span,
              int64_t columnStage, bool storeResults);
 
-  /// Whether rows need sums over all their columns.
-  bool hasRowReductions() const { return lastPass_ > 0; }
   /// The column reductions that this launch adds terms to.
   llvm::ArrayRef<ReduceOp> partials() const { return partials_; }
 
@@ -54,6 +54,10 @@ public:
   /// column is one of the row in any case.
   mlir::Value useStep(int64_t step);
 
+  /// For rows in turn: `turn` is 0 and 1 alternately. Two rows after each other then use shared
+  /// memory of their own, and no barrier stands between them.
+  void setTurn(mlir::Value turn) { turn_ = turn; }
+
   /// Forgets where the steps of the last row are, after the loop that it was in.
   void forgetRow() {
     columns_.clear();
@@ -67,6 +71,8 @@ public:
 
 private:
   llvm::SmallVector<ReduceOp> reductionsOf(int64_t pass) const;
+  /// How many values of an element are computed in a pass and needed in a later one.
+  int64_t valuesOfSeveralPasses() const;
   llvm::SmallVector<unsigned> resultsOfRows() const;
   mlir::LogicalResult emitPass(int64_t pass, mlir::Value valid,
                                llvm::SmallVector<mlir::Value> &sums);
@@ -80,6 +86,13 @@ private:
                mlir::Value inside, llvm::ArrayRef<mlir::Value> carried)>
                body);
   mlir::Value both(mlir::Value a, mlir::Value b);
+  /// Columns of the first `steps` vectors of all threads are less than this.
+  int64_t columnsBelow(int64_t steps) const;
+  /// What a thread's sum over a row begins with.
+  mlir::Value startOf(ReduceOp reduce);
+  /// What the thread adds to the sum of a row that is one of its elements: that element where it
+  /// is the thread's, in the first lane of a vector.
+  mlir::FailureOr<mlir::Value> pickTerm(const KernelSpace::Pick &pick, mlir::Value zero);
   /// The sum of `vector`'s lanes over all threads of the row, one lane that all threads hold.
   llvm::SmallVector<mlir::Value> combine(llvm::ArrayRef<ReduceOp> reductions,
                                          llvm::ArrayRef<mlir::Value> vectors);
@@ -90,13 +103,16 @@ private:
   RowLayout layout_;
   ColumnSpan span_;
   int64_t columnStage_;
-  bool storeResults_, keepDear_;
+  /// Whether what one pass computes of a vector stays in registers for those behind it: what costs
+  /// more than a register, everything.
+  bool storeResults_, keepDear_, keepAll_;
   int64_t lastPass_ = 0;
   llvm::SmallVector<ReduceOp> partials_;
   llvm::SmallVector<mlir::Value> loaded_; // of the row that comes next; may be empty
   /// Of each step of the current row.
   llvm::DenseMap<int64_t, mlir::Value> columns_, inside_;
   llvm::function_ref<void(unsigned, mlir::Value)> add_;
+  mlir::Value turn_;
 };
 
 /// The layout of `space`'s rows, with what its operands and sums leave of a thread's registers.

@@ -9,7 +9,7 @@
 using namespace dsc::cuda;
 
 // Rows of up to this many vectors belong to one warp; four vectors a thread are in flight.
-static constexpr int64_t kWarpVectors = 128;
+static constexpr int64_t kWarpVectors = 64;
 // Threads of a longer row, and vectors of each.
 static constexpr int64_t kRowThreads = 512, kRowSteps = 4;
 RowLayout RowLayout::of(int64_t columns) {

@@ -213,6 +213,7 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
   ColumnSpan span = ColumnSpan::of(b, layout);
   Value block = b.blockIndex();
   if (tiles > 1) {
+    span.isWhole = false;
     span.first =
         b.addIndex(b.mulIndex(b.remIndex(b.blockIndex(), tiles), layout.threads), span.first);
     block = b.divIndex(b.blockIndex(), tiles);
@@ -247,38 +248,49 @@ LogicalResult ColumnSchedule::emitPartial(int64_t stage, bool storeResults) {
 
   bool failed = false;
   Value group = layout.rows == 1 ? b.index(0) : b.divIndex(b.threadIndex(), layout.threads);
-  Value first = b.addIndex(b.mulIndex(block, rowsPerBlock_), group);
-  bool allValid = rowsPerBlock_ % layout.rows == 0 && blocks_ * rowsPerBlock_ == space_.rows();
+  Value firstOfBlock = b.mulIndex(block, rowsPerBlock_), first = b.addIndex(firstOfBlock, group);
+  Value end = b.index(rowsPerBlock_); // of the block's rows, from its first one
+  if (blocks_ * rowsPerBlock_ != space_.rows()) {
+    Value rows = b.index(space_.rows());
+    Value left = b.create<arith::SubIOp>(rows, b.create<arith::MinUIOp>(firstOfBlock, rows));
+    end = b.create<arith::MinUIOp>(left, end);
+  }
+  // Whole warps have as many turns as they have rows; where several rows share a warp, all take
+  // part to the end, on the last row.
+  bool allTakePart = layout.threads < kWarp &&
+                     (rowsPerBlock_ % layout.rows != 0 || blocks_ * rowsPerBlock_ != space_.rows());
+  Value turns = allTakePart || layout.rows == 1
+                    ? end
+                    : b.create<arith::SubIOp>(end, b.create<arith::MinUIOp>(group, end));
   SmallVector<Value> start = emitter.startSums();
   size_t sumCount = start.size();
   auto existing = [&](Value row) -> Value {
-    return allValid ? row : b.create<arith::MinUIOp>(row, b.index(space_.rows() - 1));
+    return b.create<arith::MinUIOp>(row, b.index(space_.rows() - 1));
   };
   if (loadsAhead) {
     start.append(emitter.loadRow(existing(first)));
     emitter.forgetRow();
   }
   SmallVector<Value> sums =
-      b.loop(b.index(0), b.index(rowsPerBlock_), layout.rows, start, [&](Value i, ValueRange now) {
+      b.loop(b.index(0), turns, layout.rows, start, [&](Value i, ValueRange now) {
         SmallVector<Value> next(now.take_front(sumCount)), ahead;
         Value row = b.addIndex(first, i), valid;
         if (loadsAhead) {
           // Behind the last row once more that one, which is near.
           Value further = b.addIndex(i, b.index(layout.rows));
-          Value isThere = b.cmpi(CmpIPredicate::ult, further, b.index(rowsPerBlock_));
-          ahead = emitter.loadRow(existing(b.addIndex(first, b.select(isThere, further, i))));
+          Value isThere = b.cmpi(CmpIPredicate::ult, further, turns);
+          Value after = b.addIndex(first, b.select(isThere, further, i));
+          ahead = emitter.loadRow(allTakePart ? existing(after) : after);
           emitter.startFrom(SmallVector<Value>(now.drop_front(sumCount)));
         }
-        if (!allValid) {
-          valid = b.create<arith::AndIOp>(
-              b.cmpi(CmpIPredicate::ult, row, b.index(space_.rows())),
-              b.cmpi(CmpIPredicate::ult, b.addIndex(group, i), b.index(rowsPerBlock_)));
+        if (allTakePart) {
+          valid = b.cmpi(CmpIPredicate::ult, b.addIndex(group, i), end);
           row = existing(row);
         }
-        failed |= mlir::failed(emitter.emitRow(row, valid, next));
-        if (emitter.hasRowReductions() && layout.threads > kWarp) {
-          b.barrier(); // the next row uses the same shared memory
+        if (layout.threads > kWarp) { // a row a turn
+          emitter.setTurn(b.create<arith::AndIOp>(i, b.index(1)));
         }
+        failed |= mlir::failed(emitter.emitRow(row, valid, next));
         next.append(ahead);
         return next;
       });
@@ -355,7 +367,7 @@ LogicalResult ColumnSchedule::emitFinal(int64_t stage, bool isLast) {
   Value stores = b.create<arith::AndIOp>(b.cmpi(CmpIPredicate::ult, column, b.index(columns)),
                                          b.cmpi(CmpIPredicate::eq, group, b.index(0)));
   column = b.create<arith::MinUIOp>(column, b.index(columns - 1));
-  body.useVector(0, column);
+  body.useVector(0, column, body.space().columns());
   SmallVector<ReduceOp> reduces;
   SmallVector<Value> views, sums;
   for (ReduceOp reduce : space_.columnReductions()) {

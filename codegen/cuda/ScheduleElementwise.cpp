@@ -74,7 +74,7 @@ FailureOr<SmallVector<KernelLaunch>> cuda::scheduleElementwise(const KernelSpace
     Value row = space.rows() == 1 ? b.index(0) : b.divIndex(index, perRow);
     Value vector = space.rows() == 1 ? index : b.remIndex(index, perRow);
     failed = failed || mlir::failed(body.beginRow(row));
-    body.useVector(0, b.mulIndex(vector, lanes));
+    body.useVector(0, b.mulIndex(vector, lanes), space.columns());
     failed = failed || mlir::failed(emitResults(body));
   };
   Value index = b.addIndex(b.mulIndex(b.blockIndex(), threads), b.threadIndex());

@@ -88,6 +88,8 @@ struct Heads {
     return x;
   }
 
+  Value exponential(Value x) { return b.create<ExpOp>(x, /*approximate=*/element != statistics); }
+
   /// `x`, or 0 where it is -inf: what rows are shifted by; a row with every key hidden by nothing.
   Value finite(Value x) {
     return b.select(b.compare(ComparePredicate::eq, x, -INFINITY), b.scalar(0, x), x);
@@ -105,7 +107,7 @@ static void expand(AttentionOp op) {
   ValueBuilder &b = heads.b;
   Value x = heads.scores(op);
   Value largest = heads.finite(b.reduce(ReduceKind::max, x, {4}));
-  Value power = b.create<ExpOp>(b.sub(x, largest)), sum = b.reduce(ReduceKind::sum, power, {4});
+  Value power = heads.exponential(b.sub(x, largest)), sum = b.reduce(ReduceKind::sum, power, {4});
   Value isEmpty = b.compare(ComparePredicate::eq, sum, 0);
   Value p = b.div(power, b.select(isEmpty, b.scalar(1, sum), sum));
   Value out = b.create<MatmulOp>(b.cast(p, heads.element), heads.v);
@@ -127,7 +129,7 @@ static void expand(AttentionGradOp op) {
   Value delta = b.reduce(ReduceKind::sum,
                          b.mul(b.cast(dout, heads.statistics), b.cast(out, heads.statistics)), {4});
   Value lse = heads.finite(heads.byRow(op.getLse()));
-  Value power = b.create<ExpOp>(b.sub(heads.scores(op), lse));
+  Value power = heads.exponential(b.sub(heads.scores(op), lse));
   Value sum = b.reduce(ReduceKind::sum, power, {4});
   Value isEmpty = b.compare(ComparePredicate::eq, sum, 0);
   Value p = b.div(power, b.select(isEmpty, b.scalar(1, sum), sum));

@@ -26,6 +26,7 @@ struct Rows {
   SmallVector<int64_t> column;
   int64_t axis, width;
   double classes, smoothing;
+  bool isHalf;
 
   template <typename OpT>
   Rows(OpBuilder &builder, OpT op)
@@ -36,6 +37,7 @@ struct Rows {
     int64_t count = op.getClasses().value_or(width);
     classes = static_cast<double>(count);
     logits = b.cast(op.getLogits(), statisticsType(type.getElementType()));
+    isHalf = logits.getType() != type;
     if (count < width) {
       isClass = b.compare(ComparePredicate::lt, columnIndex(), classes);
       logits =
@@ -67,6 +69,8 @@ struct Rows {
   /// x where a column is a class, 0 in padding.
   Value onClasses(Value x) { return isClass ? b.select(isClass, x, b.scalar(0, x)) : x; }
 
+  Value exponential(Value x) { return b.create<ExpOp>(x, /*approximate=*/isHalf); }
+
   Value total(Value x) { return b.reduce(ReduceKind::sum, x, {axis}); }
 };
 } // namespace
@@ -78,7 +82,7 @@ static void expand(CrossEntropyOp op) {
   Rows rows(builder, op);
   ValueBuilder &b = rows.b;
   Value x = rows.logits, largest = b.reduce(ReduceKind::max, x, {rows.axis});
-  Value lse = b.add(b.create<LogOp>(rows.total(b.create<ExpOp>(b.sub(x, largest)))), largest);
+  Value lse = b.add(b.create<LogOp>(rows.total(rows.exponential(b.sub(x, largest)))), largest);
   Value target = rows.total(b.select(rows.isLabel(), x, b.scalar(0, x)));
   Value loss = b.sub(lse, target);
   if (rows.smoothing != 0) {
@@ -97,7 +101,7 @@ static void expand(CrossEntropyGradOp op) {
   OpBuilder builder(op);
   Rows rows(builder, op);
   ValueBuilder &b = rows.b;
-  Value softmax = b.create<ExpOp>(b.sub(rows.logits, b.reshape(op.getLse(), rows.column)));
+  Value softmax = rows.exponential(b.sub(rows.logits, b.reshape(op.getLse(), rows.column)));
   double others = rows.smoothing / rows.classes;
   Value target = b.select(rows.isLabel(), b.scalar(1 - rows.smoothing + others, softmax),
                           b.scalar(others, softmax));

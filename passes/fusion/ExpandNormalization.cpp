@@ -53,7 +53,8 @@ static double countOver(Value x, ArrayRef<int64_t> axes) {
 static void expand(Expansion &b, SoftmaxOp op) {
   SmallVector<int64_t> axes{static_cast<int64_t>(op.getAxis())};
   Value x = b.wide(op.getX());
-  Value e = b.create<ExpOp>(b.sub(x, b.reduce(ReduceKind::max, x, axes)));
+  Value shifted = b.sub(x, b.reduce(ReduceKind::max, x, axes));
+  Value e = b.create<ExpOp>(shifted, /*approximate=*/x != op.getX());
   b.replace(0, b.div(e, b.sumOver(e, axes)));
 }
 
@@ -62,7 +63,8 @@ static void expand(Expansion &b, LogSoftmaxOp op) {
   SmallVector<int64_t> axes{static_cast<int64_t>(op.getAxis())};
   Value x = b.wide(op.getX());
   Value shifted = b.sub(x, b.reduce(ReduceKind::max, x, axes));
-  b.replace(0, b.sub(shifted, b.create<LogOp>(b.sumOver(b.create<ExpOp>(shifted), axes))));
+  Value e = b.create<ExpOp>(shifted, /*approximate=*/x != op.getX());
+  b.replace(0, b.sub(shifted, b.create<LogOp>(b.sumOver(e, axes))));
 }
 
 //===----------------------------------------------------------------------===//

@@ -131,17 +131,32 @@ std::string layerNorm(const std::string &rows, const std::string &columns,
          "\n%y = dsc.cast %z : (" + f + ") -> " + h;
 }
 
-// A row of 768 halves is a warp's: three accesses a thread, no shared memory, no barrier.
+// A row of 512 halves is a warp's: two accesses a thread, no shared memory, no barrier.
 TEST(KernelText, LayerNormOfShortRows) {
+  std::string type = "32768x512xbf16", stat = "32768x1xf32";
+  DeviceKernelCase kernel =
+      compile(kernelModule(attributes("row", "32768, 512", 1), {type},
+                           layerNorm("32768", "512", "bf16"), "%y, %m, %r", {type, stat, stat}),
+              1, 64);
+  EXPECT_EQ(count(kernel.ptx, kWideLoad), 2) << kernel.ptx;
+  EXPECT_EQ(count(kernel.ptx, kWideStore), 2);
+  EXPECT_EQ(count(kernel.ptx, "shfl\\.sync"), 10);
+  EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 0);
+}
+
+// A row of 768 halves is three warps', an access a thread; each sum is one of warps and then of
+// their sums.
+TEST(KernelText, LayerNormOfRows) {
   std::string type = "32768x768xbf16", stat = "32768x1xf32";
   DeviceKernelCase kernel =
       compile(kernelModule(attributes("row", "32768, 768", 1), {type},
                            layerNorm("32768", "768", "bf16"), "%y, %m, %r", {type, stat, stat}),
-              1, 64);
-  EXPECT_EQ(count(kernel.ptx, kWideLoad), 3) << kernel.ptx;
-  EXPECT_EQ(count(kernel.ptx, kWideStore), 3);
-  EXPECT_EQ(count(kernel.ptx, "shfl\\.sync"), 10);
-  EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 0);
+              1, 40);
+  EXPECT_EQ(kernel.launches[0].grain, 96);
+  EXPECT_EQ(count(kernel.ptx, kWideLoad), 1) << kernel.ptx;
+  EXPECT_EQ(count(kernel.ptx, kWideStore), 1);
+  EXPECT_EQ(count(kernel.ptx, "shfl\\.sync"), 16);
+  EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 2);
 }
 
 // A row of 4096 is a block's, each thread's part stays in registers: one access in and out.
@@ -180,6 +195,53 @@ TEST(KernelText, SoftmaxOfVeryLongRows) {
   EXPECT_EQ(count(kernel.ptx, "ld\\.shared\\.v4"), 10);
   EXPECT_EQ(count(kernel.ptx, kWideStore), 5);
   EXPECT_EQ(count(kernel.ptx, kNarrow), 0);
+}
+
+// Loss and gradient over a padded vocabulary in one pass over memory: the label's logit is loaded
+// by itself, columns are compared with the label in the gradient's pass only, and with the number
+// of classes only in the vectors behind the loops, which padding can reach.
+TEST(KernelText, CrossEntropyOfAPaddedVocabulary) {
+  std::string half = "8192x50304xbf16", labels = "8192x1xi32", stat = "8192x1xf32";
+  std::string f = tensor("8192x50304xf32"), n = tensor(stat), o = "tensor<f32>";
+  std::string line = "tensor<1x50304x", mask = tensor("8192x50304xi1");
+  auto reduce = [&](const char *kind) {
+    return std::string(" {kind = #dsc.reduce_kind<") + kind + ">, axes = array<i64: 1>} : (" + f +
+           ") -> " + n;
+  };
+  std::string body =
+      "%zero = dsc.constant dense<0.0> : " + o + "\n%one = dsc.constant dense<1.0> : " + o +
+      "\n%hidden = dsc.constant dense<0xFF800000> : " + o +
+      "\n%count = dsc.constant dense<50257> : tensor<i32>" + "\n%x = dsc.cast %a0 : (" +
+      tensor(half) + ") -> " + f + "\n%column = dsc.iota {axis = 1 : i64} : () -> " + line +
+      "i32>\n%class = dsc.compare %column, %count {predicate = #dsc.compare_predicate<lt>} : (" +
+      line + "i32>, tensor<i32>) -> " + line + "i1>\n%z = dsc.select %class, %x, %hidden : (" +
+      line + "i1>, " + f + ", " + o + ") -> " + f + "\n%m = dsc.reduce %z" + reduce("max") +
+      "\n%d = dsc.sub %z, %m : (" + f + ", " + n + ") -> " + f +
+      "\n%e = dsc.exp %d {approximate} : (" + f + ") -> " + f + "\n%s = dsc.reduce %e" +
+      reduce("sum") + "\n%l = dsc.log %s : (" + n + ") -> " + n + "\n%lse = dsc.add %l, %m : (" +
+      n + ", " + n + ") -> " + n +
+      "\n%is = dsc.compare %column, %a1 {predicate = #dsc.compare_predicate<eq>} : (" + line +
+      "i32>, " + tensor(labels) + ") -> " + mask + "\n%t = dsc.select %is, %z, %zero : (" + mask +
+      ", " + f + ", " + o + ") -> " + f + "\n%own = dsc.reduce %t" + reduce("sum") +
+      "\n%loss = dsc.sub %lse, %own : (" + n + ", " + n + ") -> " + n +
+      "\n%u = dsc.sub %z, %lse : (" + f + ", " + n + ") -> " + f +
+      "\n%p = dsc.exp %u {approximate} : (" + f + ") -> " + f +
+      "\n%h = dsc.select %is, %one, %zero : (" + mask + ", " + o + ", " + o + ") -> " + f +
+      "\n%g = dsc.sub %p, %h : (" + f + ", " + f + ") -> " + f + "\n%y = dsc.cast %g : (" + f +
+      ") -> " + tensor(half);
+  DeviceKernelCase kernel = compile(kernelModule(attributes("row", "8192, 50304", 1),
+                                                 {half, labels}, body, "%loss, %y", {stat, half}),
+                                    1, 64);
+  constexpr int kVectors = 5, kLanes = 8; // four in a turn of the loop and one behind it
+  EXPECT_EQ(kernel.launches[0].shared, 2 * 50304);
+  EXPECT_EQ(count(kernel.ptx, kWideLoad), kVectors) << kernel.ptx;
+  EXPECT_EQ(count(kernel.ptx, kWideStore), kVectors);
+  // The label, its logit, the loss.
+  EXPECT_EQ(count(kernel.ptx, kNarrow), 3);
+  EXPECT_EQ(count(kernel.ptx, "ex2\\.approx"), 2 * kVectors * kLanes);
+  int comparisons = count(kernel.ptx, "setp\\."), selections = count(kernel.ptx, "selp\\.");
+  EXPECT_LE(comparisons, (kVectors + 3) * kLanes + 20);
+  EXPECT_LE(selections, (kVectors + 5) * kLanes + 20);
 }
 
 // Sums over rows: two launches, loads of 16 bytes.
@@ -234,8 +296,9 @@ TEST(KernelText, AdamWOfABucket) {
 }
 
 // Layer norm's backward, the sum with the residual's gradient, and three sums over rows in one
-// pass: the next row is under way while one is computed, and the sums are in registers until the
-// end. (In memory the warps of a block would add to the same ones.)
+// pass: the next row is under way while one is computed, the sums are in registers until the end,
+// and one barrier a row stands between the warps' sums and their use. Registers leave room for as
+// many blocks as the multiprocessor gets.
 TEST(KernelText, LayerNormBackward) {
   std::string half = "32768x768xbf16", full = "32768x768xf32", narrow = "32768x1xf32";
   std::string flat = "1x768xf32";
@@ -268,12 +331,14 @@ TEST(KernelText, LayerNormBackward) {
       compile(kernelModule(attributes("row_column", "32768, 768", 1) + ", scratch = 64 : i64",
                            {half, narrow, narrow, flat, half, half}, body, "%r, %dg, %db, %dr",
                            {half, flat, flat, flat}),
-              2, 255);
-  constexpr int kSteps = 3, kSums = 3, kOperands = 3;
-  EXPECT_EQ(count(kernel.ptx, "ld\\.global(\\.nc)?\\.v4\\.(b32|u32)"), 2 * kSteps * kOperands)
-      << kernel.ptx;
+              2, 128);
+  constexpr int kSums = 3, kOperands = 3;
+  EXPECT_EQ(count(kernel.ptx, "ld\\.global(\\.nc)?\\.v4\\.(b32|u32)"), 2 * kOperands) << kernel.ptx;
   // Of f32 two accesses a vector.
-  EXPECT_EQ(count(kernel.ptx, kWideStore), kSteps + 2 * kSteps * kSums);
+  EXPECT_EQ(count(kernel.ptx, kWideStore), 1 + 2 * kSums);
+  size_t begin = kernel.ptx.find(".entry " + kernel.launches[0].symbol);
+  size_t end = kernel.ptx.find(".entry ", begin + 1);
+  EXPECT_EQ(count(kernel.ptx.substr(begin, end - begin), "bar\\.sync"), 1);
 }
 
 TEST(KernelText, TransposeThroughSharedMemory) {
