@@ -101,12 +101,12 @@ public:
   int64_t keptRowBytes() const override { return std::numeric_limits<int64_t>::max(); }
 
   // About four blocks of threads on each multiprocessor of the largest chips, where long rows are
-  // cut into tiles of 2048 columns. At least 32 rows in each where a block has several at a time,
-  // 16 where it goes through them one by one.
+  // cut into tiles of 2048 columns. At least 32 rows in each where a block has several at a time, 8
+  // where it goes through them one by one.
   int64_t columnBlocks(int64_t rows, int64_t columns) const override {
     int64_t tiles = columns > 1024 ? llvm::divideCeil(columns, 2048) : 1;
     int64_t wanted = std::max<int64_t>(1, llvm::divideCeil(528, tiles));
-    return std::clamp<int64_t>(rows / (columns > 1024 ? 16 : 32), 1, wanted);
+    return std::clamp<int64_t>(rows / (columns > 512 ? 8 : 32), 1, wanted);
   }
 
   // The gradient of gather sorts its indices: positions and rows, 32 bits each.

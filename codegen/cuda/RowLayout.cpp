@@ -8,7 +8,8 @@
 
 using namespace dsc::cuda;
 
-// Rows of up to this many vectors belong to one warp; four vectors a thread are in flight.
+// Rows of up to this many vectors belong to one warp. With more of them a thread would hold so many
+// sums over rows that too few threads were there to hide its loads.
 static constexpr int64_t kWarpVectors = 64;
 // Threads of a longer row, and vectors of each.
 static constexpr int64_t kRowThreads = 512, kRowSteps = 4;
