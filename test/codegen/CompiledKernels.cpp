@@ -193,6 +193,46 @@ std::string kernelModule(const std::string &attributes, const std::vector<std::s
          resultTypes + ")\n  return\n}\n";
 }
 
+std::string crossEntropyModule(int64_t rows, int64_t columns, int64_t classes, bool half) {
+  std::string shape = std::to_string(rows) + "x" + std::to_string(columns),
+              element = half ? "bf16" : "f32";
+  std::string narrow = "tensor<" + std::to_string(rows) + "x1x",
+              line = "tensor<1x" + std::to_string(columns) + "x";
+  std::string f = "tensor<" + shape + "xf32>", n = narrow + "f32>", o = "tensor<f32>";
+  std::string logits = "tensor<" + shape + "x" + element + ">", mask = "tensor<" + shape + "xi1>";
+  auto reduce = [&](const char *kind) {
+    return std::string(" {kind = #dsc.reduce_kind<") + kind + ">, axes = array<i64: 1>} : (" + f +
+           ") -> " + n;
+  };
+  std::string exp = half ? " {approximate} : (" : " : (",
+              rowwise = " : (" + f + ", " + n + ") -> " + f;
+  std::string body =
+      "%zero = dsc.constant dense<0.0> : " + o + "\n%one = dsc.constant dense<1.0> : " + o +
+      "\n%hidden = dsc.constant dense<0xFF800000> : " + o + "\n%count = dsc.constant dense<" +
+      std::to_string(classes) + "> : tensor<i32>" + "\n%x = dsc.cast %a0 : (" + logits + ") -> " +
+      f + "\n%column = dsc.iota {axis = 1 : i64} : () -> " + line + "i32>" +
+      "\n%class = dsc.compare %column, %count {predicate = #dsc.compare_predicate<lt>} : (" + line +
+      "i32>, tensor<i32>) -> " + line + "i1>" + "\n%z = dsc.select %class, %x, %hidden : (" + line +
+      "i1>, " + f + ", " + o + ") -> " + f + "\n%m = dsc.reduce %z" + reduce("max") +
+      "\n%d = dsc.sub %z, %m" + rowwise + "\n%e = dsc.exp %d" + exp + f + ") -> " + f +
+      "\n%s = dsc.reduce %e" + reduce("sum") + "\n%l = dsc.log %s : (" + n + ") -> " + n +
+      "\n%lse = dsc.add %l, %m : (" + n + ", " + n + ") -> " + n + "\n%label = dsc.cast %a1 : (" +
+      narrow + "i64>) -> " + narrow + "i32>" +
+      "\n%is = dsc.compare %column, %label {predicate = #dsc.compare_predicate<eq>} : (" + line +
+      "i32>, " + narrow + "i32>) -> " + mask + "\n%t = dsc.select %is, %z, %zero : (" + mask +
+      ", " + f + ", " + o + ") -> " + f + "\n%own = dsc.reduce %t" + reduce("sum") +
+      "\n%loss = dsc.sub %lse, %own : (" + n + ", " + n + ") -> " + n + "\n%u = dsc.sub %z, %lse" +
+      rowwise + "\n%p = dsc.exp %u" + exp + f + ") -> " + f +
+      "\n%h = dsc.select %is, %one, %zero : (" + mask + ", " + o + ", " + o + ") -> " + f +
+      "\n%g = dsc.sub %p, %h : (" + f + ", " + f + ") -> " + f + "\n%y = dsc.cast %g : (" + f +
+      ") -> " + logits;
+  std::string attributes =
+      "kind = #dsc.kernel_kind<row>, domain = array<i64: " + std::to_string(rows) + ", " +
+      std::to_string(columns) + ">, row_rank = 1 : i64";
+  return kernelModule(attributes, {shape + "x" + element, std::to_string(rows) + "x1xi64"}, body,
+                      "%loss, %y", {std::to_string(rows) + "x1xf32", shape + "x" + element});
+}
+
 std::vector<float> randomFloats(size_t count, float low, float high, unsigned seed) {
   std::mt19937 generator(seed);
   std::uniform_real_distribution<float> distribution(low, high);

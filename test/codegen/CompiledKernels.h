@@ -100,6 +100,11 @@ std::string kernelModule(const std::string &attributes, const std::vector<std::s
                          const std::string &body, const std::string &yields,
                          const std::vector<std::string> &results);
 
+/// Softmax cross-entropy as it is expanded: of logits (bf16 or f32) whose columns from `classes` on
+/// are padding and labels (i64, a row each) the loss of each row, f32, and the gradient of the
+/// logits.
+std::string crossEntropyModule(int64_t rows, int64_t columns, int64_t classes, bool half);
+
 /// Numbers in [low, high), the same in every run.
 std::vector<float> randomFloats(size_t count, float low = -2, float high = 2, unsigned seed = 1);
 

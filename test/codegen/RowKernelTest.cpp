@@ -97,41 +97,7 @@ TEST_P(Rows, LayerNorm) {
 // in place, with labels that are no class: the label's logit counts as 0 then.
 void crossEntropy(int64_t columns, bool half) {
   int64_t rows = 9, classes = columns > 16 ? columns - 7 : columns;
-  std::string shape = std::to_string(rows) + "x" + std::to_string(columns),
-              element = half ? "bf16" : "f32";
-  std::string narrow = "tensor<" + std::to_string(rows) + "x1x",
-              line = "tensor<1x" + std::to_string(columns) + "x";
-  std::string f = "tensor<" + shape + "xf32>", n = narrow + "f32>", o = "tensor<f32>";
-  std::string logits = "tensor<" + shape + "x" + element + ">", mask = "tensor<" + shape + "xi1>";
-  auto reduce = [&](const char *kind) {
-    return std::string(" {kind = #dsc.reduce_kind<") + kind + ">, axes = array<i64: 1>} : (" + f +
-           ") -> " + n;
-  };
-  std::string exp = half ? " {approximate} : (" : " : (",
-              rowwise = " : (" + f + ", " + n + ") -> " + f;
-  std::string body =
-      "%zero = dsc.constant dense<0.0> : " + o + "\n%one = dsc.constant dense<1.0> : " + o +
-      "\n%hidden = dsc.constant dense<0xFF800000> : " + o + "\n%count = dsc.constant dense<" +
-      std::to_string(classes) + "> : tensor<i32>" + "\n%x = dsc.cast %a0 : (" + logits + ") -> " +
-      f + "\n%column = dsc.iota {axis = 1 : i64} : () -> " + line + "i32>" +
-      "\n%class = dsc.compare %column, %count {predicate = #dsc.compare_predicate<lt>} : (" + line +
-      "i32>, tensor<i32>) -> " + line + "i1>" + "\n%z = dsc.select %class, %x, %hidden : (" + line +
-      "i1>, " + f + ", " + o + ") -> " + f + "\n%m = dsc.reduce %z" + reduce("max") +
-      "\n%d = dsc.sub %z, %m" + rowwise + "\n%e = dsc.exp %d" + exp + f + ") -> " + f +
-      "\n%s = dsc.reduce %e" + reduce("sum") + "\n%l = dsc.log %s : (" + n + ") -> " + n +
-      "\n%lse = dsc.add %l, %m : (" + n + ", " + n + ") -> " + n + "\n%label = dsc.cast %a1 : (" +
-      narrow + "i64>) -> " + narrow + "i32>" +
-      "\n%is = dsc.compare %column, %label {predicate = #dsc.compare_predicate<eq>} : (" + line +
-      "i32>, " + narrow + "i32>) -> " + mask + "\n%t = dsc.select %is, %z, %zero : (" + mask +
-      ", " + f + ", " + o + ") -> " + f + "\n%own = dsc.reduce %t" + reduce("sum") +
-      "\n%loss = dsc.sub %lse, %own : (" + n + ", " + n + ") -> " + n + "\n%u = dsc.sub %z, %lse" +
-      rowwise + "\n%p = dsc.exp %u" + exp + f + ") -> " + f +
-      "\n%h = dsc.select %is, %one, %zero : (" + mask + ", " + o + ", " + o + ") -> " + f +
-      "\n%g = dsc.sub %p, %h : (" + f + ", " + f + ") -> " + f + "\n%y = dsc.cast %g : (" + f +
-      ") -> " + logits;
-  CompiledKernels kernels(
-      kernelModule(row(rows, columns), {shape + "x" + element, std::to_string(rows) + "x1xi64"},
-                   body, "%loss, %y", {std::to_string(rows) + "x1xf32", shape + "x" + element}));
+  CompiledKernels kernels(crossEntropyModule(rows, columns, classes, half));
   std::vector<float> x = randomFloats(rows * columns, -5, 5);
   std::vector<uint16_t> stored(x.size());
   for (size_t i = 0; half && i < x.size(); ++i) {

@@ -201,37 +201,7 @@ TEST(KernelText, SoftmaxOfVeryLongRows) {
 // by itself, columns are compared with the label in the gradient's pass only, and with the number
 // of classes only in the vectors behind the loops, which padding can reach.
 TEST(KernelText, CrossEntropyOfAPaddedVocabulary) {
-  std::string half = "8192x50304xbf16", labels = "8192x1xi32", stat = "8192x1xf32";
-  std::string f = tensor("8192x50304xf32"), n = tensor(stat), o = "tensor<f32>";
-  std::string line = "tensor<1x50304x", mask = tensor("8192x50304xi1");
-  auto reduce = [&](const char *kind) {
-    return std::string(" {kind = #dsc.reduce_kind<") + kind + ">, axes = array<i64: 1>} : (" + f +
-           ") -> " + n;
-  };
-  std::string body =
-      "%zero = dsc.constant dense<0.0> : " + o + "\n%one = dsc.constant dense<1.0> : " + o +
-      "\n%hidden = dsc.constant dense<0xFF800000> : " + o +
-      "\n%count = dsc.constant dense<50257> : tensor<i32>" + "\n%x = dsc.cast %a0 : (" +
-      tensor(half) + ") -> " + f + "\n%column = dsc.iota {axis = 1 : i64} : () -> " + line +
-      "i32>\n%class = dsc.compare %column, %count {predicate = #dsc.compare_predicate<lt>} : (" +
-      line + "i32>, tensor<i32>) -> " + line + "i1>\n%z = dsc.select %class, %x, %hidden : (" +
-      line + "i1>, " + f + ", " + o + ") -> " + f + "\n%m = dsc.reduce %z" + reduce("max") +
-      "\n%d = dsc.sub %z, %m : (" + f + ", " + n + ") -> " + f +
-      "\n%e = dsc.exp %d {approximate} : (" + f + ") -> " + f + "\n%s = dsc.reduce %e" +
-      reduce("sum") + "\n%l = dsc.log %s : (" + n + ") -> " + n + "\n%lse = dsc.add %l, %m : (" +
-      n + ", " + n + ") -> " + n +
-      "\n%is = dsc.compare %column, %a1 {predicate = #dsc.compare_predicate<eq>} : (" + line +
-      "i32>, " + tensor(labels) + ") -> " + mask + "\n%t = dsc.select %is, %z, %zero : (" + mask +
-      ", " + f + ", " + o + ") -> " + f + "\n%own = dsc.reduce %t" + reduce("sum") +
-      "\n%loss = dsc.sub %lse, %own : (" + n + ", " + n + ") -> " + n +
-      "\n%u = dsc.sub %z, %lse : (" + f + ", " + n + ") -> " + f +
-      "\n%p = dsc.exp %u {approximate} : (" + f + ") -> " + f +
-      "\n%h = dsc.select %is, %one, %zero : (" + mask + ", " + o + ", " + o + ") -> " + f +
-      "\n%g = dsc.sub %p, %h : (" + f + ", " + f + ") -> " + f + "\n%y = dsc.cast %g : (" + f +
-      ") -> " + tensor(half);
-  DeviceKernelCase kernel = compile(kernelModule(attributes("row", "8192, 50304", 1),
-                                                 {half, labels}, body, "%loss, %y", {stat, half}),
-                                    1, 64);
+  DeviceKernelCase kernel = compile(crossEntropyModule(8192, 50304, 50257, true), 1, 64);
   constexpr int kVectors = 5, kLanes = 8; // four in a turn of the loop and one behind it
   EXPECT_EQ(kernel.launches[0].shared, 2 * 50304);
   EXPECT_EQ(count(kernel.ptx, kWideLoad), kVectors) << kernel.ptx;
