@@ -131,13 +131,18 @@ std::string layerNorm(const std::string &rows, const std::string &columns,
          "\n%y = dsc.cast %z : (" + f + ") -> " + h;
 }
 
+/// Compiles that norm over rows as a kernel that takes at most `registers`.
+DeviceKernelCase compileLayerNorm(const std::string &rows, const std::string &columns,
+                                  const std::string &half, int registers) {
+  std::string type = rows + "x" + columns + "x" + half, stat = rows + "x1xf32";
+  return compile(kernelModule(attributes("row", rows + ", " + columns, 1), {type},
+                              layerNorm(rows, columns, half), "%y, %m, %r", {type, stat, stat}),
+                 1, registers);
+}
+
 // A row of 512 halves is a warp's: two accesses a thread, no shared memory, no barrier.
 TEST(KernelText, LayerNormOfShortRows) {
-  std::string type = "32768x512xbf16", stat = "32768x1xf32";
-  DeviceKernelCase kernel =
-      compile(kernelModule(attributes("row", "32768, 512", 1), {type},
-                           layerNorm("32768", "512", "bf16"), "%y, %m, %r", {type, stat, stat}),
-              1, 64);
+  DeviceKernelCase kernel = compileLayerNorm("32768", "512", "bf16", 64);
   EXPECT_EQ(count(kernel.ptx, kWideLoad), 2) << kernel.ptx;
   EXPECT_EQ(count(kernel.ptx, kWideStore), 2);
   EXPECT_EQ(count(kernel.ptx, "shfl\\.sync"), 10);
@@ -147,11 +152,7 @@ TEST(KernelText, LayerNormOfShortRows) {
 // A row of 768 halves is three warps', an access a thread; each sum is one of warps and then of
 // their sums.
 TEST(KernelText, LayerNormOfRows) {
-  std::string type = "32768x768xbf16", stat = "32768x1xf32";
-  DeviceKernelCase kernel =
-      compile(kernelModule(attributes("row", "32768, 768", 1), {type},
-                           layerNorm("32768", "768", "bf16"), "%y, %m, %r", {type, stat, stat}),
-              1, 40);
+  DeviceKernelCase kernel = compileLayerNorm("32768", "768", "bf16", 40);
   EXPECT_EQ(kernel.launches[0].grain, 96);
   EXPECT_EQ(count(kernel.ptx, kWideLoad), 1) << kernel.ptx;
   EXPECT_EQ(count(kernel.ptx, kWideStore), 1);
@@ -161,11 +162,7 @@ TEST(KernelText, LayerNormOfRows) {
 
 // A row of 4096 is a block's, each thread's part stays in registers: one access in and out.
 TEST(KernelText, LayerNormOfLongRows) {
-  std::string type = "8192x4096xf16", stat = "8192x1xf32";
-  DeviceKernelCase kernel =
-      compile(kernelModule(attributes("row", "8192, 4096", 1), {type},
-                           layerNorm("8192", "4096", "f16"), "%y, %m, %r", {type, stat, stat}),
-              1, 64);
+  DeviceKernelCase kernel = compileLayerNorm("8192", "4096", "f16", 64);
   EXPECT_EQ(count(kernel.ptx, kWideLoad), 1) << kernel.ptx;
   EXPECT_EQ(count(kernel.ptx, kWideStore), 1);
   EXPECT_EQ(count(kernel.ptx, "bar\\.sync"), 2);
